@@ -1,0 +1,81 @@
+"""Settings from environment variables, cast to the types of Celery's own option table."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from celery.app.defaults import NAMESPACES, flatten
+from celery.utils.serialization import strtobool
+
+from .credentials import masked
+
+#: Celery's options by the lower-case names of their settings.
+OPTIONS: dict[str, Any] = dict(flatten(NAMESPACES))
+
+
+def read(environ: Mapping[str, str], prefix: str) -> dict[str, Any]:
+    """Read Celery settings from an environment.
+
+    :param environ: the environment, such as ``os.environ``.
+    :param prefix: what stands before the upper-case name of a setting, such as ``CELERY_``.
+    :returns: the settings that the environment has, by their lower-case names.
+    :raises ValueError: where a value does not parse as the setting's type.
+
+    >>> read({'CELERY_TASK_TIME_LIMIT': '60', 'CELERY_LOG_LEVEL': '20'}, 'CELERY_')
+    {'task_time_limit': 60.0}
+    """
+    values = {}
+    for name, option in OPTIONS.items():
+        variable = prefix + name.upper()
+        if variable in environ:
+            values[name] = cast(variable, environ[variable], option.type)
+    return values
+
+
+def cast(variable: str, text: str, type_: str | type) -> Any:
+    """Cast the text of an environment variable to the type of a Celery option.
+
+    :param variable: the name of the variable, for the error.
+    :param text: its value.
+    :param type_: a type of Celery's option table: ``'int'``, ``'float'``, ``'bool'``, ``'dict'``, ``'list'``,
+        ``'tuple'``, ``'any'``, or a kind of string.
+    :returns: the value.
+    :raises ValueError: where the text does not parse; it names the variable and what is allowed.
+
+    >>> cast('CELERY_ACCEPT_CONTENT', '["json"]', 'list')
+    ['json']
+    """
+    kind = type_ if isinstance(type_, str) else type_.__name__
+    parse, allowed = _CASTS.get(kind, (str, 'text'))
+    try:
+        return parse(text)
+    except (TypeError, ValueError, RecursionError):
+        shown = masked(text, variable) if kind in _SCALARS else '…'
+        raise ValueError(f'{variable}={shown!r} in the environment is not {allowed}') from None
+
+
+def _json(expected: type) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        value = json.loads(text)
+        if not isinstance(value, expected):
+            raise TypeError(f'not a {expected.__name__}')
+        return value
+
+    return parse
+
+
+def _any(text: str) -> Any:
+    return json.loads(text) if text.startswith(('{', '[')) else text
+
+
+_SCALARS = ('int', 'float', 'bool')
+_CASTS: dict[str, tuple[Callable[[str], Any], str]] = {
+    'int': (int, 'a whole number'),
+    'float': (float, 'a number'),
+    'bool': (strtobool, "one of 'true', 'false', 'yes', 'no', 'on', 'off', '1', '0'"),
+    'bytes': (str.encode, 'text'),
+    'dict': (_json(dict), 'a JSON object, such as {"key": "value"}'),
+    'list': (_json(list), 'a JSON list, such as ["one", "two"]'),
+    'tuple': (lambda text: tuple(_json(list)(text)), 'a JSON list, such as ["one", "two"]'),
+    'any': (_any, 'text, or JSON where it starts with { or ['),
+}

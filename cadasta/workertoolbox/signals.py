@@ -1,0 +1,39 @@
+"""What happens by itself in apps that use `Config`: set-up when a worker starts, message groups when a task is sent."""
+
+import string
+from typing import Any
+
+from celery.signals import before_task_publish, worker_init
+
+from .topology import Declaration
+
+_MAX_GROUP_ID = 128
+_GROUP_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + string.punctuation)
+
+
+@worker_init.connect
+def set_up_worker(sender: Any, **kwargs: Any) -> None:
+    """Run `setup_app` for the app of a starting worker, if it uses `Config`."""
+    from .conf import Config
+    from .setup import setup_app
+
+    if isinstance(sender.app.loader.conf, Config):
+        setup_app(sender.app)
+
+
+@before_task_publish.connect
+def group_message(
+    headers: dict[str, Any],
+    properties: dict[str, Any],
+    declare: list[Any] | None = None,
+    **kwargs: Any,
+) -> None:
+    """Put all messages of a task tree into one message group on Amazon SQS.
+
+    A FIFO queue delivers one message of a group at a time, and kombu would put all messages into a single group.
+    """
+    for entity in declare or ():
+        if type(entity) is Declaration and entity.grouped and 'MessageGroupId' not in properties:
+            root_id = headers.get('root_id') or properties['correlation_id']
+            if len(root_id) <= _MAX_GROUP_ID and _GROUP_ID_CHARACTERS.issuperset(root_id):
+                properties['MessageGroupId'] = root_id

@@ -1,0 +1,263 @@
+"""The exchange, its queues and bindings, and the router that brings them along with every message.
+
+On Amazon SQS and other virtual transports a binding lives only in the memory of the connection that declared it.
+A producer whose connection declared nothing would publish without an error, and the message would be gone. So
+every route carries a `Declaration`: kombu declares the work queue and the platform queue on whatever connection
+publishes, once for each connection, before the first message that needs them.
+"""
+
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from typing import Any
+
+from celery.exceptions import QueueNotFound
+from kombu import Exchange, Queue
+from kombu.abstract import MaybeChannelBound
+
+FIFO = '.fifo'
+_SHOWN_QUEUES = 20
+
+# The memory and filesystem transports share one table, `global_state`, between the threads of a process and do not
+# guard it: a second thread could find a binding noted that is not yet in force.
+_declaring = threading.Lock()
+
+
+def _renew_lock() -> None:
+    global _declaring
+    _declaring = threading.Lock()
+
+
+# A child that was forked while another thread declared would wait for that thread for ever.
+os.register_at_fork(after_in_child=_renew_lock)
+
+
+def key_of(queue_name: str) -> str:
+    """Tell the routing key that a work queue of this name serves.
+
+    :param queue_name: the name of the queue.
+    :returns: the name without the ``.fifo`` that Amazon demands of a FIFO queue.
+
+    >>> key_of('export.fifo')
+    'export'
+    """
+    return queue_name.removesuffix(FIFO)
+
+
+class WorkQueue(Queue):
+    """A queue whose declaration brings the platform queue along.
+
+    Takes what `kombu.Queue` takes, and
+
+    :param platform: the platform queue.
+
+    >>> exchange = Exchange('task_exchange', 'topic')
+    >>> platform = Queue('platform.fifo', exchange, routing_key='#')
+    >>> queue = WorkQueue('export', exchange, routing_key='export', platform=platform)
+    >>> queue == Queue('export', exchange, routing_key='export')
+    True
+    """
+
+    attrs = (*Queue.attrs, ('platform', None))
+
+    def declare(self, nowait: bool = False, channel: Any = None) -> str:
+        """Declare this queue and the platform queue, their exchange and bindings, on a channel."""
+        channel = channel or self.channel
+        with _declaring if hasattr(channel.connection, 'global_state') else nullcontext():
+            self.platform.declare(nowait=nowait, channel=channel)
+            name: str = super().declare(nowait=nowait, channel=channel)
+        return name
+
+
+class Declaration(MaybeChannelBound):
+    """A work queue as an entity for the ``declare`` argument of `kombu.Producer.publish`.
+
+    The queue itself would do. But kombu remembers what a connection has declared by the hash of the entity, and
+    apps with the same broker URL share their connections: here the hash tells apart queues of one name on different
+    exchanges. And kombu copies the entity for each message: this one is cheap to copy.
+
+    :param queue: the queue.
+    :param grouped: whether messages published with it get a ``MessageGroupId``.
+
+    >>> from kombu import Connection
+    >>> exchange = Exchange('declaration_exchange', 'topic')
+    >>> platform = Queue('declaration.fifo', exchange, routing_key='#')
+    >>> declaration = Declaration(WorkQueue('declaration', exchange, routing_key='key', platform=platform))
+    >>> with Connection('memory://') as connection, connection.Producer() as producer:
+    ...     producer.publish({}, exchange='declaration_exchange', routing_key='key', declare=[declaration])
+    ...     connection.default_channel.queue_declare('declaration.fifo').message_count
+    1
+    """
+
+    can_cache_declaration = True
+
+    def __init__(self, queue: WorkQueue, grouped: bool = False) -> None:
+        self.queue = queue
+        self.grouped = grouped
+        self.name = queue.name
+        self._hash = hash(tuple(
+            (queue.name, queue.exchange.name, queue.exchange.type, queue.routing_key)
+            for queue in (queue, queue.platform)
+        ))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __copy__(self) -> 'Declaration':
+        copied = object.__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        return copied
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.queue, self.grouped)
+
+    def declare(self, nowait: bool = False, channel: Any = None) -> str:
+        """Declare the queue and the platform queue on a channel."""
+        name: str = self.queue.declare(nowait=nowait, channel=channel or self.channel)
+        return name
+
+
+class Topology:
+    """One topic exchange, the work queues bound to it by their names, and the platform queue bound to everything.
+
+    :param exchange: the topic exchange.
+    :param queues: the value of ``task_queues``: the queues, the platform queue among them.
+    :param platform: the name of the platform queue.
+    :param create_missing: whether a routing key that no queue serves gets a queue of its own.
+    :param grouped: whether messages get a ``MessageGroupId``, as on Amazon SQS.
+    :raises ValueError: where two queues have one name, or serve one routing key.
+
+    >>> exchange = Exchange('task_exchange', 'topic')
+    >>> topology = Topology(exchange, [Queue('export', exchange, routing_key='export')], 'platform.fifo')
+    >>> route = topology.route('export.project', (), {}, {})
+    >>> route['queue'].name, route['routing_key']
+    ('export', 'export')
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        queues: Iterable[Queue] | Mapping[str, Any],
+        platform: str,
+        create_missing: bool = False,
+        grouped: bool = False,
+    ) -> None:
+        self.exchange = exchange
+        self.create_missing = create_missing
+        self.grouped = grouped
+        by_name = _by_name(queues)
+        self.platform = _completed(by_name.pop(platform, Queue(platform)), exchange, '#')
+        self._keys: dict[str, str] = {}
+        self._routes: dict[str, tuple[WorkQueue, Declaration]] = {}
+        #: All queues, as the value for ``task_queues``.
+        self.queues = {self.platform, *(self._bound(queue) for queue in by_name.values())}
+
+    def __repr__(self) -> str:
+        names = ', '.join(sorted(queue.name for queue in self.queues))
+        return f'<Topology {self.exchange.name} ({self.exchange.type}): {names}>'
+
+    def route(
+        self,
+        name: str,
+        args: Any,
+        kwargs: Any,
+        options: dict[str, Any],
+        task: Any = None,
+        **kw: Any,
+    ) -> dict[str, Any]:
+        """Route a task: the function for Celery's ``task_routes``.
+
+        :param name: the name of the task; the part before its first dot is its routing key.
+        :param args: not used.
+        :param kwargs: not used.
+        :param options: the options of the call, of the task, or of a retried message. A ``routing_key`` or ``queue``
+            among them comes before the name. An ``exchange`` is taken out of them: a message to another exchange
+            would not reach the platform.
+        :param task: not used.
+        :returns: ``queue``, ``exchange``, ``routing_key`` and ``declare``.
+        :raises celery.exceptions.QueueNotFound: where no work queue serves the routing key.
+        """
+        options.pop('exchange', None)
+        key = options.get('routing_key')
+        if key is None:
+            queue = options.get('queue')
+            key = name.partition('.')[0] if queue is None else self._key_for(queue)
+        try:
+            work_queue, declaration = self._routes[key]
+        except KeyError:
+            work_queue, declaration = self._missing(name, key)
+        if options.get('declare') is not None:
+            options['declare'] = [*options['declare'], declaration]
+        return {'queue': work_queue, 'exchange': self.exchange, 'routing_key': key, 'declare': [declaration]}
+
+    def _key_for(self, queue: Queue | str) -> str:
+        name = queue if isinstance(queue, str) else queue.name
+        key = self._keys.get(name)
+        if key is None:
+            key = key_of(name)
+            if isinstance(queue, Queue) and key not in self._routes:
+                self._serve(key, _work_queue(queue, self.platform, exchange=self.exchange, routing_key=key))
+        return key
+
+    def _missing(self, name: str, key: str) -> tuple[WorkQueue, Declaration]:
+        if self.create_missing:
+            return self._serve(key, WorkQueue(key, self.exchange, routing_key=key, platform=self.platform))
+        known = sorted(self._keys)
+        more = f' and {len(known) - _SHOWN_QUEUES} more' if len(known) > _SHOWN_QUEUES else ''
+        raise QueueNotFound(
+            f'Task {name!r} was not sent: no work queue serves its routing key {key!r}. '
+            f'The work queues are {", ".join(known[:_SHOWN_QUEUES])}{more}. '
+            f"Add {key!r} to the QUEUES of this app's Config, or send the task with queue= or routing_key= of one "
+            'of these.'
+        )
+
+    def _bound(self, queue: Queue) -> Queue:
+        queue = _completed(queue, self.exchange, key_of(queue.name))
+        if queue.bindings or queue.exchange != self.exchange:
+            return queue
+        key = queue.routing_key
+        if key in self._routes:
+            raise ValueError(
+                f'Queues {self._routes[key][0].name!r} and {queue.name!r} both serve the routing key {key!r}: '
+                'each of its tasks would run twice. Rename one of them, or leave it out.'
+            )
+        return self._serve(key, _work_queue(queue, self.platform))[0]
+
+    def _serve(self, key: str, queue: WorkQueue) -> tuple[WorkQueue, Declaration]:
+        self._keys[queue.name] = key
+        return self._routes.setdefault(key, (queue, Declaration(queue, self.grouped)))
+
+
+def _by_name(queues: Iterable[Queue] | Mapping[str, Any]) -> dict[str, Queue]:
+    if isinstance(queues, Mapping):
+        return {
+            name: options if isinstance(options, Queue) else Queue.from_dict(name, **options)
+            for name, options in queues.items()
+        }
+    by_name: dict[str, Queue] = {}
+    for queue in queues:
+        if not isinstance(queue, Queue):
+            raise ValueError(f'task_queues holds {queue!r}: give kombu Queues, or a mapping of names to their options')
+        if queue.name in by_name:
+            raise ValueError(
+                f'Two queues have the name {queue.name!r}: only one of them would be declared. Leave one of them out.'
+            )
+        by_name[queue.name] = queue
+    return by_name
+
+
+def _completed(queue: Queue, exchange: Exchange, key: str) -> Queue:
+    # Celery would fill in the routing key of the default queue, and the queue would get that queue's tasks as well.
+    if not queue.bindings:
+        if queue.exchange is None or not queue.exchange.name:
+            queue.exchange = exchange
+        queue.routing_key = queue.routing_key or key
+    return queue
+
+
+def _work_queue(queue: Queue, platform: Queue, **changes: Any) -> WorkQueue:
+    return WorkQueue(**{**queue.as_dict(), 'platform': platform, **changes})
