@@ -1,0 +1,15 @@
+"""The commands ``celery toolbox …``."""
+
+import click
+
+from .monitor import monitor
+from .tables import tables
+
+
+@click.group()
+def toolbox() -> None:
+    """Run the platform's side of the Cadasta Worker Toolbox."""
+
+
+toolbox.add_command(monitor)
+toolbox.add_command(tables)

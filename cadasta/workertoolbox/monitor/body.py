@@ -1,0 +1,81 @@
+"""The body of a message: decompressed within bounds, read as JSON, never as anything that could run."""
+
+import bz2
+import json
+import lzma
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from .depth import shallow
+
+#: The largest body that is read, decompressed, in bytes.
+MAX_BODY = 8 * 2 ** 20
+
+_JSON_TYPES = ('application/json', 'application/x-json', 'text/json')
+_CHARSETS = (None, '', 'utf-8', 'utf8', 'us-ascii', 'ascii', 'binary')
+
+
+class Unreadable(ValueError):  # noqa: N818  # it is an error of whoever sent it
+    """A message cannot be understood; the text says why."""
+
+
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+
+    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
+
+
+# By the names that kombu puts into the header.
+_DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
+    'application/x-gzip': zlib.decompressobj,
+    'application/x-bz2': bz2.BZ2Decompressor,
+    'application/x-lzma': lzma.LZMADecompressor,
+}
+
+# NaN and the infinities are no JSON, though Python writes them: they become text.
+_read = json.JSONDecoder(parse_constant=str).decode
+
+
+def load(body: bytes, headers: Mapping[Any, Any], properties: Mapping[str, Any]) -> Any:
+    """Read a body.
+
+    :param body: the body of the message.
+    :param headers: its headers; ``compression`` says how it is compressed.
+    :param properties: its properties; ``content_type`` must be that of JSON.
+    :returns: what it says.
+    :raises Unreadable: where it is not JSON, or past the limits.
+
+    >>> load(b'[[1], {}, {}]', {}, {'content_type': 'application/json'})
+    [[1], {}, {}]
+    """
+    content_type = properties.get('content_type')
+    if content_type not in _JSON_TYPES:
+        raise Unreadable(f'the body is {content_type!r:.100}, and only JSON is read')
+    encoding = properties.get('content_encoding')
+    if not (encoding is None or isinstance(encoding, str)) or (encoding and encoding.lower() not in _CHARSETS):
+        raise Unreadable(f'the body is in {encoding!r:.100}, and only UTF-8 is read')
+    compression = headers.get('compression')
+    if compression:
+        body = _decompressed(body, compression)
+    if len(body) > MAX_BODY:
+        raise Unreadable(f'the body has {len(body)} bytes, and at most {MAX_BODY} are read')
+    try:
+        return _read(shallow(body.decode()))
+    except ValueError as error:
+        raise Unreadable(f'the body is not JSON: {error}') from None
+
+
+def _decompressed(body: bytes, compression: Any) -> bytes:
+    decompressor = _DECOMPRESSORS.get(compression) if isinstance(compression, str) else None
+    if decompressor is None:
+        raise Unreadable(f'the body is compressed by {compression!r:.100}: {", ".join(_DECOMPRESSORS)} can be read')
+    stream = decompressor()
+    try:
+        data = stream.decompress(body, MAX_BODY + 1)
+    except (OSError, ValueError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise Unreadable(f'the body cannot be decompressed: {error}') from None
+    if not stream.eof and len(data) <= MAX_BODY:
+        raise Unreadable('the compressed body is cut off')
+    return data

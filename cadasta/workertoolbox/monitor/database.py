@@ -1,0 +1,38 @@
+"""Which databases can hold the tables, and how to connect to them."""
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from ..credentials import masked
+
+_DIALECTS = ('postgresql', 'sqlite')
+# A database that is gone is noticed within a minute; libpq would wait for hours.
+_LIBPQ = {'connect_timeout': 10, 'keepalives_idle': 30, 'keepalives_interval': 10, 'keepalives_count': 3}
+
+
+class NotUsable(Exception):  # noqa: N818  # not every exception is an error of the program
+    """The database, or a file, cannot be used, and waiting will not help; the text says what to change."""
+
+
+def engine(url: str) -> sa.Engine:
+    """Make an engine for a database that can hold the tables.
+
+    :param url: the database's URL, as SQLAlchemy or as Celery's ``result_backend`` spells it.
+    :returns: the engine; it has not connected yet.
+    :raises NotUsable: where it is not the URL of a PostgreSQL or SQLite database.
+
+    >>> engine('db+sqlite:///tasks.db')
+    Engine(sqlite:///tasks.db)
+    """
+    try:
+        parsed = sa.make_url(url.removeprefix('db+').removeprefix('database+'))
+        dialect = parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        raise NotUsable(f'{masked(url)!r} is not the URL of a database') from None
+    if dialect.name not in _DIALECTS:
+        raise NotUsable(f'{masked(url)!r} is not the URL of a PostgreSQL or SQLite database')
+    if parsed.drivername == 'postgresql':
+        parsed = parsed.set(drivername='postgresql+psycopg2')
+    defaults = _LIBPQ if dialect.name == 'postgresql' else {}
+    missing = {name: value for name, value in defaults.items() if name not in parsed.query}
+    return sa.create_engine(parsed, connect_args=missing, poolclass=sa.NullPool)

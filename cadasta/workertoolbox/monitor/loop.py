@@ -1,0 +1,140 @@
+"""The loop that drains the platform queue."""
+
+import logging
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+from sqlalchemy.exc import DBAPIError
+
+from .progress import Progress
+from .sources import Limits, Source, open_source
+from .store import Store
+
+logger = logging.getLogger(__name__)
+
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 30.0
+
+
+class Monitor:
+    """Stores what the platform queue holds, batch by batch, until it is told to stop.
+
+    A batch is committed before it is acknowledged. So a monitor may be killed at any moment: what was not acknowledged
+    comes again, and storing it again changes nothing. Any number of monitors may run at once. While the database or
+    the broker is away nothing is acknowledged, and the monitor tries again until both are back.
+
+    :param app: an app that is configured by `cadasta.workertoolbox.conf.Config`.
+    :param database: the URL of the database with the Task table.
+    :param batch: messages of a batch, at most.
+    :param linger: how long the first message of a batch waits for more, in seconds.
+    :param once: stop when the queue is empty.
+    :param arguments: keep what tasks are called with; otherwise, keep the representations that their senders allowed.
+    :param ready_file: a file that is there while both database and broker answer, and touched all the time.
+
+    >>> from cadasta.workertoolbox.conf import Config
+    >>> from cadasta.workertoolbox.monitor import upgrade
+    >>> app = Celery()
+    >>> app.config_from_object(Config(broker_url='memory://'))
+    >>> app.send_task('export.project', (7,)) and None
+    >>> upgrade('sqlite:///tasks.db')
+    >>> Monitor(app, 'sqlite:///tasks.db', once=True).run()
+    """
+
+    def __init__(
+        self,
+        app: Celery,
+        database: str,
+        batch: int = 500,
+        linger: float = 0.2,
+        once: bool = False,
+        arguments: bool = True,
+        ready_file: Path | None = None,
+    ) -> None:
+        self._app = app
+        self._store = Store(database, arguments)
+        self._limits = Limits(batch, linger, lambda: self._stopping)
+        self._once = once
+        self._progress = Progress(ready_file)
+        self._stopping = False
+        self._pause = _FIRST_PAUSE
+
+    def run(self) -> None:
+        """Drain the queue until `stop` is called, or until it is empty.
+
+        :raises NotUsable: where the database has no Task table, or refuses to have it written.
+        """
+        try:
+            while not self._stopping:
+                self._run_until_something_fails()
+        finally:
+            self._progress.end()
+
+    def stop(self) -> None:
+        """End `run` when the batch at hand is stored. Safe in a signal handler."""
+        self._stopping = True
+
+    @contextmanager
+    def stopped_by_signals(self) -> Iterator[None]:
+        """Let SIGTERM and SIGINT call `stop`, within a ``with`` block. A second one does what it did before."""
+        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+        def on_signal(number: int, frame: Any) -> None:
+            restore()
+            self.stop()
+
+        def restore() -> None:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+        for number in before:
+            signal.signal(number, on_signal)
+        try:
+            yield
+        finally:
+            restore()
+
+    def _run_until_something_fails(self) -> None:
+        with self._app.connection_for_read() as connection:
+            errors: tuple[type[Exception], ...] = (*connection.connection_errors, *connection.channel_errors)
+            try:
+                with self._store:
+                    connection.connect()
+                    source = open_source(connection, self._app.amqp.queues[self._app.conf.PLATFORM_QUEUE_NAME],
+                                         self._limits)
+                    errors = source.errors
+                    self._drain(source)
+            except DBAPIError as error:
+                self._back_off('database', error.orig)
+            except errors as error:
+                self._back_off('broker', error)
+
+    def _drain(self, source: Source) -> None:
+        self._progress.begin()
+        with ThreadPoolExecutor(1, 'store') as pool:
+            while not self._stopping:
+                messages = source.receive()
+                if messages:
+                    storing = pool.submit(self._store.write, messages)
+                    source.fetch_ahead(storing.done)
+                    try:
+                        stored = storing.result()
+                    except Exception:
+                        source.release(messages)
+                        raise
+                    source.acknowledge(messages)
+                    self._progress.add(stored)
+                elif self._once:
+                    self.stop()
+                self._pause = _FIRST_PAUSE
+                self._progress.report(source.waiting)
+
+    def _back_off(self, what: str, error: BaseException | None) -> None:
+        self._progress.end()
+        logger.warning('The %s is away, next try in %g s: %s', what, self._pause, error)
+        self._limits.sleep(self._pause)
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)

@@ -1,0 +1,123 @@
+"""A message as it came from the platform queue, whichever broker brought it."""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from .depth import shallow
+
+_BODY_ENCODING = 'body_encoding'
+# What a transport needs to deliver a message. It differs between two copies of one message.
+_DELIVERY = frozenset(['delivery_tag', 'delivery_info', _BODY_ENCODING, 'application_headers'])
+
+
+class Message(NamedTuple):
+    """A message whose body has not been looked at.
+
+    :param receipt: what the source acknowledges the message by.
+    :param body: the body, as the producer serialized and compressed it.
+    :param headers: the headers.
+    :param properties: the properties, without those that only the transport needs.
+    :param routing_key: the routing key that the message was published with.
+    :param problem: why the envelope could not be read; the body is the whole message then.
+    """
+
+    receipt: Any
+    body: bytes
+    headers: Mapping[Any, Any] = {}
+    properties: Mapping[str, Any] = {}
+    routing_key: str | None = None
+    problem: str | None = None
+
+
+def from_envelope(receipt: Any, raw: bytes | str) -> Message:
+    """Read the envelope, JSON or JSON in base64, that kombu's virtual transports put around a message.
+
+    :param receipt: what the source acknowledges the message by.
+    :param raw: what the queue held. It may be anything: the message says if there is a problem with it.
+    :returns: the message.
+
+    >>> raw = '{"body": "e30=", "content-type": "application/json", "properties": {"body_encoding": "base64"}}'
+    >>> from_envelope(1, raw).body
+    b'{}'
+    >>> from_envelope(1, 'hello').problem.partition(':')[0]
+    'the envelope is not base64'
+    """
+    data = raw.encode('utf-8', 'surrogatepass') if isinstance(raw, str) else raw
+    envelope = data.strip()
+    if not envelope.startswith(b'{'):
+        try:
+            envelope = base64.b64decode(envelope, validate=True)
+        except ValueError as error:
+            return Message(receipt, data, problem=f'the envelope is not base64: {error}')
+    try:
+        payload = json.loads(shallow(envelope.decode()))
+    except ValueError as error:
+        return Message(receipt, data, problem=f'the envelope is not JSON: {error}')
+    try:
+        return from_payload(receipt, payload)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return Message(receipt, data, problem=f'the envelope is not that of a message: {error!r}')
+
+
+def from_payload(receipt: Any, payload: Mapping[str, Any]) -> Message:
+    """Read an envelope that is parsed already.
+
+    :param receipt: what the source acknowledges the message by.
+    :param payload: the envelope, as kombu's virtual transports make it.
+    :returns: the message.
+    :raises AttributeError, KeyError, TypeError, ValueError: where it is no such envelope.
+    """
+    properties = payload['properties']
+    delivery = properties.get('delivery_info') or {}
+    return Message(
+        receipt,
+        _body(payload.get('body') or '', properties.get(_BODY_ENCODING)),
+        dict((payload.get('headers') or {}).items()),
+        {
+            'content_type': payload.get('content-type'),
+            'content_encoding': payload.get('content-encoding'),
+            **{name: value for name, value in properties.items() if name not in _DELIVERY},
+        },
+        delivery.get('routing_key'),
+    )
+
+
+def whole(message: Message) -> bytes:
+    """Write a message down whole, with the envelope of kombu's virtual transports.
+
+    :param message: the message.
+    :returns: JSON from which it can be published again; two copies of one message give the same.
+    """
+    if message.problem is not None:
+        return message.body
+    properties = dict(message.properties)
+    return json.dumps({
+        'body': base64.b64encode(message.body).decode(),
+        'content-type': properties.pop('content_type', None),
+        'content-encoding': properties.pop('content_encoding', None),
+        # A transport adds this one when it delivers a message again.
+        'headers': {_key(name): value for name, value in message.headers.items() if name != 'redelivered'},
+        'properties': {
+            **properties, _BODY_ENCODING: 'base64', 'delivery_info': {'routing_key': message.routing_key},
+        },
+    }, default=plain, sort_keys=True).encode()
+
+
+def plain(value: Any) -> Any:
+    """Say in JSON what AMQP can say and JSON cannot: the ``default`` function for `json.dumps`."""
+    if isinstance(value, bytes):
+        return value.decode('utf-8', 'backslashreplace')
+    return value.isoformat() if hasattr(value, 'isoformat') else str(value)
+
+
+def _key(name: Any) -> str:
+    return name if isinstance(name, str) else str(plain(name))
+
+
+def _body(body: Any, encoding: Any) -> bytes:
+    if isinstance(body, str):
+        return base64.b64decode(body) if encoding == 'base64' else body.encode('utf-8', 'surrogatepass')
+    # A producer that is no kombu may put JSON where the text of a body belongs.
+    return json.dumps(body).encode()

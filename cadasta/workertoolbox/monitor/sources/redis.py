@@ -1,0 +1,69 @@
+"""Redis: messages are read where they lie, and taken off the queue when they are stored.
+
+kombu's own consumer takes a message off its list first and remembers it elsewhere next: it is lost with a process that
+is killed in between. And a message that was not acknowledged in time would be published once more by whichever worker
+looks, into the work queue as well: its task would run twice. Nothing of this can happen to a message that never left
+its queue. Two monitors may read the same messages; they store them once.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import redis
+from kombu import Connection
+
+from ..message import Message, from_envelope
+from .base import MAX_BATCH_BYTES, Limits
+
+# The oldest messages of all lists of the queue, one list for each step of priority, as many as the limits allow.
+_PEEK = """
+local count, size = tonumber(ARGV[1]), tonumber(ARGV[2])
+local messages = {}
+for list, key in ipairs(KEYS) do
+    local index = -1
+    while count > 0 and size > 0 do
+        local message = redis.call('LINDEX', key, index)
+        if not message then break end
+        messages[#messages + 1] = {list, message}
+        count, size, index = count - 1, size - #message, index - 1
+    end
+end
+return messages
+"""
+
+
+class RedisSource:
+    """Reads messages from the lists in which kombu keeps a queue."""
+
+    def __init__(self, connection: Connection, channel: Any, queue: str, limits: Limits) -> None:
+        self.errors = (*connection.connection_errors, *connection.channel_errors, redis.RedisError)
+        self._limits = limits
+        self._lists = [
+            f'{channel.global_keyprefix}{channel._q_for_pri(queue, step)}' for step in channel.priority_steps
+        ]
+        self._client = redis.Redis(connection_pool=channel.pool)
+        self._peek = self._client.register_script(_PEEK)
+        self._may_rest = False
+
+    def receive(self) -> Sequence[Message]:
+        if self._may_rest:
+            self._limits.sleep(self._limits.linger)
+        found = self._peek(self._lists, [self._limits.batch, MAX_BATCH_BYTES])
+        self._may_rest = len(found) < self._limits.batch
+        return [from_envelope((self._lists[list_ - 1], raw), raw) for list_, raw in found]
+
+    def fetch_ahead(self, enough: Callable[[], bool]) -> None:
+        """Fetch nothing: the next messages are those behind what is taken off the queue."""
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        with self._client.pipeline(transaction=False) as pipeline:
+            for message in messages:
+                key, raw = message.receipt
+                pipeline.lrem(key, -1, raw)
+            pipeline.execute()
+
+    def release(self, messages: Sequence[Message]) -> None:
+        """Do nothing: they never left the queue."""
+
+    def waiting(self) -> int:
+        return sum(self._client.llen(key) for key in self._lists)

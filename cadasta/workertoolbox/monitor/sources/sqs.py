@@ -1,0 +1,79 @@
+"""Amazon SQS: the batch calls of its API, with the client that kombu has configured."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]  # has no types
+from kombu import Connection
+
+from ..message import Message, from_envelope
+from .base import MAX_BATCH_BYTES, PATIENCE, Limits
+
+logger = logging.getLogger(__name__)
+
+#: The most messages that SQS gives, and deletes, in a call.
+MAX_CALL = 10
+#: How long a message stays hidden, at most, after it was received by a monitor that was then killed, in seconds.
+MAX_HIDDEN = 60
+
+
+class SQSSource:
+    """Receives and deletes ten messages a call. kombu would delete them one by one."""
+
+    def __init__(self, connection: Connection, channel: Any, queue: str, limits: Limits) -> None:
+        self.errors = (*connection.connection_errors, *connection.channel_errors, BotoCoreError, ClientError, OSError)
+        self._limits = limits
+        self._client = channel.sqs(queue=channel.canonical_queue_name(queue))
+        self._url = channel._new_queue(queue)
+        self._patience = channel.wait_time_seconds
+        self._interval = connection.transport.polling_interval or PATIENCE
+        self._hidden = min(channel.visibility_timeout, MAX_HIDDEN)
+
+    def receive(self) -> Sequence[Message]:
+        batch = self._call(self._patience)
+        if not batch and not self._patience:
+            self._limits.sleep(self._interval)
+        deadline = time.monotonic() + self._limits.linger
+        while batch and self._has_room(batch) and time.monotonic() < deadline and not self._limits.stopping():
+            more = self._call(0)
+            if not more:
+                break
+            batch += more
+        return batch
+
+    def fetch_ahead(self, enough: Callable[[], bool]) -> None:
+        """Fetch nothing: a long poll would keep the batch at hand from being deleted."""
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        for entries in _entries(messages):
+            answer = self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
+            for failure in answer.get('Failed', ()):
+                # It comes again, and is stored again, which changes nothing.
+                logger.warning('SQS did not delete a message: %s', failure.get('Message') or failure['Code'])
+
+    def release(self, messages: Sequence[Message]) -> None:
+        for entries in _entries(messages, VisibilityTimeout=0):
+            self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+
+    def waiting(self) -> int:
+        attributes = self._client.get_queue_attributes(
+            QueueUrl=self._url, AttributeNames=['ApproximateNumberOfMessages'])['Attributes']
+        return int(attributes['ApproximateNumberOfMessages'])
+
+    def _has_room(self, batch: list[Message]) -> bool:
+        return len(batch) < self._limits.batch and sum(len(message.body) for message in batch) < MAX_BATCH_BYTES
+
+    def _call(self, patience: int) -> list[Message]:
+        answer = self._client.receive_message(
+            QueueUrl=self._url, MaxNumberOfMessages=MAX_CALL, WaitTimeSeconds=patience, VisibilityTimeout=self._hidden)
+        return [from_envelope(message['ReceiptHandle'], message['Body']) for message in answer.get('Messages', ())]
+
+
+def _entries(messages: Sequence[Message], **options: Any) -> Iterator[list[dict[str, Any]]]:
+    for start in range(0, len(messages), MAX_CALL):
+        yield [
+            {'Id': str(number), 'ReceiptHandle': message.receipt, **options}
+            for number, message in enumerate(messages[start:start + MAX_CALL])
+        ]

@@ -1,0 +1,69 @@
+"""Every other transport of kombu: one message at a time."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from kombu import Connection
+from kombu.transport import virtual
+from kombu.utils.json import dumps
+
+from ..message import Message, from_envelope
+from .base import MAX_BATCH_BYTES, Limits
+
+
+class _Held:
+    """What a channel holds of a message that is not acknowledged yet: a stand-in for its message class.
+
+    A `kombu.transport.virtual.Message` would decompress the body, whatever its size. And to give it back would be to
+    publish it once more, into the work queue as well: this one goes back to where it came from.
+    """
+
+    def __init__(self, queue: str, payload: dict[str, Any], channel: virtual.Channel) -> None:
+        self.payload = payload
+        properties = payload.get('properties')
+        self.delivery_tag = properties.get('delivery_tag') if isinstance(properties, dict) else None
+        self.delivery_info = {'exchange': '', 'routing_key': queue}
+
+    def serializable(self) -> dict[str, Any]:
+        return self.payload
+
+
+class VirtualSource:
+    """Gets messages from a virtual transport, and acknowledges each."""
+
+    def __init__(self, connection: Connection, channel: Any, queue: str, limits: Limits) -> None:
+        self.errors = (*connection.connection_errors, *connection.channel_errors)
+        channel.Message = partial(_Held, queue)
+        self._channel = channel
+        self._queue = queue
+        self._limits = limits
+        self._interval = connection.transport.polling_interval or 0.1
+
+    def receive(self) -> Sequence[Message]:
+        batch: list[Message] = []
+        size = 0
+        while len(batch) < self._limits.batch and size < MAX_BATCH_BYTES:
+            held = self._channel.basic_get(self._queue)
+            if held is None:
+                break
+            batch.append(from_envelope(held.delivery_tag, dumps(held.payload)))
+            size += len(batch[-1].body)
+        if not batch:
+            self._limits.sleep(self._interval)
+        return batch
+
+    def fetch_ahead(self, enough: Callable[[], bool]) -> None:
+        """Fetch nothing: whatever is held would have to be put back."""
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self._channel.basic_ack(message.receipt)
+
+    def release(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self._channel.basic_reject(message.receipt, requeue=True)
+
+    def waiting(self) -> int:
+        count: int = self._channel.queue_declare(self._queue, passive=True).message_count
+        return count

@@ -1,0 +1,241 @@
+"""Batches of messages into the database: one statement each, safe to repeat."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, ProgrammingError
+
+from .body import Unreadable
+from .database import NotUsable, engine
+from .decode import Row, decode
+from .message import Message, whole
+from .tables import rejected, task
+
+logger = logging.getLogger(__name__)
+
+#: A batch is more than one statement if its rows have more characters than this.
+MAX_STATEMENT = 8 * 2 ** 20
+# SQLSTATE classes that blame the data: data exception, integrity constraint, program limit exceeded.
+_FAULTS_OF_DATA = ('22', '23', '54')
+
+# What is acknowledged must survive a crash of the server, even one that is told to commit faster than it writes.
+_DURABLE = sa.text(
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'")
+
+
+class Stored(NamedTuple):
+    """What became of a batch.
+
+    :param tasks: how many messages went into the Task table.
+    :param rejected: how many messages went into ``celery_task_rejected``.
+    """
+
+    tasks: int
+    rejected: int
+
+
+class Store:
+    """A connection to the database that has the Task table, as a context manager.
+
+    :param url: the database's URL, as SQLAlchemy spells it: PostgreSQL's or SQLite's.
+    :param arguments: keep what tasks are called with.
+    :raises NotUsable: where the URL is not that of such a database, or the tables are missing.
+    :raises sqlalchemy.exc.DBAPIError: where the database cannot be reached.
+
+    >>> from cadasta.workertoolbox.monitor.message import Message
+    >>> from cadasta.workertoolbox.monitor.upgrade import upgrade
+    >>> upgrade('sqlite:///tasks.db')
+    >>> headers = {'task': 'export.project', 'id': '1'}
+    >>> with Store('sqlite:///tasks.db') as store:
+    ...     store.write([Message(1, b'[[7], {}, {}]', headers, {'content_type': 'application/json'})])
+    Stored(tasks=1, rejected=0)
+    """
+
+    def __init__(self, url: str, arguments: bool = True) -> None:
+        self.arguments = arguments
+        self._engine = engine(url)
+        self._upsert = _UPSERTS[self._engine.dialect.name]
+
+    def __enter__(self) -> Self:
+        self._connection = self._engine.connect()
+        try:
+            inspector = sa.inspect(self._connection)
+            for table in (task, rejected):
+                if not inspector.has_table(table.name):
+                    raise NotUsable(f'The database has no table {table.name!r}: run `celery toolbox tables` first')
+            self._connection.rollback()
+            if self._engine.dialect.name == 'postgresql':
+                # A statement is a transaction: no round trip for BEGIN and none for COMMIT.
+                self._connection.execution_options(isolation_level='AUTOCOMMIT')
+                self._connection.execute(_DURABLE)
+                self._connection.commit()
+        except BaseException:
+            self._connection.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+        self._engine.dispose()
+
+    def write(self, messages: Iterable[Message]) -> Stored:
+        """Store a batch. When this returns, it is committed.
+
+        :param messages: the messages, in any order, repeated or not.
+        :returns: how many could be understood, and how many could not.
+        :raises NotUsable: where a table is missing, or the role may not write it.
+        :raises sqlalchemy.exc.DBAPIError: where the database is away; some of the batch may be stored.
+        """
+        seen = datetime.now(UTC)
+        total, size = 0, 0
+        read: list[tuple[Row, Message]] = []
+        refused: list[_Refused] = []
+        for message in messages:
+            total += 1
+            try:
+                row = decode(message, self.arguments)
+            except Unreadable as error:
+                refused.append(_Refused(message, str(error)))
+            else:
+                read.append((row, message))
+                size += len(row.text)
+                # Small compressed bodies may be large ones. They are not kept until the batch is complete.
+                if size > MAX_STATEMENT:
+                    refused += self._write_rows(read, seen)
+                    read, size = [], 0
+        refused += self._write_rows(read, seen)
+        if refused:
+            self._execute(_reject(self._engine.dialect.name, refused, seen))
+        return Stored(total - len(refused), len(refused))
+
+    def _write_rows(self, read: Sequence[tuple[Row, Message]], seen: datetime) -> 'list[_Refused]':
+        if not read:
+            return []
+        try:
+            self._execute(*self._upsert(_latest(row for row, _ in read), seen))
+        except DBAPIError as error:
+            if not _blames_data(error):
+                raise
+            if len(read) == 1:
+                return [_Refused(read[0][1], f'the database refuses it: {error.orig}')]
+            middle = len(read) // 2
+            return [*self._write_rows(read[:middle], seen), *self._write_rows(read[middle:], seen)]
+        return []
+
+    def _execute(self, statement: Any, parameters: Any = None) -> None:
+        try:
+            with self._connection.begin():
+                self._connection.execute(statement, parameters)
+        except ProgrammingError as error:
+            raise NotUsable(f'The database refuses to store tasks: {error.orig}') from error
+
+
+class _Refused(NamedTuple):
+    message: Message
+    reason: str
+
+
+def _latest(rows: Iterable[Row]) -> list[Row]:
+    # One statement may not touch a row twice. In the order of their ids, two monitors never wait for each other in
+    # a circle.
+    latest: dict[str, Row] = {}
+    for row in rows:
+        known = latest.get(row.task_id)
+        if known is None or row.version >= known.version:
+            latest[row.task_id] = row
+    return [latest[task_id] for task_id in sorted(latest)]
+
+
+_MESSAGE_COLUMNS = [column for column in task.columns if column.name not in ('first_seen', 'last_seen')]
+
+
+def _on_conflict(statement: Any) -> Any:
+    new, old = statement.excluded, task.c
+
+    def version(row: Any) -> list[Any]:
+        return [sa.func.coalesce(row.options['replaced_task_nesting'].as_integer(), 0), row.retries]
+
+    is_later = sa.tuple_(*version(new)) >= sa.tuple_(*version(old))
+    changes: dict[str, Any] = {
+        column.name: sa.case((is_later, new[column.name]), else_=old[column.name])
+        for column in _MESSAGE_COLUMNS if column is not task.c.task_id
+    }
+    return statement.on_conflict_do_update(index_elements=[old.task_id], set_={
+        **changes,
+        'first_seen': sa.case((new.first_seen < old.first_seen, new.first_seen), else_=old.first_seen),
+        'last_seen': sa.case((new.last_seen > old.last_seen, new.last_seen), else_=old.last_seen),
+    })
+
+
+def _postgresql_statement() -> Any:
+    # All rows are one parameter. The server takes them apart faster than any driver would put them together.
+    rows = sa.func.jsonb_to_recordset(sa.bindparam('rows', type_=sa.Text).cast(postgresql.JSONB)).table_valued(
+        *(sa.column(column.name, column.type) for column in _MESSAGE_COLUMNS)
+    ).render_derived(with_types=True)
+    seen = sa.bindparam('seen', type_=sa.DateTime(timezone=True))
+    columns = [rows.c[column.name] for column in _MESSAGE_COLUMNS]
+    statement = postgresql.insert(task).from_select(
+        [*(column.name for column in _MESSAGE_COLUMNS), 'first_seen', 'last_seen'], sa.select(*columns, seen, seen),
+    )
+    return _on_conflict(statement)
+
+
+_POSTGRESQL = _postgresql_statement()
+_SQLITE = _on_conflict(sqlite.insert(task))
+
+
+def _postgresql_upsert(rows: Iterable[Row], seen: datetime) -> tuple[Any, Any]:
+    return _POSTGRESQL, {'rows': f'[{",".join(row.text for row in rows)}]', 'seen': seen}
+
+
+def _sqlite_upsert(rows: Iterable[Row], seen: datetime) -> tuple[Any, Any]:
+    return _SQLITE, [{**row.values, 'first_seen': seen, 'last_seen': seen} for row in rows]
+
+
+_UPSERTS: dict[str, Callable[[Iterable[Row], datetime], tuple[Any, Any]]] = {
+    'postgresql': _postgresql_upsert,
+    'sqlite': _sqlite_upsert,
+}
+_INSERTS: dict[str, Callable[[sa.Table], Any]] = {'postgresql': postgresql.insert, 'sqlite': sqlite.insert}
+
+
+def _reject(dialect: str, refused: Iterable[_Refused], seen: datetime) -> Any:
+    rows = {row['digest']: row for row in (_rejected_row(item, seen) for item in refused)}
+    statement = _INSERTS[dialect](rejected).values([rows[digest] for digest in sorted(rows)])
+    return statement.on_conflict_do_update(
+        index_elements=[rejected.c.digest], set_={'last_seen': statement.excluded.last_seen})
+
+
+def _rejected_row(item: _Refused, seen: datetime) -> dict[str, Any]:
+    message, reason = item
+    everything = whole(message)
+    logger.warning('Rejected a message: %s', reason)
+    return {
+        'digest': hashlib.sha256(everything).hexdigest(),
+        'reason': _storable(reason),
+        'task_id': _storable(message.headers.get('id')),
+        'name': _storable(message.headers.get('task')),
+        'routing_key': _storable(message.routing_key),
+        'message': everything,
+        'first_seen': seen,
+        'last_seen': seen,
+    }
+
+
+def _storable(value: Any) -> str | None:
+    return value.encode('utf-8', 'replace').decode().replace('\0', '\ufffd') if isinstance(value, str) else None
+
+
+def _blames_data(error: DBAPIError) -> bool:
+    if error.connection_invalidated:
+        return False
+    state = getattr(error.orig, 'pgcode', None) or getattr(error.orig, 'sqlstate', None)
+    return str(state).startswith(_FAULTS_OF_DATA) or isinstance(error, sa.exc.IntegrityError | sa.exc.DataError)
