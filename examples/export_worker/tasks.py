@@ -1,0 +1,59 @@
+"""The tasks of the export service, and the workflows that are made of them.
+
+The part of a task's name before the first dot is the queue it is sent to, so everything here is called `export.…`.
+A task of another service is named, never imported: `app.signature('msg.send')` is all that this codebase has of it.
+"""
+from celery import Signature, Task, chain, chord
+
+from cadasta.workertoolbox.utils import extract_followups
+from export_worker.celery import app
+
+
+@app.task(name='export.parcels')
+def parcels(project: str) -> list[str]:
+    """Look up the parcels of a project."""
+    return [f'{project}-1', f'{project}-2', f'{project}-3']
+
+
+@app.task(name='export.table')
+def table(rows: list[str]) -> str:
+    """Write rows as CSV."""
+    return '\n'.join(['parcel', *rows])
+
+
+@app.task(name='export.map')
+def draw_map(project: str, page: int) -> str:
+    """Draw one page of a project's atlas."""
+    return f'{project}-{page}.pdf'
+
+
+@app.task(name='export.archive')
+def archive(files: list[str]) -> str:
+    """Pack files into one."""
+    return f'{len(files)}-files.zip'
+
+
+@app.task(name='export.boundary')
+def boundary(project: str) -> str:
+    """Look up the boundary of a project: fails, because no project of the example has one."""
+    raise LookupError(f'{project} has no boundary')
+
+
+@app.task(name='export.everything', bind=True)
+def everything(self: Task, project: str) -> str:
+    """Schedule a chord and hand this task's own followups to the last step of it.
+
+    Whoever linked a callback to this task wants to be called with the archive, not with what this task returns.
+    """
+    last_step = archive.s().set(**extract_followups(self))
+    return chord([draw_map.s(project, page) for page in (1, 2)], last_step).delay().id
+
+
+def report(project: str) -> Signature:
+    """A chain: each task is given the result of the one before it."""
+    return chain(parcels.s(project), table.s())
+
+
+def atlas(project: str) -> Signature:
+    """A chord: the pages are drawn side by side, and its body, of another service, is given all of them."""
+    return chord([draw_map.s(project, page) for page in (1, 2, 3)], app.signature('msg.send', args=['ada@example.org']))

@@ -1,0 +1,1 @@
+"""The message service of the example: it tells people what happened."""

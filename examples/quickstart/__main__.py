@@ -1,0 +1,187 @@
+"""The story of a quickstart, from nothing to a verdict."""
+import argparse
+import os
+import re
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import sqlalchemy
+from celery import Celery
+
+from . import brokers, servers
+from .observation import Observation, depths
+from .processes import Interrupted, Process, QuickstartError, Signals, end
+from .report import Report
+from .verdict import TITLES, is_complete, problems
+
+EXAMPLES = Path(__file__).parents[1]
+#: The codebase whose worker serves each work queue.
+SERVICES = {'export': 'export_worker', 'msg': 'msg_worker'}
+PRODUCER_SECONDS = 60
+
+_SCHEDULED = re.compile(r'^(\w+) ([0-9a-f-]{36})$', re.MULTILINE)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the example's workflows and show what became of them.
+
+    :returns: the exit code: 0 if all was as it must be, 1 if not, 2 if the quickstart could not run
+    """
+    parser = argparse.ArgumentParser(
+        prog='./quickstart',
+        description='Run the example workers on Amazon SQS (played by moto) and PostgreSQL, schedule their workflows, '
+                    'and show what became of each task. With CELERY_BROKER_URL, or RESULT_DB_HOST, _PORT, _NAME, '
+                    '_USER and _PASS, in the environment, use that broker or database instead.')
+    parser.add_argument('--timeout', type=float, default=60, metavar='SECONDS',
+                        help='how long the workflows may take (default: %(default)g)')
+    timeout = parser.parse_args(arguments).timeout
+    signals, report = Signals(), Report()
+    try:
+        with ExitStack() as stack:
+            return _run(stack, signals, report, timeout)
+    except QuickstartError as error:
+        report.verdict(False, f'FAILED: {error}')
+        return 2
+    except sqlalchemy.exc.DBAPIError as error:
+        report.verdict(False, f'FAILED: the result database cannot be used: {error.orig}')
+        return 2
+    except BrokenPipeError:
+        # Nobody reads on: Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Interrupted as interrupted:
+        report.verdict(False, 'INTERRUPTED: no verdict. All that was started has ended.')
+        return 128 + interrupted.number
+
+
+def _run(stack: ExitStack, signals: Signals, report: Report, timeout: float) -> int:
+    # Root's own directory for temporary files may be closed to the user that PostgreSQL runs as.
+    parent = '/tmp' if os.geteuid() == 0 else None
+    directory = Path(stack.enter_context(TemporaryDirectory(prefix='quickstart-', dir=parent)))
+    _use_broker(stack, report)
+    _use_database(stack, report, signals, directory)
+    app = _app()
+    engine = _engine(app)
+    if 'CELERY_BROKER_URL' in os.environ:
+        stack.enter_context(brokers.borrowed(app))
+    connection = stack.enter_context(brokers.reader(app))
+
+    scheduled = _produce(stack, signals, directory)
+    report.step(f'Producer: {len(scheduled)} workflows scheduled. It is all that has used the broker so far.')
+    report.step(f'Messages, as the broker counts them: {_listed(depths(app, connection))}')
+
+    workers = _start_workers(stack, directory)
+    report.step(f'Workers: started, with the prefork pool, one for each of the queues {" and ".join(workers)}')
+    observation = Observation(app, connection, engine, workers)
+    _watch(signals, report, observation, scheduled, timeout)
+    end(workers.values())
+    observation.look()
+    report.step(f'Workers stopped. Messages, as the broker counts them: {_listed(depths(app, connection))}')
+    return _judge(report, observation, scheduled, app.conf.PLATFORM_QUEUE_NAME)
+
+
+def _use_broker(stack: ExitStack, report: Report) -> None:
+    if url := os.environ.get('CELERY_BROKER_URL'):
+        os.environ.update(brokers.environment(url, f'quickstart-{uuid.uuid4().hex[:8]}'))
+        report.step('Broker: that of CELERY_BROKER_URL')
+        return
+    for name in [name for name in os.environ if name.startswith('AWS_')]:
+        del os.environ[name]
+    os.environ.update(stack.enter_context(servers.sqs()))
+    report.step(f'Broker: Amazon SQS, played by moto, at {os.environ["AWS_ENDPOINT_URL_SQS"]}')
+
+
+def _use_database(stack: ExitStack, report: Report, signals: Signals, directory: Path) -> None:
+    if any(name.startswith('RESULT_DB_') or name == 'CELERY_RESULT_BACKEND' for name in os.environ):
+        report.step('Result database: that of RESULT_DB_*')
+        return
+    os.environ.update(stack.enter_context(servers.postgresql(directory, signals)))
+    report.step(f'Result database: PostgreSQL at {os.environ["RESULT_DB_HOST"]}:{os.environ["RESULT_DB_PORT"]}')
+
+
+def _app() -> Celery:
+    """Import the app of a service: not before the environment that its configuration reads is complete."""
+    try:
+        app: Celery = import_module('export_worker.celery').app
+    except ValueError as error:
+        raise QuickstartError(str(error)) from error
+    return app
+
+
+def _engine(app: Celery) -> sqlalchemy.Engine:
+    engine = sqlalchemy.create_engine(app.conf.result_backend.removeprefix('db+'))
+    engine.connect().close()
+    return engine
+
+
+def _produce(stack: ExitStack, signals: Signals, directory: Path) -> dict[str, str]:
+    producer = Process([sys.executable, 'producer.py'], directory / 'producer.log', cwd=EXAMPLES)
+    stack.callback(end, [producer])
+    signals.wait_until(lambda: producer.ended, PRODUCER_SECONDS)
+    scheduled = dict(_SCHEDULED.findall(producer.output()))
+    if scheduled.keys() != TITLES.keys():
+        raise QuickstartError(f'The producer could not schedule every workflow. It says:\n{producer.last_words()}')
+    return scheduled
+
+
+def _start_workers(stack: ExitStack, directory: Path) -> dict[str, Process]:
+    workers: dict[str, Process] = {}
+    # What a worker cannot give back to the broker when it ends, it writes into a temporary file.
+    environment = {**os.environ, 'TMPDIR': str(directory)}
+    stack.callback(lambda: end(workers.values()))
+    for queue, service in SERVICES.items():
+        workers[queue] = Process([
+            sys.executable, '-m', 'celery', '-A', service, 'worker', '--queues', queue, '--pool', 'prefork',
+            '--concurrency', '2', '--hostname', f'{queue}@quickstart-{os.getpid()}', '--loglevel', 'INFO',
+            '--without-gossip', '--without-mingle',
+        ], directory / f'{queue}.log', cwd=EXAMPLES, env=environment)
+    return workers
+
+
+def _watch(signals: Signals, report: Report, observation: Observation, scheduled: Mapping[str, str],
+           timeout: float) -> None:
+    def is_over() -> bool:
+        observation.look()
+        tasks = observation.tasks.values()
+        report.status(f'{len(tasks)} tasks tracked, {sum(task.is_done for task in tasks)} results stored')
+        return any(worker.ended for worker in observation.workers.values()) or all(
+            is_complete(name, observation.family(task_id)) for name, task_id in scheduled.items())
+
+    signals.wait_until(is_over, timeout)
+
+
+def _judge(report: Report, observation: Observation, scheduled: Mapping[str, str], platform: str) -> int:
+    workflows = {name: observation.family(task_id) for name, task_id in scheduled.items()}
+    tasks = observation.tasks.values()
+    others = [task for task in tasks if not any(task in family for family in workflows.values())]
+    titled = {TITLES[name]: family for name, family in workflows.items()}
+    report.table({**titled, **({'Part of none of these': others} if others else {})}, platform)
+    report.line('')
+    report.line(f'Queues reached: what {platform} held was read out of it, as a task monitor does; what a work queue')
+    report.line("held is what the queue's only worker logged as received. States and results are read from the table")
+    report.line('celery_taskmeta, by task id; Celery stores no results of its own chores (celery.*).')
+    found = list(problems(workflows, others))
+    if not found:
+        report.verdict(True, f'OK: all {len(tasks)} tasks of {len(workflows)} workflows were tracked and ran, '
+                             'and every result is stored.')
+        return 0
+    for queue, worker in observation.workers.items():
+        report.line(f'\nThe last words of the worker of {queue}:\n{worker.last_words()}')
+    report.line('')
+    for problem in found:
+        report.line(f'- {problem}')
+    report.verdict(False, f'FAILED: {len(found)} things are not as they must be, see above.')
+    return 1
+
+
+def _listed(depths: Mapping[str, int]) -> str:
+    return ', '.join(f'{name} {count}' for name, count in depths.items())
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""What the quickstart expects of the example's workflows, and what it finds wrong."""
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from celery import states
+
+from .observation import Tracked
+
+#: The titles of the workflows that `producer.py` schedules, by the names that it gives them.
+TITLES = {
+    'task': 'A task',
+    'chain': 'A chain',
+    'chord': "A chord, with its body in another service's queue",
+    'errback': 'A task that fails, with an errback in another codebase',
+    'followups': 'A task that hands its followups on to the last step of a chord',
+}
+#: How often each task runs in a workflow, Celery's own chores aside.
+EXPECTED = {
+    'task': {'export.parcels': 1},
+    'chain': {'export.parcels': 1, 'export.table': 1},
+    'chord': {'export.map': 3, 'msg.send': 1},
+    'errback': {'export.boundary': 1, 'msg.alarm': 1},
+    'followups': {'export.everything': 1, 'export.map': 2, 'export.archive': 1, 'msg.send': 1},
+}
+#: The tasks that are there to fail.
+FAILING = {'export.boundary'}
+
+
+def is_complete(workflow: str, tasks: Sequence[Tracked]) -> bool:
+    """Whether all tasks of a workflow are known and have a final state."""
+    own = [task for task in tasks if task.keeps_result]
+    return Counter(task.name for task in own) == EXPECTED[workflow] and all(task.is_done for task in own)
+
+
+def problems(workflows: Mapping[str, Sequence[Tracked]], others: Iterable[Tracked]) -> Iterator[str]:
+    """Say what is not as it must be.
+
+    :param workflows: the tasks of each workflow, by its name
+    :param others: tasks that belong to no workflow
+    :returns: a line for each thing
+    """
+    for workflow, tasks in workflows.items():
+        expected, found = Counter(EXPECTED[workflow]), Counter(task.name for task in tasks if task.keeps_result)
+        for name in sorted(expected | found):
+            if found[name] != expected[name]:
+                yield f'{TITLES[workflow]}: {found[name]} instead of {expected[name]} tasks {name}'
+        for task in tasks:
+            yield from _problems_of(task)
+    for task in others:
+        yield f'{task.name} {task.id}: belongs to none of the workflows'
+        yield from _problems_of(task)
+
+
+def _problems_of(task: Tracked) -> Iterator[str]:
+    label = f'{task.name} {task.id}'
+    received = task.on_work_queues.total()
+    if not task.on_platform:
+        yield f'{label}: not tracked, no message of it reached the platform queue'
+    elif not received:
+        yield f'{label}: no message of it was received from a work queue'
+    elif received != task.on_platform or (received > 1 and task.keeps_result):
+        yield f'{label}: {task.on_platform} messages on the platform queue, {received} received from work queues'
+    if not task.keeps_result:
+        return
+    if not task.is_done:
+        yield f'{label}: no result is stored, the state is {task.state or "unknown"}'
+    elif (task.state == states.FAILURE) != (task.name in FAILING):
+        yield f'{label}: {task.state}, {task.result}'
