@@ -1,0 +1,134 @@
+"""The servers, brokers and processes that tests ask for by name."""
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import celery._state
+import pytest
+
+from .servers.broker import Broker
+from .servers.environment import is_foreign
+from .servers.filesystem import FilesystemBroker
+from .servers.memory import MemoryBroker
+from .servers.postgres import Database, Postgres
+from .servers.process import Processes
+from .servers.rabbitmq import RabbitMQ
+from .servers.redis import Redis
+from .servers.sqs import SQS
+
+BROKERS = ('memory', 'filesystem', 'redis', 'amqp', 'sqs')
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line('markers', 'slow: takes more than 15 seconds')
+    # By default pytest would end without a teardown, and the servers would outlive it.
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit('terminated'))
+
+
+@pytest.fixture(autouse=True, scope='session')
+def clean_process_environment() -> Iterator[None]:
+    """What the caller's environment says about real systems does not reach the tests."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name in list(os.environ):
+            if is_foreign(name):
+                monkeypatch.delenv(name)
+        yield
+
+
+@contextmanager
+def forgetting_tasks() -> Iterator[None]:
+    """Celery would register the tasks of one app in every app that is made after it."""
+    finalizers = set(celery._state._on_app_finalizers)
+    yield
+    celery._state._on_app_finalizers.intersection_update(finalizers)
+
+
+@pytest.fixture(autouse=True, scope='module')
+def tasks_of_no_other_module() -> Iterator[None]:
+    with forgetting_tasks():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def tasks_of_no_other_test() -> Iterator[None]:
+    with forgetting_tasks():
+        yield
+
+
+@pytest.fixture(scope='session')
+def postgres() -> Iterator[Postgres]:
+    server = Postgres()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> Database:
+    """A fresh database with Celery's result tables and a worker role."""
+    return postgres.create_database()
+
+
+@pytest.fixture(scope='session')
+def sqs_server() -> Iterator[SQS]:
+    server = SQS()
+    try:
+        server.wait_until_ready()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope='session')
+def redis_server() -> Iterator[Redis]:
+    server = Redis()
+    try:
+        server.wait_until_ready()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope='session')
+def rabbitmq_server() -> Iterator[RabbitMQ]:
+    server = RabbitMQ()
+    try:
+        server.start()
+        server.wait_until_ready()
+        yield server
+    finally:
+        server.close()
+
+
+def make_broker(name: str, request: pytest.FixtureRequest, directory: Path) -> Broker:
+    """A fresh broker; only the server that it needs is started."""
+    if name == 'memory':
+        return MemoryBroker()
+    if name == 'filesystem':
+        return FilesystemBroker(directory)
+    server = request.getfixturevalue({'redis': 'redis_server', 'amqp': 'rabbitmq_server', 'sqs': 'sqs_server'}[name])
+    return server.broker()
+
+
+@pytest.fixture(params=BROKERS)
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
+    """Each of the five brokers in turn, with nothing declared in it.
+
+    `@pytest.mark.parametrize('broker', ['sqs'], indirect=True)` asks for one of them.
+    """
+    broker = make_broker(request.param, request, tmp_path)
+    yield broker
+    broker.close()
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    """Starts processes; they are stopped at the end of the test."""
+    with Processes(tmp_path) as processes:
+        yield processes

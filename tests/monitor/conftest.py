@@ -1,0 +1,32 @@
+"""Databases with the Task table."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import kombu.pools
+import pytest
+
+from .databases import TaskDatabase, url_of
+
+
+@pytest.fixture
+def postgresql(request: pytest.FixtureRequest) -> TaskDatabase:
+    """A PostgreSQL database."""
+    return TaskDatabase(url_of(request.getfixturevalue('database')))
+
+
+@pytest.fixture(params=['postgresql', 'sqlite'])
+def tasks(request: pytest.FixtureRequest, tmp_path: Path) -> TaskDatabase:
+    """A PostgreSQL database, then a SQLite database."""
+    if request.param == 'sqlite':
+        return TaskDatabase(f'sqlite:///{tmp_path}/tasks.db')
+    database: TaskDatabase = request.getfixturevalue('postgresql')
+    return database
+
+
+@pytest.fixture(autouse=True)
+def fresh_connections() -> Iterator[None]:
+    """The brokers of two tests may have one URL, and kombu's pools know connections by nothing else."""
+    yield
+    kombu.pools.reset()

@@ -1,0 +1,137 @@
+"""`celery -A project toolbox`: what the operators type, see and set."""
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from celery import Celery
+from celery.bin.base import CLIContext
+from click.testing import CliRunner, Result
+
+from cadasta.workertoolbox.commands import toolbox
+from cadasta.workertoolbox.conf import Config
+
+from ..servers.broker import PLATFORM_QUEUE, Broker
+from ..servers.postgres import Database
+from ..servers.process import Processes, wait_until
+from .databases import TaskDatabase, url_of
+from .programs import Toolbox
+from .test_streams import make_app
+
+
+@pytest.fixture
+def app() -> Celery:
+    app = Celery('commands', set_as_current=False)
+    app.config_from_object(Config(broker_url='memory://', result_backend='db+sqlite:///results.db'))
+    return app
+
+
+def run(app: Celery, *arguments: str, **environment: str) -> Result:
+    return CliRunner().invoke(
+        toolbox, arguments, obj=CLIContext(app, no_color=True, workdir=None), env=environment)
+
+
+def options(command: click.Command) -> dict[str, Any]:
+    return {option.opts[-1]: option for option in command.params if isinstance(option, click.Option)}
+
+
+def test_each_option_has_a_variable() -> None:
+    for command in toolbox.commands.values():
+        for name, option in options(command).items():
+            assert option.envvar == f'TOOLBOX_{name.lstrip("-").upper().replace("-", "_")}'
+            assert option.help
+
+
+def test_tables_in_the_result_database(app: Celery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        result = run(app, 'tables')
+        assert (result.exit_code, result.output) == (0, '')
+    assert TaskDatabase(f'sqlite:///{tmp_path}/results.db').count('celery_task_status') == 0
+
+
+def test_tables_as_sql(app: Celery) -> None:
+    result = run(app, 'tables', '--sql', '--worker-role', 'ada', '--monitor-role', 'bob',
+                 TOOLBOX_DATABASE='postgresql://nobody:hush@nowhere/')
+    assert result.exit_code == 0
+    for line in ('CREATE TABLE IF NOT EXISTS celery_task (', 'CREATE TABLE IF NOT EXISTS celery_taskmeta (',
+                 'GRANT SELECT, INSERT, UPDATE ON celery_taskmeta TO ada;',
+                 'GRANT SELECT, INSERT, UPDATE ON celery_task TO bob;', 'COMMIT;'):
+        assert line in result.output
+    assert 'hush' not in result.output
+
+
+@pytest.mark.parametrize(('url', 'error'), [
+    ('postgresql://ada:hush@127.0.0.1:1/db', 'cannot be reached'),
+    ('mssql://ada:hush@localhost/', 'PostgreSQL or SQLite'),
+])
+def test_tables_without_a_database(app: Celery, url: str, error: str) -> None:
+    result = run(app, 'tables', '--database', url)
+    assert result.exit_code == 1
+    assert error in result.output
+    assert 'hush' not in result.output
+
+
+@pytest.mark.parametrize('command', ['tables', 'monitor'])
+def test_no_database_is_known(command: str) -> None:
+    app = Celery('commands', set_as_current=False)
+    app.config_from_object(Config(broker_url='memory://', result_backend='rpc://'))
+    result = run(app, command)
+    assert result.exit_code == 2
+    assert 'result_backend is no database: give --database' in result.output
+
+
+def test_monitor_without_tables(app: Celery, tmp_path: Path) -> None:
+    result = run(app, 'monitor', '--once', '--database', f'sqlite:///{tmp_path}/empty.db')
+    assert result.exit_code == 1
+    assert "Error: The database has no table 'celery_task': run `celery toolbox tables` first" in result.output
+
+
+@pytest.mark.parametrize('arguments', [('--batch', '0'), ('--linger', '-1'), ('--loglevel', 'LOUD')])
+def test_bad_options(app: Celery, arguments: tuple[str, str]) -> None:
+    assert run(app, 'monitor', *arguments).exit_code == 2
+
+
+@pytest.mark.parametrize('broker', ['amqp'], indirect=True)
+class TestProcess:
+    """The real program, with the environment that a container gives it."""
+
+    @pytest.fixture
+    def toolbox(self, tmp_path: Path, processes: Processes, broker: Broker, database: Database) -> Toolbox:
+        toolbox = Toolbox(tmp_path, processes, broker, url_of(database))
+        assert toolbox.start('tables').wait() == 0
+        return toolbox
+
+    def test_once(self, toolbox: Toolbox, broker: Broker, database: Database) -> None:
+        app = make_app(broker)
+        for number in range(20):
+            app.send_task('export.project', ('secret', number), argsrepr='(***)')
+        process = toolbox.start('monitor', TOOLBOX_ONCE='1', TOOLBOX_BATCH='7', TOOLBOX_NO_ARGUMENTS='1')
+        assert process.wait() == 0
+        assert database.execute('SELECT args, count(*) FROM celery_task GROUP BY 1') == [('(***)', 20)]
+        assert broker.count(PLATFORM_QUEUE) == 0
+
+    @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+    def test_signals_and_the_ready_file(
+        self, toolbox: Toolbox, broker: Broker, database: Database, tmp_path: Path, number: signal.Signals,
+    ) -> None:
+        ready = tmp_path / 'ready'
+        process = toolbox.monitor('--ready-file', str(ready), '--linger', '60')
+        assert ready.exists()
+        make_app(broker).send_task('export.project')
+        # The batch is not full: without the signal it would wait for a minute.
+        wait_until(lambda: broker.count(PLATFORM_QUEUE) == 0, 'the message to be fetched')
+        process.popen.send_signal(number)
+        assert process.wait(20) == 0
+        assert not ready.exists()
+        assert database.execute('SELECT count(*) FROM celery_task') == [(1,)]
+
+    def test_a_role_that_may_not_write(self, toolbox: Toolbox, broker: Broker, database: Database) -> None:
+        make_app(broker).send_task('export.project')
+        process = toolbox.start('monitor', TOOLBOX_DATABASE=url_of(database, database.role, database.password))
+        assert process.wait() == 1
+        assert 'Error: The database refuses to store tasks: permission denied' in process.log
+        assert broker.count(PLATFORM_QUEUE) == 1

@@ -1,0 +1,214 @@
+"""The monitor as a part of somebody's program."""
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cadasta.workertoolbox.monitor import Monitor, NotUsable, progress
+from cadasta.workertoolbox.monitor.sources import Limits, base, open_source
+from cadasta.workertoolbox.monitor.sources.base import MAX_BATCH_BYTES
+
+from ..servers.broker import PLATFORM_QUEUE, Broker
+from ..servers.process import wait_until
+from ..servers.sqs import SQS
+from .databases import TaskDatabase
+from .test_streams import drain, make_app
+
+memory = pytest.mark.parametrize('broker', ['memory'], indirect=True)
+served = pytest.mark.parametrize('broker', ['redis', 'amqp', 'sqs'], indirect=True)
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> TaskDatabase:
+    return TaskDatabase(f'sqlite:///{tmp_path}/tasks.db')
+
+
+@pytest.fixture
+def running() -> Iterator[Any]:
+    """Runs monitors in threads; stops them at the end."""
+    monitors: list[tuple[Monitor, threading.Thread]] = []
+
+    def start(monitor: Monitor) -> threading.Thread:
+        thread = threading.Thread(target=monitor.run)
+        thread.start()
+        monitors.append((monitor, thread))
+        return thread
+
+    yield start
+    for monitor, thread in monitors:
+        monitor.stop()
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def test_what_is_sent_while_it_runs(broker: Broker, tasks: TaskDatabase, running: Any) -> None:
+    app = make_app(broker)
+    running(Monitor(app, tasks.url, batch=3))
+    for _ in range(2):
+        for _ in range(5):
+            app.send_task('export.project')
+        wait_until(lambda: broker.count(PLATFORM_QUEUE) == 0, 'the queue to be empty')
+    wait_until(lambda: tasks.count() == 10, 'all to be stored')
+
+
+@pytest.mark.parametrize('broker', ['memory', 'filesystem', 'sqs'], indirect=True)
+def test_a_batch_that_cannot_be_stored_goes_back_to_the_platform_queue_alone(
+    broker: Broker, tasks: TaskDatabase, running: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = make_app(broker)
+    app.send_task('export.project')
+    ready = tmp_path / 'monitor-is-ready'
+    tasks.execute('ALTER TABLE celery_task RENAME COLUMN origin TO elsewhere')
+    running(Monitor(app, tasks.url, ready_file=ready))
+    wait_until(lambda: caplog.text.count('The database is away') == 2, 'the second failure')
+    assert 'next try in 0.5 s' in caplog.text
+    assert 'next try in 1 s' in caplog.text
+    assert not ready.exists()
+    tasks.execute('ALTER TABLE celery_task RENAME COLUMN elsewhere TO origin')
+    wait_until(lambda: tasks.count() == 1, 'the message to be stored')
+    wait_until(ready.exists, 'the ready file')
+    assert tasks.rejected() == []
+    assert [broker.count(name) for name in (PLATFORM_QUEUE, 'export')] == [0, 1]
+
+
+@memory
+def test_an_unusable_database_ends_it(broker: Broker, tmp_path: Path) -> None:
+    with pytest.raises(NotUsable):
+        Monitor(make_app(broker), f'sqlite:///{tmp_path}/empty.db').run()
+
+
+def test_a_broker_that_never_was(tasks: TaskDatabase, running: Any, caplog: pytest.LogCaptureFixture) -> None:
+    app = make_app(Broker('redis', 'redis://:hush@127.0.0.1:1/0', {}))
+    running(Monitor(app, tasks.url))
+    wait_until(lambda: 'The broker is away' in caplog.text, 'the failure')
+    assert 'hush' not in caplog.text
+
+
+@memory
+def test_a_ready_file_that_cannot_be_written(broker: Broker, tasks: TaskDatabase, tmp_path: Path) -> None:
+    with pytest.raises(NotUsable, match='ready file cannot be written'):
+        Monitor(make_app(broker), tasks.url, ready_file=tmp_path / 'missing' / 'ready').run()
+
+
+@memory
+def test_signals(broker: Broker, tasks: TaskDatabase) -> None:
+    before, interrupt = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    monitor = Monitor(make_app(broker), tasks.url)
+    with monitor.stopped_by_signals():
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        monitor.run()
+        # A second signal does what it always did.
+        assert signal.getsignal(signal.SIGTERM) == before
+    assert signal.getsignal(signal.SIGINT) == interrupt
+
+
+@served
+def test_rate_and_lag_are_logged(
+    broker: Broker, tasks: TaskDatabase, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(progress, 'INTERVAL', 0.0)
+    caplog.set_level(logging.INFO, 'cadasta')
+    app = make_app(broker)
+    for _ in range(15):
+        app.send_task('export.project')
+    drain(broker, app, tasks, batch=10)
+    assert '10 tasks in ' in caplog.text
+    assert '5 tasks in ' in caplog.text
+    assert '0 messages rejected, ' in caplog.text
+    assert '0 waiting in the platform queue' in caplog.text
+
+
+@memory
+def test_the_lag_on_other_transports(broker: Broker) -> None:
+    app = make_app(broker)
+    app.send_task('export.project')
+    with broker.connect() as connection:
+        source = open_source(connection, app.amqp.queues[PLATFORM_QUEUE], Limits(1, 0, lambda: False))
+        assert source.waiting() == 1
+
+
+def test_the_ready_file_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = tmp_path / 'ready'
+    told = progress.Progress(ready)
+    told.begin()
+    os.utime(ready, (1, 1))
+    told.report(lambda: 0)
+    assert ready.stat().st_mtime == 1
+    monkeypatch.setattr(progress, '_TOUCH_INTERVAL', 0.0)
+    told.report(lambda: 0)
+    assert ready.stat().st_mtime > 1
+    told.end()
+    told.end()
+    assert not ready.exists()
+
+
+@pytest.mark.parametrize('broker', ['memory', 'redis', 'amqp'], indirect=True)
+def test_large_messages_make_small_batches(broker: Broker) -> None:
+    app = make_app(broker)
+    body = 'x' * (MAX_BATCH_BYTES // 16)
+    for _ in range(20):
+        app.send_task('export.project', (body,))
+    with broker.connect() as connection:
+        source = open_source(connection, app.amqp.queues[PLATFORM_QUEUE], Limits(100, 0.2, lambda: False))
+        sizes = []
+        while messages := source.receive():
+            sizes.append(len(messages))
+            source.acknowledge(messages)
+    assert sum(sizes) == 20
+    assert max(sizes) <= 17
+
+
+def test_ending_does_not_wait_for_the_linger() -> None:
+    limits = Limits(1, 0, lambda: True)
+    start = time.monotonic()
+    limits.sleep(60)
+    assert time.monotonic() - start < 5
+
+
+def calls_for(server: SQS, app: Any, tasks: TaskDatabase) -> int:
+    before = sum(server.calls().values())
+    Monitor(app, tasks.url, once=True, linger=5).run()
+    return sum(server.calls().values()) - before
+
+
+@pytest.mark.parametrize('broker', ['sqs'], indirect=True)
+class TestSQS:
+    def test_a_quarter_of_a_call_for_each_task(self, broker: Broker, sqs_server: SQS, tasks: TaskDatabase) -> None:
+        app = make_app(broker)
+        for _ in range(100):
+            app.send_task('export.project')
+        assert calls_for(sqs_server, app, tasks) <= 25
+        assert tasks.count() == 100
+
+    def test_what_is_not_deleted_comes_again(
+        self, broker: Broker, tasks: TaskDatabase, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        app = make_app(broker)
+        broker.options['visibility_timeout'] = 1
+        result = app.send_task('export.project')
+        with broker.connect() as connection:
+            source = open_source(connection, app.amqp.queues[PLATFORM_QUEUE], Limits(10, 0, lambda: False))
+            first, = source.receive()
+            source.acknowledge([first._replace(receipt='stale')])
+            assert 'SQS did not delete a message' in caplog.text
+            again = wait_until(source.receive, 'the message to be visible again')
+            assert again[0].headers['id'] == result.id
+            source.acknowledge(again)
+        assert broker.count(PLATFORM_QUEUE) == 0
+
+    def test_it_rests_where_polls_are_short(self, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+        app = make_app(broker)
+        naps: list[float] = []
+        monkeypatch.setattr(base.Limits, 'sleep', lambda self, seconds: naps.append(seconds))
+        with broker.connect() as connection:
+            source = open_source(connection, app.amqp.queues[PLATFORM_QUEUE], Limits(10, 0, lambda: False))
+            assert not source.receive()
+        assert naps == [broker.options['polling_interval']]

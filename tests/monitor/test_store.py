@@ -1,0 +1,224 @@
+"""What a batch leaves in the tables, on PostgreSQL and on SQLite."""
+from __future__ import annotations
+
+import random
+import threading
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from cadasta.workertoolbox.monitor import NotUsable
+from cadasta.workertoolbox.monitor import store as store_module
+from cadasta.workertoolbox.monitor.database import engine
+from cadasta.workertoolbox.monitor.message import Message, from_envelope
+from cadasta.workertoolbox.monitor.store import Store, Stored
+
+from .databases import TaskDatabase
+from .messages import message
+
+
+def write(tasks: TaskDatabase, *messages: Message) -> Stored:
+    with Store(tasks.url) as store:
+        return store.write(messages)
+
+
+def test_a_row_holds_what_the_message_says(tasks: TaskDatabase) -> None:
+    eta = datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+    before = datetime.now(UTC)
+    assert write(tasks, message(
+        '1', 'export.project', 7, 'é', None, kwargs={'a': {'b': [1.5, True]}}, root_id='0', parent_id='0', eta=eta,
+        time_limit=20, properties={'priority': 5}, headers={'tenant': 'Zürich'},
+    )) == Stored(1, 0)
+    row = tasks.tasks()['1']
+    assert (row['args'], row['kwargs'], row['timelimit']) == ([7, 'é', None], {'a': {'b': [1.5, True]}}, [20, None])
+    assert (row['root_id'], row['parent_id'], row['group_id'], row['routing_key']) == ('0', '0', None, 'export')
+    assert (row['eta'], row['expires'], row['retries']) == (eta, None, 0)
+    assert (row['options']['priority'], row['options']['tenant']) == (5, 'Zürich')
+    assert before <= row['first_seen'] == row['last_seen'] <= datetime.now(UTC)
+
+
+def test_what_is_missing_is_null(tasks: TaskDatabase) -> None:
+    item = message()
+    write(tasks, item._replace(headers={'task': 'a', 'id': '1'}))
+    assert tasks.execute('SELECT 1 FROM celery_task WHERE timelimit IS NULL AND root_id IS NULL AND eta IS NULL')
+
+
+@pytest.mark.parametrize('in_one_batch', [True, False])
+def test_a_task_never_goes_backwards(tasks: TaskDatabase, in_one_batch: bool) -> None:
+    first, retry = message('1', 'a.b', 1), message('1', 'a.b', 2, retries=2)
+    replaced = message('1', 'a.c', 3, replaced_task_nesting=1)
+    batches = [[first, retry, first], [replaced, retry, first]]
+    for batch in batches if in_one_batch else [[item] for items in batches for item in items]:
+        write(tasks, *batch)
+        row = tasks.tasks()['1']
+        if replaced in batch:
+            batches = []
+    assert tasks.count() == 1
+    assert (row['name'], row['args'], row['retries']) == ('a.c', [3], 0)
+
+
+def test_an_older_copy_is_seen_and_changes_nothing_else(tasks: TaskDatabase) -> None:
+    write(tasks, message('1', 'a.b', 2, retries=1))
+    newer = tasks.tasks()['1']
+    write(tasks, message('1', 'a.c', 1, retries=0))
+    older = tasks.tasks()['1']
+    assert older.pop('last_seen') > newer.pop('last_seen')
+    assert older == newer
+
+
+def test_the_same_message_again_changes_nothing_but_when_it_was_seen(tasks: TaskDatabase) -> None:
+    item = message('1', 'a.b', 2, retries=1)
+    write(tasks, item)
+    once = tasks.tasks()['1']
+    write(tasks, item, item)
+    twice = tasks.tasks()['1']
+    assert twice.pop('last_seen') > once.pop('last_seen')
+    assert once == twice
+
+
+def test_a_retry_updates_its_row(tasks: TaskDatabase) -> None:
+    write(tasks, message('1', 'a.b', 1))
+    write(tasks, message('1', 'a.b', 1, retries=1, eta=datetime(2030, 1, 1, tzinfo=UTC)))
+    row = tasks.tasks()['1']
+    assert (row['retries'], row['eta']) == (1, datetime(2030, 1, 1, tzinfo=UTC))
+
+
+def test_messages_that_cannot_be_understood_are_kept_whole(tasks: TaskDatabase) -> None:
+    garbage = from_envelope(1, b'\x00\xff')
+    pickled = message('2', 'a.b', properties={'content_type': 'application/x-python-serialize'}, body=b'\x80\x04N.')
+    assert write(tasks, garbage, message('1'), pickled, garbage) == Stored(1, 3)
+    write(tasks, garbage)
+    kept = {bytes(row['message']): row for row in tasks.rejected()}
+    assert len(kept) == 2
+    assert 'not base64' in kept[b'\x00\xff']['reason']
+    assert kept[b'\x00\xff']['last_seen'] > kept[b'\x00\xff']['first_seen']
+    del kept[b'\x00\xff']
+    (whole, row), = kept.items()
+    again = from_envelope('2', whole)
+    assert (again.body, again.routing_key, again.properties) == (pickled.body, 'export', pickled.properties)
+    assert (row['task_id'], row['name'], row['routing_key']) == ('2', 'a.b', 'export')
+    assert 'application/x-python-serialize' in row['reason']
+
+
+def test_a_rejected_row_has_storable_text(tasks: TaskDatabase) -> None:
+    write(tasks, message('a\0b', 'c\ud800d'), message(headers={'id': ['x']}))
+    assert {(row['task_id'], row['name']) for row in tasks.rejected()} == {
+        ('a\ufffdb', 'c?d'), (None, 'export.project')}
+
+
+def test_sql_in_every_field_is_text(tasks: TaskDatabase) -> None:
+    sql = """'); DROP TABLE celery_task; --\\"%s%(rows)s:rows$$"""
+    write(tasks, message(
+        sql, sql, sql, kwargs={sql: sql}, root_id=sql, parent_id=sql, group_id=sql, origin=sql, shadow=sql,
+        headers={sql: sql}, properties={sql: {sql: sql}},
+    )._replace(routing_key=sql), message(sql * 9, sql))
+    row = tasks.tasks()[sql]
+    assert [row[name] for name in ('name', 'root_id', 'parent_id', 'group_id', 'origin', 'routing_key')] == 6 * [sql]
+    assert (row['args'], row['kwargs'], row['options'][sql]) == ([sql], {sql: sql}, sql)
+    assert tasks.rejected()[0]['task_id'] == sql * 9
+
+
+def test_a_row_that_the_database_refuses_does_not_take_its_batch_along(postgresql: TaskDatabase) -> None:
+    postgresql.execute("ALTER TABLE celery_task ADD CHECK (name <> 'bad')")
+    names = ['good'] * 5 + ['bad'] + ['good'] * 7 + ['bad']
+    assert write(postgresql, *(message(str(number), name) for number, name in enumerate(names))) == Stored(12, 2)
+    assert {row['task_id'] for row in postgresql.rejected()} == {'5', '13'}
+    assert 'the database refuses it' in postgresql.rejected()[0]['reason']
+    assert postgresql.count() == 12
+
+
+def test_what_is_past_a_limit_of_the_database_is_rejected(postgresql: TaskDatabase) -> None:
+    postgresql.execute('CREATE INDEX ON celery_task (name)')
+    name = ''.join(map(chr, random.Random(1).sample(range(0x4e00, 0x9f00), 9000)))
+    assert write(postgresql, message('1'), message('2', name)) == Stored(1, 1)
+
+
+def test_two_at_once(postgresql: TaskDatabase) -> None:
+    """The same messages in different orders: neither blocks the other, and the latest retry wins."""
+    messages = [message(str(number), retries=retries) for number in range(300) for retries in range(3)]
+    failures: list[BaseException] = []
+
+    def run(seed: int) -> None:
+        shuffled = random.Random(seed).sample(messages, len(messages))
+        try:
+            with Store(postgresql.url) as store:
+                for start in range(0, len(shuffled), 50):
+                    store.write(shuffled[start:start + 50])
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(seed,)) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert {row['retries'] for row in postgresql.tasks().values()} == {2}
+    assert postgresql.count() == 300
+
+
+def test_a_batch_is_one_round_trip(postgresql: TaskDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    statements = []
+    with Store(postgresql.url) as store:
+        store.write([message('0')])
+        connection = store._connection
+        sa.event.listen(connection, 'before_cursor_execute', lambda *args: statements.append(args[2]))
+        store.write([message(str(number)) for number in range(100)])
+        assert connection.connection.driver_connection.autocommit
+    assert len(statements) == 1
+    assert postgresql.count() == 100
+
+
+def test_a_huge_batch_is_several_statements(postgresql: TaskDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, 'MAX_STATEMENT', 2000)
+    statements = []
+    with Store(postgresql.url) as store:
+        sa.event.listen(store._connection, 'before_cursor_execute', lambda *args: statements.append(args[2]))
+        assert store.write([message(str(number), retries=number % 2) for number in range(10)]) == Stored(10, 0)
+    assert 1 < len(statements) < 10
+    assert postgresql.count() == 10
+
+
+def test_the_database_is_away(postgresql: TaskDatabase) -> None:
+    with Store(postgresql.url) as store:
+        store.write([message('0')])
+        postgresql.execute('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() '
+                           'AND datname = current_database()')
+        with pytest.raises(DBAPIError):
+            store.write([message('1')])
+    with Store(postgresql.url) as store:
+        assert store.write([message('1')]) == Stored(1, 0)
+
+
+def test_no_tables(tmp_path: object) -> None:
+    with pytest.raises(NotUsable, match="no table 'celery_task': run `celery toolbox tables`"), \
+            Store(f'sqlite:///{tmp_path}/empty.db'):
+        pass
+
+
+def test_a_table_that_goes_away(tasks: TaskDatabase) -> None:
+    with Store(tasks.url) as store:
+        tasks.execute('DROP VIEW celery_task_status')
+        tasks.execute('DROP TABLE celery_task')
+        # SQLite has no error class of its own for this.
+        with pytest.raises(NotUsable if 'postgresql' in tasks.url else DBAPIError, match='celery_task'):
+            store.write([message()])
+
+
+@pytest.mark.parametrize(('url', 'problem'), [
+    ('mysql+pymysql://ada:hush@localhost/db', 'PostgreSQL or SQLite|not the URL'), ('hush', 'not the URL'),
+    ('nosuch://ada:hush@localhost/db', 'not the URL'), ('postgresql://ada:hush@localhost:port/db', 'not the URL'),
+    ('mssql://ada:hush@localhost/db', 'PostgreSQL or SQLite'),
+])
+def test_urls_of_other_databases(url: str, problem: str) -> None:
+    with pytest.raises(NotUsable, match=problem) as caught:
+        engine(url)
+    assert 'hush' not in str(caught.value).replace("'hush'", '')
+
+
+def test_urls() -> None:
+    assert engine('postgresql://localhost/db').dialect.driver == 'psycopg2'
+    assert engine('db+postgresql+psycopg2://localhost/db').url.database == 'db'
+    assert engine('database+sqlite://').dialect.name == 'sqlite'

@@ -1,0 +1,200 @@
+"""Tables, view and roles: made once, upgraded in place, and no more allowed than need be."""
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+
+import psycopg2
+import pytest
+import sqlalchemy as sa
+from psycopg2 import errors
+
+from cadasta.workertoolbox.monitor import NotUsable, upgrade
+from cadasta.workertoolbox.monitor.store import Store
+from cadasta.workertoolbox.monitor.upgrade import script
+
+from ..servers.postgres import Database
+from .databases import TaskDatabase, url_of
+from .messages import message
+
+NAMES = {'task': 'Results %', 'group': 'groups'}
+SCHEMAS = {'task': 'platform', 'group': 'platform'}
+
+
+def test_again_and_at_once(database: Database) -> None:
+    url = url_of(database)
+    for table in ('celery_taskmeta', 'celery_tasksetmeta'):
+        database.execute(f'DROP TABLE {table}')
+    for sequence in ('task_id_sequence', 'taskset_id_sequence'):
+        database.execute(f'DROP SEQUENCE {sequence}')
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            upgrade(url, worker_role='at_once', monitor_role='at_once_monitor')
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert sorted(sa.inspect(sa.create_engine(url)).get_table_names()) == [
+        'celery_task', 'celery_task_rejected', 'celery_taskmeta', 'celery_tasksetmeta']
+
+
+def test_an_older_table_of_results_gets_the_columns_that_it_lacks(database: Database) -> None:
+    database.execute('ALTER TABLE celery_taskmeta DROP COLUMN children, DROP COLUMN stamps, DROP COLUMN worker')
+    upgrade(url_of(database))
+    columns = sa.inspect(sa.create_engine(url_of(database))).get_columns('celery_taskmeta')
+    assert {'children', 'stamps', 'worker'} <= {column['name'] for column in columns}
+
+
+def test_the_view_has_one_row_for_each_task(tasks: TaskDatabase) -> None:
+    with Store(tasks.url) as store:
+        store.write([message('scheduled'), message('done', 'a.b', 7)])
+    insert = 'INSERT INTO celery_taskmeta (id, task_id, status, result) VALUES (:id, :task_id, :status, :result)'
+    tasks.execute(insert, id=1, task_id='done', status='SUCCESS', result=b'42')
+    tasks.execute(insert, id=2, task_id='early', status='STARTED', result=None)
+    rows = {row['task_id']: row for row in tasks.execute('SELECT * FROM celery_task_status')}
+    assert {name: (row['status'], row['name']) for name, row in rows.items()} == {
+        'scheduled': ('PENDING', 'export.project'), 'done': ('SUCCESS', 'a.b'), 'early': ('STARTED', None)}
+    assert bytes(rows['done']['result']) == b'42'
+    args = rows['done']['args']
+    assert (json.loads(args) if isinstance(args, str) else args) == [7]
+
+
+def test_the_view_uses_indexes(postgresql: TaskDatabase) -> None:
+    with postgresql.engine.begin() as connection:
+        connection.execute(sa.text('SET enable_seqscan = off'))
+        for query, index in [
+            ("SELECT * FROM celery_task_status WHERE task_id = 'x'", 'celery_task_pkey'),
+            ("SELECT * FROM celery_task WHERE root_id = 'x'", 'ix_celery_task_root_id'),
+            ('SELECT * FROM celery_task ORDER BY first_seen DESC LIMIT 5', 'ix_celery_task_first_seen'),
+        ]:
+            plan = '\n'.join(row[0] for row in connection.execute(sa.text(f'EXPLAIN {query}')))
+            assert index in plan
+            assert 'Seq Scan' not in plan
+
+
+def test_names_and_schemas_of_the_app(database: Database) -> None:
+    database.execute('CREATE SCHEMA platform')
+    database.execute('DROP TABLE celery_taskmeta')
+    upgrade(url_of(database), NAMES, SCHEMAS, worker_role=database.role)
+    database.execute_as_worker(
+        'INSERT INTO platform."Results %%" (id, task_id) VALUES (nextval(\'platform.task_id_sequence\'), %s)', 'x')
+    assert database.execute('SELECT task_id FROM celery_task_status') == [('x',)]
+
+
+@pytest.mark.parametrize('role', ["o'brien %s", 'Semi;colon"', '$create$', ':name', 'a$b'])
+def test_roles_of_any_name(database: Database, role: str) -> None:
+    for _ in range(2):
+        upgrade(url_of(database), worker_role=role, monitor_role=role)
+    database.execute(f"""SET ROLE "{role.replace('"', '""')}"; SELECT * FROM celery_taskmeta""")
+
+
+@pytest.mark.parametrize(('names', 'schemas'), [({}, {}), (NAMES, SCHEMAS)])
+def test_the_script_does_the_same(database: Database, names: dict[str, str], schemas: dict[str, str]) -> None:
+    database.execute('CREATE SCHEMA platform')
+    text = script('postgresql://nobody@nowhere/', names, schemas, 'script %', 'script_monitor')
+    assert '%%' not in text
+    with database.server.connect(database.name) as cursor:
+        cursor.execute(text)
+        cursor.execute(text)
+    before = subprocess_dump(database)
+    upgrade(url_of(database), names, schemas, 'script %', 'script_monitor')
+    assert subprocess_dump(database) == before
+    assert 'celery_task_status' in before
+
+
+def subprocess_dump(database: Database) -> str:
+    with database.server.connect(database.name) as cursor:
+        cursor.execute("""
+            SELECT table_schema, table_name, column_name, data_type, is_nullable FROM information_schema.columns
+            WHERE table_schema IN ('public', 'platform') ORDER BY 1, 2, ordinal_position""")
+        columns = cursor.fetchall()
+        cursor.execute("""
+            SELECT grantee, table_schema, table_name, privilege_type FROM information_schema.role_table_grants
+            WHERE grantee LIKE 'script%' ORDER BY 1, 2, 3, 4""")
+        grants = cursor.fetchall()
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE schemaname IN ('public', 'platform') ORDER BY 1")
+        return '\n'.join(map(str, [*columns, *grants, *cursor.fetchall()]))
+
+
+def test_the_script_for_sqlite(tmp_path: object) -> None:
+    subprocess.run(
+        ['python3', '-c', 'import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.stdin.read())',
+         f'{tmp_path}/tasks.db'], input=script('sqlite://') * 2, text=True, check=True)
+    with Store(f'sqlite:///{tmp_path}/tasks.db') as store:
+        store.write([message()])
+
+
+def test_sqlite_has_no_roles() -> None:
+    for script_role in ({'worker_role': 'x'}, {'monitor_role': 'x'}):
+        with pytest.raises(NotUsable, match='no roles'):
+            script('sqlite://', **script_role)
+
+
+def test_a_role_that_may_not(database: Database) -> None:
+    with pytest.raises(NotUsable, match='permission denied'):
+        upgrade(url_of(database, database.role, database.password))
+
+
+REFUSED_TO_WORKERS = [
+    'SELECT * FROM celery_task', 'SELECT * FROM celery_task_status', 'SELECT * FROM celery_task_rejected',
+    "INSERT INTO celery_task (task_id) VALUES ('x')", 'UPDATE celery_task SET name = name', 'DELETE FROM celery_task',
+    'SELECT * FROM celery_tasksetmeta', 'INSERT INTO celery_tasksetmeta (id) VALUES (1)',
+    "SELECT nextval('taskset_id_sequence')", 'DELETE FROM celery_taskmeta', 'TRUNCATE celery_taskmeta',
+    'DROP TABLE celery_taskmeta', 'ALTER TABLE celery_taskmeta ADD COLUMN x INT', 'CREATE TABLE x (y INT)',
+    'CREATE INDEX ON celery_taskmeta (status)', 'CREATE SCHEMA x', 'CREATE ROLE x',
+    "SELECT setval('task_id_sequence', 1)", 'SELECT * FROM secrets',
+    'CREATE VIEW x AS SELECT * FROM celery_taskmeta', 'DROP VIEW celery_task_status',
+]
+REFUSED_TO_MONITORS = [
+    'SELECT * FROM celery_taskmeta', 'SELECT * FROM celery_task_status', 'DELETE FROM celery_task',
+    'TRUNCATE celery_task', 'DELETE FROM celery_task_rejected', 'CREATE TABLE x (y INT)', 'DROP TABLE celery_task',
+    'SELECT * FROM secrets', 'SELECT * FROM celery_tasksetmeta', "SELECT nextval('task_id_sequence')",
+]
+
+
+@pytest.fixture
+def roles(database: Database) -> Database:
+    """A database whose two roles were made by `upgrade` alone."""
+    database.execute('CREATE TABLE secrets (y INT)')
+    upgrade(url_of(database), worker_role=f'{database.name}_w', monitor_role=f'{database.name}_m')
+    for role in 'wm':
+        database.execute(f"ALTER ROLE {database.name}_{role} PASSWORD 'secret'")
+        database.execute(f'GRANT CONNECT ON DATABASE {database.name} TO {database.name}_{role}')
+    return database
+
+
+@pytest.mark.parametrize(('role', 'statement'), [
+    *(('w', statement) for statement in REFUSED_TO_WORKERS), *(('m', statement) for statement in REFUSED_TO_MONITORS)])
+def test_refused(roles: Database, role: str, statement: str) -> None:
+    with roles.server.connect(roles.name, f'{roles.name}_{role}', 'secret') as cursor, \
+            pytest.raises(errors.InsufficientPrivilege):
+        cursor.execute(statement)
+
+
+def test_allowed(roles: Database) -> None:
+    with Store(url_of(roles, f'{roles.name}_m', 'secret')) as store:
+        store.write([message(), message(), message('a\0')])
+        store.write([message(retries=1), message('a\0')])
+    with roles.server.connect(roles.name, f'{roles.name}_w', 'secret') as cursor:
+        cursor.execute("INSERT INTO celery_taskmeta (id, task_id) VALUES (nextval('task_id_sequence'), '1')")
+        cursor.execute("UPDATE celery_taskmeta SET status = 'SUCCESS' WHERE task_id = '1'")
+    assert roles.execute('SELECT status, retries FROM celery_task_status') == [('SUCCESS', 1)]
+
+
+def test_a_monitor_that_may_not_write_says_so(roles: Database) -> None:
+    roles.execute(f'REVOKE INSERT ON celery_task FROM {roles.name}_m')
+    with Store(url_of(roles, f'{roles.name}_m', 'secret')) as store, \
+            pytest.raises(NotUsable, match='permission denied for table celery_task'):
+        store.write([message()])
+
+
+def test_psycopg2_reports_privileges() -> None:
+    assert issubclass(errors.InsufficientPrivilege, psycopg2.ProgrammingError)

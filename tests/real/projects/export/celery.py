@@ -1,0 +1,30 @@
+from datetime import datetime
+
+import journal  # noqa: F401  # it listens to signals
+from celery import Celery
+from celery.schedules import schedstate, schedule
+
+from cadasta.workertoolbox.conf import Config
+
+
+class Thrice(schedule):
+    """Due three times, so that beat can be stopped when it is not about to send something."""
+
+    left = 3
+
+    def is_due(self, last_run_at: datetime) -> schedstate:
+        if not self.left:
+            return schedstate(is_due=False, next=3600)
+        state = super().is_due(last_run_at)
+        self.left -= state.is_due
+        return state
+
+
+EVERY = 0.4
+
+app = Celery('export', include=['export.tasks'])
+app.config_from_object(Config(QUEUES=['export', 'report'], beat_schedule={
+    'by name': {'task': 'export.tasks.tick', 'schedule': Thrice(EVERY)},
+    'by queue': {'task': 'audit.tick', 'schedule': Thrice(EVERY), 'options': {'queue': 'export'}},
+    'to another service': {'task': 'report.tasks.total', 'schedule': Thrice(EVERY), 'args': ([1, 2],)},
+}))

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from celery import Task
+
+from .celery import app
+
+
+@app.task
+def add(x: int, y: int) -> int:
+    return x + y
+
+
+@app.task
+def tick() -> None:
+    pass
+
+
+@app.task(name='audit.tick')
+def audit_tick() -> None:
+    """No queue serves the first part of its name, so whoever sends it names a queue."""
+
+
+@app.task(bind=True)
+def flaky(self: Task, failures: int) -> int:
+    if self.request.retries < failures:
+        raise self.retry(countdown=0)
+    return failures
+
+
+@app.task(name='audit.flaky', bind=True, queue='export')
+def audit_flaky(self: Task, failures: int) -> int:
+    """The same with a queue of the task's own."""
+    if self.request.retries < failures:
+        raise self.retry(countdown=0)
+    return failures
+
+
+@app.task
+def fail() -> NoReturn:
+    raise ValueError('no such project')
+
+
+@app.task
+def finish_after(gate: str, done: str) -> None:
+    """Runs until the file `gate` exists, then makes a file in the directory `done`."""
+    while not Path(gate).exists():
+        time.sleep(0.02)
+    Path(done, finish_after.request.id).touch()

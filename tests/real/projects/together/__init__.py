@@ -1,0 +1,2 @@
+"""One service that has two queues to itself, so its workers need no `-Q`."""
+from .celery import app as app

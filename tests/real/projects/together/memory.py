@@ -1,0 +1,51 @@
+"""The service on the in-memory broker, which is one per process: worker, producer and beat share this one.
+
+When the worker is ready, a thread sends all tasks. At each line on stdin it writes down what the platform queue holds.
+"""
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+import produce
+from celery.beat import EmbeddedService
+from celery.signals import worker_ready
+from journal import note
+
+from . import tasks
+from .celery import app
+
+EVERY = 0.1
+
+app.conf.beat_schedule = {
+    'by name': {'task': 'export.tasks.tick', 'schedule': EVERY},
+    'by queue': {'task': 'audit.tick', 'schedule': EVERY, 'options': {'queue': 'export'}},
+}
+
+
+@worker_ready.connect
+def begin(**kwargs: Any) -> None:
+    threading.Thread(target=run, daemon=True).start()
+
+
+def run() -> None:
+    produce.flood(tasks, 100)
+    produce.close_connections(app)
+    produce.flood(tasks, 100)
+    produce.workflows(tasks)
+    beat = EmbeddedService(app, thread=True, schedule_filename=f'{os.environ["JOURNAL"]}-schedule')
+    beat.start()
+    time.sleep(5 * EVERY)
+    beat.stop()
+    for _ in sys.stdin:
+        write_down_platform_queue()
+        print('written', flush=True)
+
+
+def write_down_platform_queue() -> None:
+    with app.connection_for_read() as connection:
+        while message := connection.default_channel.basic_get(app.conf.PLATFORM_QUEUE_NAME, no_ack=True):
+            note('copied', message.headers['task'], message.headers['id'], message.headers['retries'])

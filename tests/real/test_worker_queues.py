@@ -1,0 +1,39 @@
+"""A worker never consumes the platform queue: not by default, and not when it is told to."""
+from __future__ import annotations
+
+import pytest
+
+from ..servers.broker import PLATFORM_QUEUE, Broker
+from ..servers.postgres import Database
+from ..servers.process import Processes
+from .services import READY, Services, names
+
+
+@pytest.fixture
+def services(broker: Broker, database: Database, processes: Processes) -> Services:
+    return Services(broker, database, processes)
+
+
+@pytest.mark.parametrize('broker', ['redis'], indirect=True)
+def test_worker_without_queues_option(services: Services) -> None:
+    worker = services.start_worker('together', '-c', '2')
+    worker.wait_for(READY)
+    services.produce('together', 'flood_200')
+    services.wait_until_done({'export.tasks.add': 200})
+    assert worker.stop() == 0
+    assert names(services.ran()) == {'export.tasks.add': 200}
+    assert services.ran() == services.copies() == services.published()
+
+
+@pytest.mark.parametrize('queues', [PLATFORM_QUEUE, f'export,{PLATFORM_QUEUE}'])
+@pytest.mark.parametrize('broker', ['filesystem'], indirect=True)
+def test_worker_told_to_consume_the_platform_queue(services: Services, queues: str) -> None:
+    services.produce('together', 'flood_200')
+    worker = services.start_worker('together', '-c', '2', '-Q', queues)
+    assert worker.wait() != 0
+    assert 'ready.' not in worker.log
+    complaint = worker.log.splitlines()[-1]
+    assert f"told to consume '{PLATFORM_QUEUE}', the platform queue" in complaint
+    assert f"Start the worker without '{PLATFORM_QUEUE}' in -Q" in complaint
+    assert services.copies() == services.published()
+    assert not services.ran()

@@ -1,0 +1,139 @@
+"""What the tests ask of a broker, whichever it is."""
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from kombu import Connection
+from kombu.exceptions import ChannelError
+
+from .proxy import Proxy
+
+PLATFORM_QUEUE = 'platform.fifo'
+
+
+class Key(NamedTuple):
+    """What tells one message from every other: a retry has the id of its first try."""
+
+    task: str
+    id: str
+    retries: int
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message as it lay in a queue."""
+
+    headers: dict[str, Any]
+    properties: dict[str, Any]
+    body: Any
+
+    @property
+    def key(self) -> Key:
+        return Key(self.headers['task'], self.headers['id'], self.headers['retries'])
+
+
+class Broker:
+    """A broker, or a corner of one, that nothing else uses.
+
+    :param name: kombu's name of the transport
+    :param url: the `broker_url`, `{port}` in it stands for the server's port
+    :param options: the `broker_transport_options`
+    :param port: the server's port, `None` where there is no server
+    :param prefix: `QUEUE_PREFIX`, for brokers whose queues carry one
+    """
+
+    def __init__(self, name: str, url: str, options: dict[str, Any], port: int | None = None,
+                 prefix: str = 'test') -> None:
+        self.name = name
+        self.options = options
+        self.prefix = prefix
+        self._url = url
+        self._port = port
+        self._proxy: Proxy | None = None
+
+    def __repr__(self) -> str:
+        return f'<Broker {self.name}>'
+
+    @property
+    def url(self) -> str:
+        return self._url.format(port=self._port)
+
+    @property
+    def proxied_url(self) -> str:
+        """The broker by a way that `cut` cuts; the broker's own where there is no server."""
+        if self._port is None:
+            return self.url
+        if self._proxy is None:
+            self._proxy = Proxy(self._port)
+        return self._url.format(port=self._proxy.port)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Keyword arguments for `Config`."""
+        return {'broker_url': self.url, 'broker_transport_options': self.options, 'QUEUE_PREFIX': self.prefix}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The same as variables, for a process whose code says nothing about its broker."""
+        return self._environment(self.url)
+
+    @property
+    def proxied_environment(self) -> dict[str, str]:
+        """Variables for a process whose connections `cut` is to cut."""
+        return self._environment(self.proxied_url)
+
+    def mute(self) -> None:
+        """Swallows all that is sent over the connections that came by `proxied_url` and are open now."""
+        if self._proxy:
+            self._proxy.mute()
+
+    def cut(self) -> int:
+        """Drops the open connections that came by `proxied_url`; returns how many there were."""
+        return self._proxy.cut() if self._proxy else 0
+
+    def connect(self) -> Connection:
+        """A kombu connection that has declared nothing."""
+        return Connection(self.url, transport_options=self.options)
+
+    def count(self, queue: str) -> int:
+        """How many messages the queue holds, 0 where there is no such queue."""
+        with self.connect() as connection:
+            try:
+                return connection.default_channel.queue_declare(queue, passive=True).message_count
+            except (ChannelError, *connection.channel_errors):
+                return 0
+
+    def drain(self, queue: str) -> list[Message]:
+        """Takes all messages from the queue."""
+        messages = []
+        with self.connect() as connection:
+            channel = connection.default_channel
+            try:
+                while raw := channel.basic_get(queue, no_ack=True):
+                    # amqp hands its own messages out, virtual transports kombu's.
+                    message = raw if hasattr(raw, 'payload') else channel.message_to_python(raw)
+                    messages.append(Message(message.headers, message.properties, message.payload))
+            except (ChannelError, *connection.channel_errors):
+                pass
+        return messages
+
+    def close(self) -> None:
+        if self._proxy:
+            self._proxy.close()
+
+    def _environment(self, url: str) -> dict[str, str]:
+        return {
+            'CELERY_BROKER_URL': url,
+            'CELERY_BROKER_TRANSPORT_OPTIONS': json.dumps(self.options),
+            'QUEUE_PREFIX': self.prefix,
+        }
+
+
+def decoded(body: str) -> Message:
+    """A message from the JSON, in base64 or not, that virtual transports write."""
+    text = body if body.startswith('{') else base64.b64decode(body)
+    message = json.loads(text)
+    return Message(message['headers'], message['properties'], json.loads(base64.b64decode(message['body'])))

@@ -1,0 +1,20 @@
+"""kombu's in-memory broker, emptied: it is one for the whole process."""
+from __future__ import annotations
+
+from kombu.transport.memory import Channel, Transport
+
+from .broker import Broker
+
+
+class MemoryBroker(Broker):
+    def __init__(self) -> None:
+        super().__init__('memory', 'memory://', {'polling_interval': 0.01})
+        self._forget()
+
+    def close(self) -> None:
+        super().close()
+        self._forget()
+
+    def _forget(self) -> None:
+        Transport.global_state.clear()
+        Channel.queues.clear()

@@ -1,0 +1,67 @@
+"""Serves moto's SQS over connections that stay open, as Amazon does, and counts API calls.
+
+Run as a program with the port as its argument; it prints `ready`.
+"""
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+CALLS_PATH = '/calls'
+
+moto = DomainDispatcherApplication(create_backend_app)
+# moto hands one message to two receivers that ask at the same moment.
+lock = threading.Lock()
+calls: Counter[str] = Counter()
+
+
+class Handler(BaseHTTPRequestHandler):
+    # moto's own server closes each connection and takes ten milliseconds for it.
+    protocol_version = 'HTTP/1.1'
+    disable_nagle_algorithm = True
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers['Content-Length']))
+        environ = EnvironBuilder(
+            path=self.path, base_url=f'http://{self.headers["Host"]}', method='POST',
+            headers=list(self.headers.items()), data=body,
+        ).get_environ()
+        with lock:
+            # `AmazonSQS.SendMessage`
+            calls[self.headers['X-Amz-Target'].rpartition('.')[2]] += 1
+            chunks, status, headers = run_wsgi_app(moto, environ, buffered=True)
+            self.answer(int(status.split()[0]), b''.join(chunks), dict(headers))
+
+    def do_GET(self) -> None:
+        if self.path == CALLS_PATH:
+            self.answer(200, json.dumps(calls).encode(), {})
+        else:
+            self.send_error(404)
+
+    def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, 'Content-Length': str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+if __name__ == '__main__':
+    with Server(('127.0.0.1', int(sys.argv[1])), Handler) as server:
+        print('ready', flush=True)
+        server.serve_forever()

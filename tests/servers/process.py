@@ -1,0 +1,148 @@
+"""A child process with a log: started, awaited by what it logs, stopped, and never left behind."""
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+POLL_SECONDS = 0.02
+
+T = TypeVar('T')
+
+
+def wait_until(condition: Callable[[], T | None], what: str, timeout: float = 30, interval: float = POLL_SECONDS) -> T:
+    """Returns the first true answer of `condition`, asked every `interval` seconds.
+
+    Raises `TimeoutError`, which says `what` was waited for, after `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        if answer := condition():
+            return answer
+        if time.monotonic() > deadline:
+            raise TimeoutError(f'{what}: not within {timeout} s')
+        time.sleep(interval)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return int(probe.getsockname()[1])
+
+
+def accepts_connections(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(('127.0.0.1', port)) == 0
+
+
+class Process:
+    """A child process in a process group of its own.
+
+    :param argv: program and arguments
+    :param log: file that gets stdout and stderr
+    :param environment: the whole environment of the child
+    :param directory: working directory
+    :param user: system user to run as, for servers that refuse to run as root
+    """
+
+    def __init__(self, argv: Iterable[str], log: Path, environment: Mapping[str, str],
+                 directory: Path | None = None, user: pwd.struct_passwd | None = None) -> None:
+        self.argv = list(argv)
+        self.log_file = log
+        self.asked_to_stop = False
+        with log.open('ab') as output:
+            self.popen = subprocess.Popen(
+                self.argv, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, env=dict(environment),
+                cwd=directory, start_new_session=True, text=True,
+                user=user and user.pw_uid, group=user and user.pw_gid, extra_groups=user and [],
+            )
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(errors='replace')
+
+    @property
+    def is_running(self) -> bool:
+        return self.popen.poll() is None
+
+    def wait_for(self, pattern: str, timeout: float = 30) -> re.Match[str]:
+        """Waits until the log has a line that `pattern` matches; fails at once if the process ends first."""
+        def found() -> re.Match[str] | None:
+            was_running = self.is_running
+            if match := re.search(pattern, self.log, re.MULTILINE):
+                return match
+            if not was_running:
+                raise ChildProcessError(
+                    f'{self.argv} ended with {self.popen.returncode} before it logged {pattern!r}:\n{self.log}')
+            return None
+        try:
+            return wait_until(found, f'{self.argv} to log {pattern!r}', timeout)
+        except TimeoutError as error:
+            raise TimeoutError(f'{error}:\n{self.log}') from None
+
+    def send_line(self, line: str) -> None:
+        assert self.popen.stdin is not None
+        self.popen.stdin.write(f'{line}\n')
+        self.popen.stdin.flush()
+
+    def wait(self, timeout: float = 60) -> int:
+        """Returns the exit code; raises with the log if the process does not end by itself."""
+        try:
+            return self.popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f'{self.argv} still runs after {timeout} s:\n{self.log}') from None
+
+    def ask_to_stop(self, stop_signal: signal.Signals = signal.SIGTERM) -> None:
+        """Sends the signal, once, and does not wait: several processes can stop at the same time."""
+        if self.is_running and not self.asked_to_stop:
+            self.asked_to_stop = True
+            self.popen.send_signal(stop_signal)
+
+    def stop(self, stop_signal: signal.Signals = signal.SIGTERM, timeout: float = 30) -> int:
+        """Ends the process by `stop_signal`, then whatever is left of its group by SIGKILL; returns the exit code."""
+        self.ask_to_stop(stop_signal)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.popen.wait(timeout)
+        return self.kill()
+
+    def kill(self) -> int:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        if self.popen.stdin is not None:
+            self.popen.stdin.close()
+        return self.popen.wait()
+
+
+class Processes:
+    """Starts processes and stops them all when the `with` block ends.
+
+    :param logs: directory for the log files
+    """
+
+    def __init__(self, logs: Path) -> None:
+        self.logs = logs
+        self.started: list[Process] = []
+
+    def start(self, argv: Iterable[str], environment: Mapping[str, str], directory: Path | None = None) -> Process:
+        process = Process(argv, self.logs / f'process-{len(self.started)}.log', environment, directory)
+        self.started.append(process)
+        return process
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        for process in reversed(self.started):
+            process.ask_to_stop()
+        for process in reversed(self.started):
+            process.stop()

@@ -1,0 +1,72 @@
+"""A TCP proxy on loopback whose connections can be muted and cut."""
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+
+
+class Proxy:
+    """Forwards a free port on 127.0.0.1 to `port`, until it is told otherwise.
+
+    :param port: port of the real server on 127.0.0.1
+    """
+
+    def __init__(self, port: int) -> None:
+        self.target = port
+        self.lock = threading.Lock()
+        self.sockets: set[socket.socket] = set()
+        self.muted: set[socket.socket] = set()
+        self.listener = socket.create_server(('127.0.0.1', 0), backlog=128)
+        self.port = int(self.listener.getsockname()[1])
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def mute(self) -> None:
+        """Swallows what is sent over the connections that are open now, like a network that has gone away."""
+        with self.lock:
+            self.muted |= self.sockets
+
+    def cut(self) -> int:
+        """Closes every connection that is open now, new ones are welcome; returns how many there were."""
+        with self.lock:
+            doomed, self.sockets = self.sockets, set()
+        for end in doomed:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        return len(doomed) // 2
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.cut()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(('127.0.0.1', self.target))
+            except OSError:
+                client.close()
+                continue
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self.lock:
+                self.sockets |= {client, server}
+            threading.Thread(target=self._pump, args=(client, server), daemon=True).start()
+            threading.Thread(target=self._pump, args=(server, client), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if source not in self.muted:
+                    sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+        with self.lock:
+            self.sockets.discard(source)
+            self.muted.discard(source)
+        source.close()

@@ -1,0 +1,38 @@
+"""A private Redis."""
+from __future__ import annotations
+
+import shutil
+import tempfile
+from itertools import count
+from pathlib import Path
+
+from .broker import Broker
+from .environment import clean_environment
+from .missing import missing
+from .process import Process, free_port
+
+DATABASES = 1000
+
+
+class Redis:
+    """A `redis-server` on a free port of 127.0.0.1 that keeps nothing."""
+
+    def __init__(self) -> None:
+        program = shutil.which('redis-server') or missing('redis-server is not installed')
+        self.port = free_port()
+        self.directory = Path(tempfile.mkdtemp(prefix='redis-'))
+        self.databases = count()
+        self.process = Process(
+            [program, '--port', str(self.port), '--bind', '127.0.0.1', '--databases', str(DATABASES), '--save', ''],
+            self.directory / 'log', clean_environment(), self.directory)
+
+    def wait_until_ready(self) -> None:
+        self.process.wait_for('Ready to accept connections')
+
+    def broker(self) -> Broker:
+        """A database that nothing has used yet."""
+        return Broker('redis', f'redis://127.0.0.1:{{port}}/{next(self.databases)}', {}, self.port)
+
+    def close(self) -> None:
+        self.process.stop()
+        shutil.rmtree(self.directory)

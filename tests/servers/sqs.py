@@ -1,0 +1,92 @@
+"""Amazon SQS, played by moto in a process of its own."""
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+import urllib.request
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from . import moto_server
+from .broker import Broker, Message, decoded
+from .environment import clean_environment
+from .process import Process, free_port
+
+REGION = 'us-west-2'
+
+
+class SQS:
+    """An SQS endpoint on a free port of 127.0.0.1. Its queues are gone when it stops."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.directory = Path(tempfile.mkdtemp(prefix='sqs-'))
+        self.process = Process(
+            [sys.executable, moto_server.__file__, str(self.port)], self.directory / 'log', clean_environment())
+        self.prefixes = count(1)
+        self.client: Any = boto3.client(
+            'sqs', endpoint_url=f'http://127.0.0.1:{self.port}', region_name=REGION,
+            aws_access_key_id='key', aws_secret_access_key='secret')
+
+    def wait_until_ready(self) -> None:
+        self.process.wait_for('^ready$')
+
+    def broker(self) -> Broker:
+        """Queues with a prefix that nothing has used yet."""
+        return SQSBroker(self, f'test{next(self.prefixes)}')
+
+    def calls(self) -> dict[str, int]:
+        """The API calls answered so far: action -> count."""
+        with urllib.request.urlopen(f'http://127.0.0.1:{self.port}{moto_server.CALLS_PATH}') as answer:
+            return json.load(answer)
+
+    def close(self) -> None:
+        self.process.stop()
+        shutil.rmtree(self.directory)
+
+
+class SQSBroker(Broker):
+    """The queues of one prefix. They are read with SQS's own API, which takes ten messages at a time."""
+
+    def __init__(self, server: SQS, prefix: str) -> None:
+        # moto answers a long poll by blocking, and there is no reason for a test to wait.
+        options = {
+            'region': REGION, 'queue_name_prefix': f'{prefix}-', 'is_secure': False,
+            'wait_time_seconds': 0, 'polling_interval': 0.05,
+        }
+        super().__init__('sqs', 'sqs://key:secret@127.0.0.1:{port}', options, server.port, prefix)
+        self.client = server.client
+
+    def queues(self) -> dict[str, str]:
+        """The queues that exist: name without the prefix -> URL."""
+        urls = self.client.list_queues(QueueNamePrefix=f'{self.prefix}-').get('QueueUrls', [])
+        return {url.rpartition('/')[2].removeprefix(f'{self.prefix}-'): url for url in urls}
+
+    def count(self, queue: str) -> int:
+        url = self.queues().get(queue)
+        if url is None:
+            return 0
+        attributes = self.client.get_queue_attributes(QueueUrl=url, AttributeNames=['All'])['Attributes']
+        return sum(int(value) for name, value in attributes.items() if name.startswith('ApproximateNumberOfMessages'))
+
+    def drain(self, queue: str) -> list[Message]:
+        return [decoded(message['Body']) for message in self.receive(queue)]
+
+    def receive(self, queue: str) -> list[dict[str, Any]]:
+        """Takes all messages from the queue, as SQS's API gives them, attributes included."""
+        url = self.queues().get(queue)
+        messages: list[dict[str, Any]] = []
+        while url is not None:
+            batch = self.client.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=['All']).get('Messages')
+            if not batch:
+                break
+            messages += batch
+            self.client.delete_message_batch(QueueUrl=url, Entries=[
+                {'Id': str(number), 'ReceiptHandle': message['ReceiptHandle']} for number, message in enumerate(batch)])
+        return messages

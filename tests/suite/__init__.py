@@ -1,0 +1,1 @@
+"""The functional tests, tried on apps that break a rule and on apps that break none."""

@@ -1,0 +1,86 @@
+"""Every app that breaks a rule is caught by that rule, and no sound app is failed."""
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cadasta.workertoolbox.conformance.loading import load
+
+from .judging import CASES, judge
+from .mutants import MUTANTS
+from .sound import SOUND
+from .state import app_state, connections, process_state
+
+REPOSITORY = Path(__file__).parents[2]
+
+Verdict = dict[int, list[str]]
+
+# The first test waits for the verdicts on all apps.
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope='module')
+def alone() -> dict[str, Verdict]:
+    """The verdict on each app, given in a process of its own in which no socket can be opened."""
+    command = [sys.executable, '-m', 'tests.suite.judging']
+    # What these processes run, `together` runs as well: they need not be measured.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith('COVERAGE_')}
+    output = subprocess.run(command, cwd=REPOSITORY, env=environment, check=True, capture_output=True, text=True).stdout
+    verdicts = json.loads(output)
+    assert not [verdict for verdict in verdicts.values() if isinstance(verdict, str)]
+    return {name: {int(rule): messages for rule, messages in verdict.items()} for name, verdict in verdicts.items()}
+
+
+@pytest.fixture(scope='module')
+def together() -> dict[str, Verdict]:
+    """The verdict on each app, all given in this process, one after the other in random order."""
+    names = list(CASES)
+    random.shuffle(names)
+    print('order:', *names)
+    before = connections()
+    verdicts = {name: judge_in_this_process(name) for name in names}
+    assert connections() <= before
+    return verdicts
+
+
+def judge_in_this_process(name: str) -> Verdict:
+    case = CASES[name]
+    with case.environment():
+        app = case.make()
+        load(app)
+        before = {**process_state(), **app_state(app)}
+        failures = judge(app, case.is_worker)
+        after = {**process_state(), **app_state(app)}
+        assert {what: value for what, value in after.items() if value != before[what]} == {}
+    return failures
+
+
+@pytest.mark.filterwarnings('ignore')
+@pytest.mark.parametrize('name', MUTANTS)
+def test_a_broken_app_is_caught_by_the_rule_it_breaks(
+    name: str, alone: dict[str, Verdict], together: dict[str, Verdict],
+) -> None:
+    verdict = alone[name]
+    assert MUTANTS[name].rule in verdict
+    assert set(verdict) == set(together[name])
+
+
+@pytest.mark.filterwarnings('ignore')
+@pytest.mark.parametrize('name', SOUND)
+def test_a_sound_app_passes(
+    name: str, alone: dict[str, Verdict], together: dict[str, Verdict],
+) -> None:
+    assert alone[name] == {}
+    assert together[name] == {}
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(MUTANTS) >= 40
+    assert {case.rule for case in MUTANTS.values()} == set(range(1, 10))
+    assert len(SOUND) >= 20

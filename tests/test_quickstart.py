@@ -1,0 +1,241 @@
+"""`./quickstart`, run as somebody runs it who has just got a copy of the repository."""
+from __future__ import annotations
+
+import importlib
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import redis
+from kombu import Connection
+
+from .servers.broker import Broker
+from .servers.environment import clean_environment
+from .servers.postgres import Database
+from .servers.process import Process, Processes
+
+ROOT = Path(__file__).parents[1]
+
+TASKS = {
+    'A task': {('export.parcels', 'export', 'SUCCESS'): 1},
+    'A chain': {('export.parcels', 'export', 'SUCCESS'): 1, ('export.table', 'export', 'SUCCESS'): 1},
+    "A chord, with its body in another service's queue": {
+        ('celery.chord_unlock', 'msg', '-'): 1,
+        ('export.map', 'export', 'SUCCESS'): 3,
+        ('msg.send', 'msg', 'SUCCESS'): 1,
+    },
+    'A task that fails, with an errback in another codebase': {
+        ('export.boundary', 'export', 'FAILURE'): 1,
+        ('msg.alarm', 'msg', 'SUCCESS'): 1,
+    },
+    'A task that hands its followups on to the last step of a chord': {
+        ('export.everything', 'export', 'SUCCESS'): 1,
+        ('celery.chord_unlock', 'export', '-'): 1,
+        ('export.map', 'export', 'SUCCESS'): 2,
+        ('export.archive', 'export', 'SUCCESS'): 1,
+        ('msg.send', 'msg', 'SUCCESS'): 1,
+    },
+}
+VERDICT = 'OK: all 16 tasks of 5 workflows were tracked and ran, and every result is stored.'
+ROW = re.compile(
+    r'  (?P<task>\S+) +[0-9a-f]{8}  (?P<queue>[a-z]+)(?P<times>(?: x\d+)?), \S+\.fifo(?P=times) +(?P<state>\S+)')
+
+
+class Quickstart:
+    """Starts `./quickstart` in the virtual environment of the tests, and knows all processes that come of it."""
+
+    def __init__(self, processes: Processes) -> None:
+        self.processes = processes
+        self.mark = str(uuid.uuid4())
+
+    def start(self, *arguments: str, **environment: str) -> Process:
+        return self.processes.start([str(ROOT / 'quickstart'), *arguments], clean_environment(
+            VIRTUAL_ENV=sys.prefix, MARK=self.mark, **environment))
+
+    def running(self) -> list[psutil.Process]:
+        return [process for process in psutil.process_iter() if self._is_marked(process)]
+
+    def _is_marked(self, process: psutil.Process) -> bool:
+        try:
+            return process.environ().get('MARK') == self.mark
+        except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+            return False
+
+
+@pytest.fixture
+def quickstart(processes: Processes) -> Iterator[Quickstart]:
+    """Nothing that a quickstart has started may be there when it has ended."""
+    quickstart = Quickstart(processes)
+    yield quickstart
+    assert quickstart.running() == []
+
+
+def tasks_of(output: str) -> dict[str, Counter[tuple[str, str, str]]]:
+    """The rows of the table below each title, by task, work queue and state."""
+    tasks: dict[str, Counter[tuple[str, str, str]]] = {}
+    for line in output.splitlines():
+        if line in TASKS:
+            rows = tasks[line] = Counter()
+        elif tasks and (row := ROW.match(line)):
+            rows[row['task'], row['queue'], row['state']] += 1
+    return tasks
+
+
+def test_tracks_every_task_and_stores_every_result(quickstart: Quickstart) -> None:
+    process = quickstart.start()
+
+    assert process.wait(90) == 0, process.log
+    assert tasks_of(process.log) == TASKS, process.log
+    assert process.log.splitlines()[-1] == VERDICT
+    assert 'Messages, as the broker counts them: celery 0, export 7, msg 1, platform.fifo 8' in process.log
+    assert 'LookupError: kibera has no boundary' in process.log
+    assert not re.search('[\x1b\r]', process.log)
+
+
+@pytest.mark.parametrize('broker', ['redis'], indirect=True)
+def test_leaves_redis_as_it_was(quickstart: Quickstart, broker: Broker, database: Database) -> None:
+    with redis.Redis.from_url(broker.url) as client:
+        client.lpush('export', 'a message of somebody else')
+
+        process = quickstart.start(**broker.environment, **database.environment)
+
+        assert process.wait(90) == 0, process.log
+        assert tasks_of(process.log) == TASKS, process.log
+        assert process.log.splitlines()[-1] == VERDICT
+        assert client.keys() == [b'export']
+        assert client.lrange('export', 0, -1) == [b'a message of somebody else']
+    assert Counter(database.states().values()) == {'SUCCESS': 13, 'FAILURE': 1}
+
+
+@pytest.mark.parametrize('broker', ['amqp'], indirect=True)
+def test_leaves_rabbitmq_as_it_was(quickstart: Quickstart, broker: Broker, database: Database) -> None:
+    with broker.connect() as connection:
+        connection.default_channel.queue_declare('msg', durable=True, auto_delete=False)
+
+        process = quickstart.start(**broker.environment, **database.environment)
+
+        assert process.wait(90) == 0, process.log
+        assert tasks_of(process.log) == TASKS, process.log
+        assert process.log.splitlines()[-1] == VERDICT
+        [platform] = set(re.findall(r'quickstart-\w+\.fifo', process.log))
+        assert [name for name in ('celery', 'export', 'msg', platform) if is_there(name, connection)] == ['msg']
+    assert Counter(database.states().values()) == {'SUCCESS': 13, 'FAILURE': 1}
+
+
+@pytest.mark.parametrize('broker', ['amqp'], indirect=True)
+def test_refuses_a_work_queue_that_is_in_use(quickstart: Quickstart, broker: Broker, database: Database) -> None:
+    with broker.connect() as connection:
+        connection.default_channel.queue_declare('export', durable=True, auto_delete=False)
+        connection.Producer().publish('a message of somebody else', routing_key='export')
+
+    process = quickstart.start(**broker.environment, **database.environment)
+
+    assert process.wait() == 2, process.log
+    assert "FAILED: Queue 'export' of the broker at amqp://test:**@127.0.0.1" in process.log
+    assert broker.count('export') == 1
+    assert database.states() == {}
+
+
+@pytest.mark.parametrize('broker', ['redis'], indirect=True)
+def test_fails_when_results_are_not_stored(quickstart: Quickstart, broker: Broker, database: Database) -> None:
+    process = quickstart.start(
+        '--timeout', '5', CELERY_TASK_IGNORE_RESULT='true', **broker.environment, **database.environment)
+
+    assert process.wait(90) == 1, process.log
+    assert tasks_of(process.log)['A task'] == {('export.parcels', 'export', 'no'): 1}, process.log
+    assert database.states() == {}
+    assert re.search(r'^- export\.parcels \S+: no result is stored, the state is unknown$', process.log, re.MULTILINE)
+    assert re.fullmatch(r'FAILED: \d+ things are not as they must be, see above\.', process.log.splitlines()[-1])
+
+
+@pytest.mark.parametrize(('environment', 'message'), [
+    ({'RESULT_DB_PORT': '1', 'RESULT_DB_PASS': 'Pa55'}, 'FAILED: the result database cannot be used: conn'),
+    ({'RESULT_DB_PORT': 'none'}, "RESULT_DB_PORT is 'none'"),
+    ({'CELERY_BROKER_URL': 'redis://:Pa55@127.0.0.1:1/0'}, 'redis://:**@127.0.0.1:1/0, cannot be used'),
+    ({'CELERY_BROKER_URL': 'carrier-pigeon://coop'}, 'carrier-pigeon://coop'),
+])
+def test_says_why_it_cannot_run(
+    quickstart: Quickstart, database: Database, environment: dict[str, str], message: str,
+) -> None:
+    process = quickstart.start(**{**database.environment, **environment})
+
+    assert process.wait() == 2, process.log
+    assert message in process.log
+    assert not re.search('Pa55|Traceback', process.log)
+
+
+@pytest.mark.parametrize(('environment', 'verdict'), [
+    ({}, '\x1b[31mFAILED: RESULT_DB_PORT'),
+    ({'NO_COLOR': '1'}, '\nFAILED: RESULT_DB_PORT'),
+    ({'TERM': 'dumb'}, '\nFAILED: RESULT_DB_PORT'),
+])
+def test_colours_are_for_terminals_that_want_them(environment: dict[str, str], verdict: str) -> None:
+    controller, terminal = pty.openpty()
+    subprocess.run([ROOT / 'quickstart'], stdout=terminal, env=clean_environment(**{
+        'VIRTUAL_ENV': sys.prefix, 'TERM': 'xterm', 'CELERY_BROKER_URL': 'memory://', 'RESULT_DB_PORT': 'none',
+        **environment}))
+    os.close(terminal)
+
+    assert verdict in os.read(controller, 10_000).decode()
+    os.close(controller)
+
+
+@pytest.mark.parametrize(('line', 'signal_number'), [('Broker: ', signal.SIGTERM), ('Workers: ', signal.SIGINT)])
+def test_ends_all_that_it_started(quickstart: Quickstart, line: str, signal_number: signal.Signals) -> None:
+    process = quickstart.start()
+    process.wait_for(line, 60)
+    assert len(quickstart.running()) > 0
+
+    process.popen.send_signal(signal_number)
+
+    assert process.wait() == 128 + signal_number, process.log
+    assert process.log.splitlines()[-1] == 'INTERRUPTED: no verdict. All that was started has ended.'
+
+
+def is_there(queue: str, connection: Connection) -> bool:
+    try:
+        connection.channel().queue_declare(queue, passive=True)
+    except connection.channel_errors:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(('change', 'problem'), [
+    ({}, None),
+    ({'on_platform': 0}, 'export.parcels id: not tracked, no message of it reached the platform queue'),
+    ({'on_work_queues': Counter()}, 'export.parcels id: no message of it was received from a work queue'),
+    ({'on_platform': 2}, 'export.parcels id: 2 messages on the platform queue, 1 received from work queues'),
+    ({'on_platform': 2, 'on_work_queues': Counter(export=1, msg=1)},
+     'export.parcels id: 2 messages on the platform queue, 2 received from work queues'),
+    ({'state': 'STARTED'}, 'export.parcels id: no result is stored, the state is STARTED'),
+    ({'state': 'FAILURE', 'result': 'OSError: disk full'}, 'export.parcels id: FAILURE, OSError: disk full'),
+])
+def test_verdict_on_a_task(monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], problem: str | None) -> None:
+    monkeypatch.syspath_prepend(ROOT / 'examples')
+    verdict, observation = map(importlib.import_module, ('quickstart.verdict', 'quickstart.observation'))
+    good = {'on_platform': 1, 'on_work_queues': Counter(export=1), 'state': 'SUCCESS', 'result': '[]'}
+    task = observation.Tracked('id', 'export.parcels', **{**good, **change})
+
+    assert list(verdict.problems({'task': [task]}, [])) == ([problem] if problem else [])
+    assert verdict.is_complete('task', [task]) == (task.state in ('SUCCESS', 'FAILURE'))
+
+
+def test_verdict_on_a_workflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / 'examples')
+    verdict, observation = map(importlib.import_module, ('quickstart.verdict', 'quickstart.observation'))
+    good = {'on_platform': 1, 'on_work_queues': Counter(export=1), 'state': 'SUCCESS', 'result': '[]'}
+    task = observation.Tracked('id', 'export.parcels', **good)
+
+    assert list(verdict.problems({'chain': [task]}, [])) == ['A chain: 0 instead of 1 tasks export.table']
+    assert not verdict.is_complete('chain', [task])
+    assert list(verdict.problems({}, [task])) == ['export.parcels id: belongs to none of the workflows']

@@ -1,0 +1,101 @@
+"""Message groups on SQS, and set-up at worker start only for apps that use Config."""
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from celery import Celery
+from celery.signals import before_task_publish, worker_init
+from kombu.transport import memory, virtual
+
+from cadasta.workertoolbox.conf import Config
+
+ID = '0a6bd8f2-1234-4d5c-9d8e-1f2a3b4c5d6e'
+
+
+class Broker(memory.Transport):
+    """A broker of its own for each connection."""
+
+    sent: list[dict[str, Any]]
+
+    class Channel(memory.Channel):
+        def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
+            Broker.sent.append(message)
+
+    def __init__(self, client: Any, **kwargs: Any) -> None:
+        super().__init__(client, **kwargs)
+        self.state = virtual.BrokerState()
+
+
+class Worker:
+    def __init__(self, app: Celery) -> None:
+        self.app = app
+
+
+@pytest.fixture
+def grouped() -> Celery:
+    config = Config(result_backend=None, task_ignore_result=True)
+    config.broker_transport = Broker
+    app = Celery('test', set_as_current=False)
+    app.config_from_object(config)
+    Broker.sent = []
+    return app
+
+
+def groups() -> list[str | None]:
+    return [message['properties'].get('MessageGroupId') for message in Broker.sent]
+
+
+def test_a_message_is_grouped_by_the_root_of_its_tree(grouped: Celery) -> None:
+    grouped.send_task('export.project', root_id=ID)
+    grouped.send_task('export.project', task_id='one')
+    assert groups() == [ID, ID, 'one', 'one']
+
+
+def test_an_explicit_group_is_kept(grouped: Celery) -> None:
+    grouped.send_task('export.project', MessageGroupId='mine')
+    assert groups() == ['mine', 'mine']
+
+
+def test_messages_of_the_old_protocol_are_grouped_by_their_id(grouped: Celery) -> None:
+    grouped.conf.task_protocol = 1
+    grouped.send_task('export.project', task_id='one')
+    assert groups() == ['one', 'one']
+
+
+@pytest.mark.parametrize('root_id', ['x' * 129, 'a b', 'é'])
+def test_an_id_that_sqs_refuses_is_no_group(grouped: Celery, root_id: str) -> None:
+    grouped.send_task('export.project', root_id=root_id)
+    assert groups() == [None, None]
+
+
+def test_messages_to_other_brokers_are_not_grouped() -> None:
+    app = Celery('test', set_as_current=False)
+    app.config_from_object(Config(broker_transport=Broker, result_backend=None, task_ignore_result=True))
+    Broker.sent = []
+    app.send_task('export.project')
+    assert groups() == [None, None]
+
+
+def test_messages_of_other_apps_are_left_alone() -> None:
+    properties: dict[str, Any] = {}
+    for declare in (None, [], [object()]):
+        before_task_publish.send(sender='x', headers={'root_id': 'one'}, properties=properties, declare=declare)
+    assert properties == {}
+
+
+def test_a_worker_of_an_app_with_a_config_is_set_up() -> None:
+    app = Celery('test', set_as_current=False)
+    app.config_from_object(Config(broker_url='memory://', CHORD_UNLOCK_MAX_RETRIES=7))
+    assert app.conf.CHORD_UNLOCK_MAX_RETRIES == 7
+    worker_init.send(sender=Worker(app))
+    assert app.is_set_up
+    assert app.tasks['celery.chord_unlock'].max_retries == 7
+
+
+def test_a_worker_of_another_app_is_left_alone() -> None:
+    app = Celery('test', set_as_current=False, broker='memory://')
+    app.conf.update(Config(broker_url='memory://').to_dict())
+    worker_init.send(sender=Worker(app))
+    assert not hasattr(app, 'is_set_up')
+    assert app.tasks['celery.chord_unlock'].max_retries is None
