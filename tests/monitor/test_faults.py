@@ -1,7 +1,6 @@
 """Whatever fails, and whenever: each scheduled task is stored once, with its last retry, and no task runs twice.
 
-`FULL_FAULTS=1` makes the tests larger: 2,000 tasks and 50 kills. On SQS it is 200 tasks, because moto looks at each
-message of a FIFO queue, deleted ones included, for every call.
+`FULL_FAULTS=1` makes the tests larger: 2,000 tasks and 50 kills.
 """
 from __future__ import annotations
 
@@ -28,7 +27,7 @@ from .programs import Toolbox
 from .test_streams import make_app
 
 FULL = 'FULL_FAULTS' in os.environ
-TASKS = {'redis': 2000, 'amqp': 2000, 'sqs': 200} if FULL else {'redis': 150, 'amqp': 150, 'sqs': 40}
+TASKS = 2000 if FULL else 150
 KILLS = 50 if FULL else 2
 BATCH = ('--batch', '10', '--linger', '0.05')
 PATIENCE = 240 if FULL else 45
@@ -96,7 +95,7 @@ def terminate(process: Process) -> None:
 @brokers
 def test_killed(broker: Broker, postgresql: TaskDatabase, toolbox: Toolbox, producer: Producer) -> None:
     chance = random.Random(4)
-    sending = threading.Thread(target=producer.send, args=(TASKS[broker.name],))
+    sending = threading.Thread(target=producer.send, args=(TASKS,))
     sending.start()
     for _ in range(KILLS):
         process = toolbox.monitor(*BATCH)
@@ -114,7 +113,7 @@ def test_two_at_once(broker: Broker, postgresql: TaskDatabase, toolbox: Toolbox,
     monitors = [toolbox.start('monitor', *BATCH) for _ in range(2)]
     for process in monitors:
         process.wait_for('Ready: ')
-    producer.send(TASKS[broker.name])
+    producer.send(TASKS)
     wait_until_stored(producer, postgresql, broker)
     for process in monitors:
         terminate(process)
@@ -126,9 +125,9 @@ def test_the_database_is_away(
     broker: Broker, database: Database, postgresql: TaskDatabase, toolbox: Toolbox, producer: Producer,
 ) -> None:
     process = toolbox.monitor(*BATCH)
-    producer.send(TASKS[broker.name] // 2)
+    producer.send(TASKS // 2)
     database.server.stop()
-    producer.send(TASKS[broker.name] // 2)
+    producer.send(TASKS // 2)
     process.wait_for('The database is away')
     database.server.start()
     wait_until_stored(producer, postgresql, broker)
@@ -142,12 +141,12 @@ def test_rabbitmq_is_away(
     broker = rabbitmq_server.broker()
     producer = Producer(make_app(broker))
     process = Toolbox(tmp_path, processes, broker, postgresql.url).monitor(*BATCH)
-    producer.send(TASKS[broker.name] // 2)
+    producer.send(TASKS // 2)
     rabbitmq_server.stop()
     process.wait_for('The broker is away')
     rabbitmq_server.start()
     rabbitmq_server.wait_until_ready()
-    producer.send(TASKS[broker.name] // 2)
+    producer.send(TASKS // 2)
     wait_until_stored(producer, postgresql, broker)
     terminate(process)
     producer.check(postgresql, broker)
@@ -167,11 +166,11 @@ def test_redis_is_away(tmp_path: Path, processes: Processes, postgresql: TaskDat
     broker = Broker('redis', 'redis://127.0.0.1:{port}/0', {}, port)
     producer = Producer(make_app(broker))
     process = Toolbox(tmp_path, processes, broker, postgresql.url).monitor(*BATCH)
-    producer.send(TASKS[broker.name] // 2)
+    producer.send(TASKS // 2)
     server.stop()
     process.wait_for('The broker is away')
     start_redis()
-    producer.send(TASKS[broker.name] // 2)
+    producer.send(TASKS // 2)
     wait_until_stored(producer, postgresql, broker)
     terminate(process)
     producer.check(postgresql, broker)

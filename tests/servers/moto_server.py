@@ -7,11 +7,13 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.sqs import models
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 CALLS_PATH = '/calls'
@@ -20,6 +22,11 @@ moto = DomainDispatcherApplication(create_backend_app)
 # moto hands one message to two receivers that ask at the same moment.
 lock = threading.Lock()
 calls: Counter[str] = Counter()
+# Whatever it is asked, moto counts the messages of a queue several times, and asks for the time twice a message. With
+# a thousand messages in a FIFO queue every call takes a second. It counts them where it is asked for their number.
+ATTRIBUTES = models.Queue.BASE_ATTRIBUTES
+FIXED_ATTRIBUTES = [name for name in ATTRIBUTES if not name.startswith('ApproximateNumberOfMessages')]
+models.unix_time_millis = lambda: time.time() * 1000
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -33,9 +40,11 @@ class Handler(BaseHTTPRequestHandler):
             path=self.path, base_url=f'http://{self.headers["Host"]}', method='POST',
             headers=list(self.headers.items()), data=body,
         ).get_environ()
+        # `AmazonSQS.SendMessage`
+        action = self.headers['X-Amz-Target'].rpartition('.')[2]
         with lock:
-            # `AmazonSQS.SendMessage`
-            calls[self.headers['X-Amz-Target'].rpartition('.')[2]] += 1
+            calls[action] += 1
+            models.Queue.BASE_ATTRIBUTES = ATTRIBUTES if action == 'GetQueueAttributes' else FIXED_ATTRIBUTES
             chunks, status, headers = run_wsgi_app(moto, environ, buffered=True)
             self.answer(int(status.split()[0]), b''.join(chunks), dict(headers))
 
