@@ -1,6 +1,7 @@
 """`celery -A project toolbox`: what the operators type, see and set."""
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from celery import Celery
 from celery.bin.base import CLIContext
 from click.testing import CliRunner, Result
 
-from cadasta.workertoolbox.commands import toolbox
+from cadasta.workertoolbox import commands
 from cadasta.workertoolbox.conf import Config
 
 from ..servers.broker import PLATFORM_QUEUE, Broker
@@ -31,7 +32,7 @@ def app() -> Celery:
 
 def run(app: Celery, *arguments: str, **environment: str) -> Result:
     return CliRunner().invoke(
-        toolbox, arguments, obj=CLIContext(app, no_color=True, workdir=None), env=environment)
+        commands.toolbox, arguments, obj=CLIContext(app, no_color=True, workdir=None), env=environment)
 
 
 def options(command: click.Command) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def options(command: click.Command) -> dict[str, Any]:
 
 
 def test_each_option_has_a_variable() -> None:
-    for command in toolbox.commands.values():
+    for command in commands.toolbox.commands.values():
         for name, option in options(command).items():
             assert option.envvar == f'TOOLBOX_{name.lstrip("-").upper().replace("-", "_")}'
             assert option.help
@@ -95,15 +96,16 @@ def test_bad_options(app: Celery, arguments: tuple[str, str]) -> None:
     assert run(app, 'monitor', *arguments).exit_code == 2
 
 
+@pytest.fixture
+def toolbox(tmp_path: Path, processes: Processes, broker: Broker, database: Database) -> Toolbox:
+    toolbox = Toolbox(tmp_path, processes, broker, url_of(database))
+    assert toolbox.start('tables').wait() == 0
+    return toolbox
+
+
 @pytest.mark.parametrize('broker', ['amqp'], indirect=True)
 class TestProcess:
     """The real program, with the environment that a container gives it."""
-
-    @pytest.fixture
-    def toolbox(self, tmp_path: Path, processes: Processes, broker: Broker, database: Database) -> Toolbox:
-        toolbox = Toolbox(tmp_path, processes, broker, url_of(database))
-        assert toolbox.start('tables').wait() == 0
-        return toolbox
 
     def test_once(self, toolbox: Toolbox, broker: Broker, database: Database) -> None:
         app = make_app(broker)
@@ -135,3 +137,16 @@ class TestProcess:
         assert process.wait() == 1
         assert 'Error: The database refuses to store tasks: permission denied' in process.log
         assert broker.count(PLATFORM_QUEUE) == 1
+
+
+@pytest.mark.parametrize('broker', ['redis', 'sqs'], indirect=True)
+def test_a_signal_while_it_waits(toolbox: Toolbox, broker: Broker, tmp_path: Path) -> None:
+    ready = tmp_path / 'ready'
+    # On SQS, by a long poll.
+    toolbox.environment.update(
+        CELERY_BROKER_TRANSPORT_OPTIONS=json.dumps({**broker.options, 'wait_time_seconds': 2}))
+    process = toolbox.monitor('--ready-file', str(ready))
+    assert ready.exists()
+    process.popen.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    assert not ready.exists()
