@@ -6,9 +6,10 @@ the monitor, by a consumer that stores each message in a transaction of its own,
 from __future__ import annotations
 
 import argparse
-import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -20,11 +21,14 @@ from sqlalchemy.orm import DeclarativeBase, Session
 
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.monitor import Monitor, upgrade
+from cadasta.workertoolbox.monitor.sources.base import PATIENCE
 from cadasta.workertoolbox.monitor.tables import task
 from tests.servers.broker import PLATFORM_QUEUE, Broker
 from tests.servers.postgres import ADMIN, ADMIN_PASSWORD, Postgres
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.sqs import SQS
+
+from .table import Row, alternately, show
 
 PREFETCH = 500
 
@@ -39,14 +43,17 @@ class Task(Base):
     __table__ = task
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--messages', type=int, default=15_000, help='messages for each measurement on RabbitMQ')
-    parser.add_argument('--rounds', type=int, default=3, help='measurements of each kind; the median counts')
-    parser.add_argument('--sqs-messages', type=int, default=500, help='messages for each measurement on SQS')
-    options = parser.parse_args()
-    postgres, rabbitmq, sqs = Postgres(), RabbitMQ(), SQS()
-    try:
+def measure(messages: int = 15_000, rounds: int = 3, sqs_messages: int = 500) -> Iterator[Row]:
+    """Measure the rows about the monitor and about calls of the SQS API.
+
+    :param messages: messages for each measurement on RabbitMQ
+    :param rounds: measurements of each kind; the median counts
+    :param sqs_messages: messages for each measurement on SQS
+    """
+    with ExitStack() as stack:
+        postgres, rabbitmq, sqs = Postgres(), RabbitMQ(), SQS()
+        for server in (postgres, rabbitmq, sqs):
+            stack.callback(server.close)
         postgres.start()
         rabbitmq.start()
         rabbitmq.wait_until_ready()
@@ -54,11 +61,8 @@ def main() -> None:
         database = postgres.create_database()
         url = f'postgresql+psycopg2://{ADMIN}:{ADMIN_PASSWORD}@127.0.0.1:{postgres.port}/{database.name}'
         upgrade(url)
-        measure_speed(rabbitmq.broker(), url, options.messages, options.rounds)
-        measure_calls(sqs, url, options.sqs_messages)
-    finally:
-        for server in (sqs, rabbitmq, postgres):
-            server.close()
+        yield from measure_calls(sqs, url, sqs_messages)
+        yield from measure_speed(rabbitmq.broker(), url, messages, rounds)
 
 
 def make_app(broker: Broker) -> Celery:
@@ -68,33 +72,27 @@ def make_app(broker: Broker) -> Celery:
     return app
 
 
-def measure_speed(broker: Broker, url: str, messages: int, rounds: int) -> None:
+def measure_speed(broker: Broker, url: str, messages: int, rounds: int) -> Iterator[Row]:
     app = make_app(broker)
     platform: Queue = app.amqp.queues[PLATFORM_QUEUE]
-    ways: dict[str, Callable[[], None]] = {
-        'monitor': lambda: Monitor(app, url, once=True).run(),
-        'one transaction a message': lambda: consume(broker, platform, messages // 10, store_each(url)),
-        'nothing stored': lambda: consume(broker, platform, messages, lambda message: None),
-    }
-    rates: dict[str, list[float]] = {way: [] for way in ways}
-    for number in range(rounds):
-        # What runs first would gain or lose by it.
-        for way in sorted(ways, key=lambda way: (list(ways).index(way) + number) % len(ways)):
-            amount = messages // 10 if way == 'one transaction a message' else messages
-            publish(broker, platform, amount)
-            rates[way].append(amount / seconds(ways[way], idle=1.0 if way == 'monitor' else 0.0))
-    medians = {way: statistics.median(values) for way, values in rates.items()}
-    print('Tasks a second, RabbitMQ and PostgreSQL')
-    for way, rate in medians.items():
-        print(f'  {way:<28}{rate:>9.0f}    ratio of the monitor to it {medians["monitor"] / rate:5.2f}')
-    print('  targets: at least 4 to one transaction a message, at least 0.7 to nothing stored')
 
+    def rate(amount: int, run: Callable[[], None], idle: float = 0.0) -> float:
+        publish(broker, platform, amount)
+        start = time.perf_counter()
+        run()
+        return amount / (time.perf_counter() - start - idle)
 
-def seconds(run: Callable[[], None], idle: float) -> float:
-    """How long it took, without the time for which the monitor waits to see that the queue is empty."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start - idle
+    few = messages // 10
+    rates = alternately({
+        # At the end it waits to see that the queue is empty.
+        'ours': lambda: rate(messages, lambda: Monitor(app, url, once=True).run(), PATIENCE),
+        'each': lambda: rate(few, lambda: consume(broker, platform, few, store_each(url))),
+        'nothing': lambda: rate(messages, lambda: consume(broker, platform, messages, lambda message: None)),
+    }, rounds)
+    for other, theirs, target in (('each', 'one transaction a message', 'at least 4'),
+                                  ('nothing', 'drained, not stored', 'at least 0.7')):
+        yield Row('track, RabbitMQ and PostgreSQL', f'{rates["ours"]:.0f}/s', f'{rates[other]:.0f}/s {theirs}',
+                  rates['ours'] / rates[other], target)
 
 
 def publish(broker: Broker, queue: Queue, amount: int) -> None:
@@ -144,7 +142,7 @@ def store_each(url: str) -> Callable[[Any], None]:
     return store
 
 
-def measure_calls(server: SQS, url: str, messages: int) -> None:
+def measure_calls(server: SQS, url: str, messages: int) -> Iterator[Row]:
     broker = server.broker()
     app = make_app(broker)
     app.send_task('export.project')
@@ -162,11 +160,15 @@ def measure_calls(server: SQS, url: str, messages: int) -> None:
     tracked = calls(lambda: Monitor(app, url, once=True, linger=1).run())
     send()
     one_by_one = calls(lambda: consume(broker, app.amqp.queues[PLATFORM_QUEUE], messages, store_each(url)))
-    print('Calls of the SQS API for each task')
-    print(f'  published, steady state     {published:9.2f}    target 2')
-    print(f'  tracked, by the monitor     {tracked:9.2f}    target at most 0.25')
-    print(f'  tracked, one by one         {one_by_one:9.2f}    ratio of the monitor to it {tracked / one_by_one:5.2f}')
+    yield Row('SQS API calls for each task published, steady state', f'{published:.2f}', '1 for each queue', published,
+              'at most 2')
+    yield Row('SQS API calls for each task tracked, backlog', f'{tracked:.2f}',
+              f'{one_by_one:.2f} one transaction a message', tracked, 'at most 0.25')
 
 
 if __name__ == '__main__':
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--messages', type=int, default=15_000, help='messages for each measurement on RabbitMQ')
+    parser.add_argument('--rounds', type=int, default=3, help='measurements of each kind; the median counts')
+    parser.add_argument('--sqs-messages', type=int, default=500, help='messages for each measurement on SQS')
+    sys.exit(not show(measure(**vars(parser.parse_args()))))
