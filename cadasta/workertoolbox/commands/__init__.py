@@ -4,6 +4,7 @@ import click
 
 from .monitor import monitor
 from .tables import tables
+from .topology import topology
 
 
 @click.group()
@@ -13,3 +14,4 @@ def toolbox() -> None:
 
 toolbox.add_command(monitor)
 toolbox.add_command(tables)
+toolbox.add_command(topology)
