@@ -32,7 +32,7 @@ task = sa.Table(
     sa.Column('kwargs', _JSON),
     sa.Column('root_id', sa.String(ID_LENGTH), index=True),
     sa.Column('parent_id', sa.String(ID_LENGTH)),
-    sa.Column('group_id', sa.String(ID_LENGTH)),
+    sa.Column('group_id', sa.String(ID_LENGTH), index=True),
     sa.Column('routing_key', sa.Text),
     sa.Column('eta', _TIME),
     sa.Column('expires', _TIME),
@@ -42,7 +42,26 @@ task = sa.Table(
     sa.Column('options', _JSON, nullable=False),
     sa.Column('first_seen', _TIME, nullable=False, index=True),
     sa.Column('last_seen', _TIME, nullable=False),
+    # A prefix of a name is looked up in it too, whatever the database's collation.
+    sa.Index('ix_celery_task_name', 'name', 'first_seen', postgresql_ops={'name': 'text_pattern_ops'}),
+    sa.Index('ix_celery_task_routing_key', 'routing_key', 'first_seen'),
 )
+
+#: The task that sends the body of a chord when its header is done. Its first argument is the id of the header's group.
+CHORD_UNLOCK = 'celery.chord_unlock'
+
+
+def unlock_arguments(args: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    """Give the beginning of a task's arguments as text; of chord_unlock's, it is indexed.
+
+    :param args: the column of the Task table, or of a view of it.
+    """
+    return sa.func.substr(sa.cast(args, sa.Text), sa.literal_column('1'), sa.literal_column(str(2 * ID_LENGTH)))
+
+
+task.append_constraint(sa.Index(
+    'ix_celery_task_chord_unlock', unlock_arguments(task.c.args).label('beginning'),
+    postgresql_ops={'beginning': 'text_pattern_ops'}, postgresql_where=task.c.name == CHORD_UNLOCK))
 
 #: Messages that cannot be understood, whole: `message` can be published again.
 rejected = sa.Table(
@@ -58,6 +77,9 @@ rejected = sa.Table(
 )
 
 VIEW = 'celery_task_status'
+#: The part of the view that holds the tasks which are stored, with no state where there is no result. PostgreSQL can
+#: use its indexes for any condition and any order of it; of a union, for conditions alone.
+SCHEDULED_VIEW = 'celery_task_scheduled'
 
 
 def result_tables(names: Mapping[str, str], schemas: Mapping[str, str]) -> tuple[sa.Table, sa.Table]:
@@ -77,6 +99,8 @@ def result_tables(names: Mapping[str, str], schemas: Mapping[str, str]) -> tuple
     for key, model in (('task', TaskExtended), ('group', TaskSet)):
         name = names.get(key) or model.__tablename__
         tables.append(model.__table__.to_metadata(copies, schema=schemas.get(key), name=name))
+    # Most results are successes, and nobody looks for those by their state.
+    sa.Index(None, tables[0].c.status, postgresql_where=tables[0].c.status != 'SUCCESS')
     return tables[0], tables[1]
 
 
@@ -109,11 +133,14 @@ def statements(names: Mapping[str, str], schemas: Mapping[str, str], dialect: Di
             yield from _missing_columns(table, dialect)
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             yield CreateIndex(index, if_not_exists=True)
-    if on_postgresql:
-        yield sa.text(f'CREATE OR REPLACE VIEW {VIEW} AS {_view(results[0])}')
-    else:
-        yield sa.text(f'DROP VIEW IF EXISTS {VIEW}')
-        yield sa.text(f'CREATE VIEW {VIEW} AS {_view(results[0])}')
+    views = _views(results[0], dialect)
+    if not on_postgresql:
+        for name in reversed(views):
+            yield sa.text(f'DROP VIEW IF EXISTS {name}')
+    # What people were granted on a view stays when it is replaced.
+    create = 'CREATE OR REPLACE VIEW' if on_postgresql else 'CREATE VIEW'
+    for name, query in views.items():
+        yield sa.text(f'{create} {name} AS {query}')
 
 
 def _missing_columns(table: sa.Table, dialect: Dialect) -> Iterator[sa.TextClause]:
@@ -122,13 +149,22 @@ def _missing_columns(table: sa.Table, dialect: Dialect) -> Iterator[sa.TextClaus
     yield sa.text(f'ALTER TABLE {QUOTE.format_table(table)} {", ".join(columns)}')
 
 
-def _view(result: sa.Table) -> str:
-    # Two halves instead of a full join: PostgreSQL can then use the indexes for a condition on the task's id.
+def _views(result: sa.Table, dialect: Dialect) -> dict[str, str]:
     table = QUOTE.format_table(result)
-    columns = ', '.join(f't.{column.name}' for column in task.columns if column is not task.c.task_id)
-    return f"""
-SELECT t.task_id, COALESCE(r.status, 'PENDING') AS status, r.date_done, r.result, r.traceback, {columns}
-FROM celery_task t LEFT JOIN {table} r ON r.task_id = t.task_id
+    others = [column for column in task.columns if column is not task.c.task_id]
+    columns, of_task = (', '.join(f'{prefix}{column.name}' for column in others) for prefix in ('', 't.'))
+    # Of a constant, PostgreSQL knows that it meets no condition on the task.
+    nothing = ', '.join(f'CAST(NULL AS {column.type.compile(dialect)}) AS {column.name}' for column in others)
+    return {
+        # Written so, the tasks without a state are an anti-join.
+        SCHEDULED_VIEW: f"""
+SELECT t.task_id, r.status, r.date_done, r.result, r.traceback, {of_task}
+FROM celery_task t LEFT JOIN {table} r ON r.task_id = t.task_id AND r.status <> 'PENDING'""",  # noqa: S608  # the names are quoted
+        # Two halves instead of a full join: PostgreSQL can then use the indexes for a condition on the task's id.
+        VIEW: f"""
+SELECT task_id, COALESCE(status, 'PENDING') AS status, date_done, result, traceback, {columns}
+FROM {SCHEDULED_VIEW}
 UNION ALL
-SELECT r.task_id, r.status, r.date_done, r.result, r.traceback, {columns}
-FROM {table} r LEFT JOIN celery_task t ON t.task_id = r.task_id WHERE t.task_id IS NULL"""  # noqa: S608  # the names are quoted
+SELECT r.task_id, r.status, r.date_done, r.result, r.traceback, {nothing}
+FROM {table} r LEFT JOIN celery_task t ON t.task_id = r.task_id WHERE t.task_id IS NULL""",  # noqa: S608  # the names are quoted
+    }

@@ -1,0 +1,205 @@
+"""Lists, pages and workflows, read from the view."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta, timezone
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from cadasta.workertoolbox.monitor import NotUsable
+from cadasta.workertoolbox.monitor.tables import VIEW
+from cadasta.workertoolbox.status import Count, Cursor, Filter, Statuses, TaskStatus, query
+
+from ..monitor.databases import TaskDatabase, url_of
+from ..servers.postgres import Database
+from .rows import minutes, schedule, store
+
+
+@pytest.fixture
+def statuses(tasks: TaskDatabase) -> Iterator[Statuses]:
+    with Statuses(tasks.url) as statuses:
+        yield statuses
+
+
+def ids(found: list[TaskStatus]) -> list[str]:
+    return [task.task_id for task in found]
+
+
+def test_everything_that_is_known_of_a_task(tasks: TaskDatabase, statuses: Statuses) -> None:
+    schedule(
+        tasks, 'a', args=[1, {'b': None}], kwargs={'c': 'é'}, root_id='r', parent_id='p', group_id='g', retries=2,
+        eta=minutes(1), expires=minutes(2), timelimit=[None, 3], origin='here', options={'lang': 'py'})
+    store(tasks, 'a', 'FAILURE', 3, result=b'{}', traceback='Traceback')
+    assert statuses.get('a') == TaskStatus(
+        task_id='a', status='FAILURE', name='export.project', args=[1, {'b': None}], kwargs={'c': 'é'}, root_id='r',
+        parent_id='p', group_id='g', routing_key='export', eta=minutes(1), expires=minutes(2), retries=2,
+        timelimit=[None, 3], origin='here', options={'lang': 'py'}, first_seen=minutes(0), last_seen=minutes(0),
+        date_done=minutes(3), result=b'{}', traceback='Traceback')
+    assert statuses.page(Filter(), 9) == statuses.workflow('a') == statuses.find(['a', 'b']) == [statuses.get('a')]
+    assert statuses.get('b') is None
+
+
+def test_times_have_a_time_zone_whatever_that_of_the_server(postgresql: TaskDatabase) -> None:
+    postgresql.execute("SET TIME ZONE 'Asia/Kathmandu'")
+    name = postgresql.engine.url.database
+    postgresql.execute(f"ALTER DATABASE {name} SET timezone TO 'Asia/Kathmandu'")
+    schedule(postgresql, 'a', 1)
+    store(postgresql, 'a', minute=2)
+    with Statuses(postgresql.url) as statuses:
+        task = statuses.get('a')
+        assert task is not None
+        assert (task.first_seen, task.date_done) == (minutes(1), minutes(2))
+        assert task.duration == timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(('status', 'done', 'duration', 'queued_for'), [
+    ('SUCCESS', 2, timedelta(minutes=2), None), ('SUCCESS', -2, timedelta(), None),
+    ('STARTED', 2, None, timedelta(minutes=2)), ('RETRY', 2, None, None),
+])
+def test_durations(status: str, done: int, duration: timedelta | None, queued_for: timedelta | None) -> None:
+    task = TaskStatus('a', status, first_seen=minutes(0), date_done=minutes(done))
+    assert (task.duration, task.queued_for) == (duration, queued_for)
+    assert TaskStatus('a', status, date_done=minutes(done)).duration is None
+
+
+def test_pages_have_each_task_once_newest_first(tasks: TaskDatabase, statuses: Statuses) -> None:
+    # A batch of the monitor is first seen at one time.
+    for number in range(20):
+        schedule(tasks, f'{number:02}', number // 7)
+    for number in range(3):
+        store(tasks, f'early{number}', minute=number)
+    everything = ids(statuses.page(Filter(), 100))
+    assert everything == [*(f'{number:02}' for number in reversed(range(20))), 'early2', 'early1', 'early0']
+    for size in (1, 4, 7, 21, 23):
+        paged: list[str] = []
+        before: Cursor | None = None
+        while page := statuses.page(Filter(), size, before):
+            paged += ids(page)
+            before = page[-1].cursor
+        assert paged == everything
+
+
+FILTERS = [
+    (Filter(state='FAILURE'), ['old', 'early']),
+    (Filter(state='PENDING'), ['new', 'prefix']),
+    (Filter(state='REVOKED'), []),
+    (Filter(state='FAILURE', name='export.project'), ['old']),
+    (Filter(name='export.project'), ['mid', 'old']),
+    (Filter(name='export.*'), ['prefix', 'mid', 'old']),
+    (Filter(name='export.%'), []),
+    (Filter(name='EXPORT.*'), []),
+    (Filter(name='*'), ['new', 'prefix', 'mid', 'old']),
+    (Filter(name='%*'), []),
+    (Filter(root='old'), ['mid', 'old']),
+    (Filter(queue='msg'), ['new']),
+    (Filter(newer_than=minutes(2)), ['new', 'prefix', 'mid']),
+    (Filter(older_than=minutes(2)), ['old']),
+    (Filter(newer_than=minutes(2), older_than=minutes(4)), ['prefix', 'mid']),
+    (Filter(older_than=minutes(2).astimezone(timezone(timedelta(hours=-7)))), ['old']),
+    (Filter(state='SUCCESS', queue='export', root='old', name='export.*', newer_than=minutes(1)), ['mid']),
+    (Filter(name='a\0b', root='\ud800', queue='\0', state='\0'), []),
+]
+
+
+@pytest.fixture
+def some(tasks: TaskDatabase) -> None:
+    schedule(tasks, 'old', 1)
+    schedule(tasks, 'mid', 2, root_id='old')
+    schedule(tasks, 'prefix', 3, name='export.projects')
+    schedule(tasks, 'new', 4, name='msg.send', routing_key='msg')
+    store(tasks, 'old', 'FAILURE')
+    store(tasks, 'mid', 'SUCCESS')
+    store(tasks, 'early', 'FAILURE')
+    # Whoever stores this says no more than that nothing is known.
+    store(tasks, 'new', 'PENDING')
+
+
+@pytest.mark.usefixtures('some')
+@pytest.mark.parametrize('newest', [0, 1, 2_000])
+def test_filters(statuses: Statuses, monkeypatch: pytest.MonkeyPatch, newest: int) -> None:
+    monkeypatch.setattr(query, '_NEWEST', newest)
+    for where, expected in FILTERS:
+        assert ids(statuses.page(where, 9)) == expected, where
+        assert ids(statuses.page(where, 1)) == expected[:1], where
+        for first, second in pairwise(statuses.page(where, 9)):
+            assert statuses.page(where, 1, first.cursor) == [second], where
+
+
+@pytest.mark.usefixtures('some')
+def test_a_result_that_came_before_its_task(tasks: TaskDatabase, statuses: Statuses) -> None:
+    early = statuses.get('early')
+    assert early is not None
+    assert (early.status, early.name, early.first_seen, early.duration) == ('FAILURE', None, None, None)
+    assert statuses.workflow('early') == [early]
+    assert ids(statuses.page(Filter(state='FAILURE'), 9, Cursor(None, 'early'))) == []
+    schedule(tasks, 'early', 9)
+    assert ids(statuses.page(Filter(), 1)) == ['early']
+
+
+def test_counts(tasks: TaskDatabase, statuses: Statuses) -> None:
+    schedule(tasks, 'before', -1)
+    for number in range(7):
+        schedule(tasks, str(number), number, routing_key='msg' if number == 6 else 'export')
+    for number in range(2):
+        store(tasks, str(number), 'FAILURE')
+    assert statuses.counts(minutes(0), timedelta(minutes=5)) == [
+        Count(minutes(0), 'FAILURE', 'export', 2), Count(minutes(0), 'PENDING', 'export', 3),
+        Count(minutes(5), 'PENDING', 'export', 1), Count(minutes(5), 'PENDING', 'msg', 1)]
+
+
+def test_a_workflow_has_no_more_tasks_than_asked_for(
+    tasks: TaskDatabase, statuses: Statuses, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(query, '_VALUES', 2)
+    for number in range(9):
+        schedule(tasks, str(number), number, root_id='0', parent_id=str(number - 1))
+    assert ids(statuses.workflow('5')) == [str(number) for number in range(9)]
+    assert len(statuses.workflow('5', 4)) == 4
+    assert statuses.workflow('10') == []
+
+
+def test_it_writes_nothing(tasks: TaskDatabase, statuses: Statuses) -> None:
+    with pytest.raises(DBAPIError, match=r'read-?only'):
+        statuses._connection.execute(sa.text('DELETE FROM celery_task_rejected'))
+
+
+@pytest.mark.parametrize('missing', ['celery_task_status', 'celery_task_scheduled'])
+def test_a_view_is_missing(tasks: TaskDatabase, missing: str) -> None:
+    for view in ('celery_task_status', 'celery_task_scheduled'):
+        tasks.execute(f'DROP VIEW {view}')
+        if view == missing:
+            break
+    else:
+        raise AssertionError
+    if missing == 'celery_task_scheduled':
+        tasks.execute('CREATE VIEW celery_task_status AS SELECT * FROM celery_task')
+    with pytest.raises(NotUsable, match=f'no view {missing!r}: run `celery toolbox tables` first'), \
+            Statuses(tasks.url):
+        raise AssertionError
+
+
+def test_a_role_that_may_not_read(postgresql: TaskDatabase, database: Database) -> None:
+    url = url_of(database, database.role, database.password)
+    with Statuses(url) as statuses, pytest.raises(NotUsable, match='permission denied for view celery_task_status'):
+        statuses.get('a')
+    for view in ('celery_task_status', 'celery_task_scheduled'):
+        postgresql.execute(f'GRANT SELECT ON {view} TO {database.role}')
+    schedule(postgresql, 'a')
+    with Statuses(url) as statuses:
+        assert ids(statuses.page(Filter(), 9)) == ids(statuses.workflow('a')) == ['a']
+
+
+def test_other_databases(tmp_path: Path) -> None:
+    with pytest.raises(NotUsable, match='PostgreSQL or SQLite'):
+        Statuses('mysql://localhost/')
+    with pytest.raises(DBAPIError), Statuses('postgresql://127.0.0.1:1/'):
+        raise AssertionError
+
+
+def test_the_layer_knows_all_columns_of_the_view(tasks: TaskDatabase) -> None:
+    columns = {column['name'] for column in sa.inspect(tasks.engine).get_columns(VIEW)}
+    assert columns == set(TaskStatus.__dataclass_fields__)
