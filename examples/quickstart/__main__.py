@@ -12,6 +12,9 @@ from tempfile import TemporaryDirectory
 
 import sqlalchemy
 from celery import Celery
+from kombu import Connection
+
+from cadasta.workertoolbox.status import Statuses
 
 from . import brokers, servers
 from .observation import Observation, depths
@@ -22,7 +25,9 @@ from .verdict import TITLES, is_complete, problems
 EXAMPLES = Path(__file__).parents[1]
 #: The codebase whose worker serves each work queue.
 SERVICES = {'export': 'export_worker', 'msg': 'msg_worker'}
+TOOLBOX = [sys.executable, '-m', 'celery', '-A', 'export_worker', 'toolbox']
 PRODUCER_SECONDS = 60
+DRAIN_SECONDS = 15
 
 _SCHEDULED = re.compile(r'^(\w+) ([0-9a-f-]{36})$', re.MULTILINE)
 
@@ -66,10 +71,11 @@ def _run(stack: ExitStack, signals: Signals, report: Report, timeout: float) -> 
     _use_broker(stack, report)
     _use_database(stack, report, signals, directory)
     app = _app()
-    engine = _engine(app)
+    _make_tables(directory)
     if 'CELERY_BROKER_URL' in os.environ:
         stack.enter_context(brokers.borrowed(app))
     connection = stack.enter_context(brokers.reader(app))
+    statuses = stack.enter_context(Statuses(app.conf.result_backend))
 
     scheduled = _produce(stack, signals, directory)
     report.step(f'Producer: {len(scheduled)} workflows scheduled. It is all that has used the broker so far.')
@@ -77,12 +83,17 @@ def _run(stack: ExitStack, signals: Signals, report: Report, timeout: float) -> 
 
     workers = _start_workers(stack, directory)
     report.step(f'Workers: started, with the prefork pool, one for each of the queues {" and ".join(workers)}')
-    observation = Observation(app, connection, engine, workers)
-    _watch(signals, report, observation, scheduled, timeout)
+    monitor = _start_monitor(stack, directory)
+    report.step(f'Task monitor: started. It drains {app.conf.PLATFORM_QUEUE_NAME}')
+    observation = Observation(statuses, workers, scheduled)
+    _watch(signals, report, observation, timeout)
     end(workers.values())
+    _wait_until_drained(signals, app, connection, monitor)
+    end([monitor])
     observation.look()
-    report.step(f'Workers stopped. Messages, as the broker counts them: {_listed(depths(app, connection))}')
-    return _judge(report, observation, scheduled, app.conf.PLATFORM_QUEUE_NAME)
+    report.step(f'All stopped. Messages, as the broker counts them: {_listed(depths(app, connection))}')
+    return _judge(report, observation, app.conf.PLATFORM_QUEUE_NAME, {
+        'monitor': monitor, **{f'worker of {queue}': worker for queue, worker in workers.items()}})
 
 
 def _use_broker(stack: ExitStack, report: Report) -> None:
@@ -113,10 +124,10 @@ def _app() -> Celery:
     return app
 
 
-def _engine(app: Celery) -> sqlalchemy.Engine:
-    engine = sqlalchemy.create_engine(app.conf.result_backend.removeprefix('db+'))
-    engine.connect().close()
-    return engine
+def _make_tables(directory: Path) -> None:
+    tables = Process([*TOOLBOX, 'tables'], directory / 'tables.log', cwd=EXAMPLES)
+    if tables.popen.wait() != 0:
+        raise QuickstartError(f'The tables could not be made in the result database. It says:\n{tables.last_words()}')
 
 
 def _produce(stack: ExitStack, signals: Signals, directory: Path) -> dict[str, str]:
@@ -143,35 +154,43 @@ def _start_workers(stack: ExitStack, directory: Path) -> dict[str, Process]:
     return workers
 
 
-def _watch(signals: Signals, report: Report, observation: Observation, scheduled: Mapping[str, str],
-           timeout: float) -> None:
+def _start_monitor(stack: ExitStack, directory: Path) -> Process:
+    monitor = Process([*TOOLBOX, 'monitor'], directory / 'monitor.log', cwd=EXAMPLES)
+    stack.callback(end, [monitor])
+    return monitor
+
+
+def _watch(signals: Signals, report: Report, observation: Observation, timeout: float) -> None:
     def is_over() -> bool:
         observation.look()
-        tasks = observation.tasks.values()
-        report.status(f'{len(tasks)} tasks tracked, {sum(task.is_done for task in tasks)} results stored')
+        report.status(f'{sum(task.is_tracked for task in observation.tasks)} tasks tracked, '
+                      f'{sum(task.is_done for task in observation.tasks)} results stored')
         return any(worker.ended for worker in observation.workers.values()) or all(
-            is_complete(name, observation.family(task_id)) for name, task_id in scheduled.items())
+            is_complete(name, tasks) for name, tasks in observation.workflows.items())
 
     signals.wait_until(is_over, timeout)
 
 
-def _judge(report: Report, observation: Observation, scheduled: Mapping[str, str], platform: str) -> int:
-    workflows = {name: observation.family(task_id) for name, task_id in scheduled.items()}
-    tasks = observation.tasks.values()
-    others = [task for task in tasks if not any(task in family for family in workflows.values())]
-    titled = {TITLES[name]: family for name, family in workflows.items()}
-    report.table({**titled, **({'Part of none of these': others} if others else {})}, platform)
+def _wait_until_drained(signals: Signals, app: Celery, connection: Connection, monitor: Process) -> None:
+    signals.wait_until(
+        lambda: monitor.ended or not depths(app, connection)[app.conf.PLATFORM_QUEUE_NAME], DRAIN_SECONDS)
+
+
+def _judge(report: Report, observation: Observation, platform: str, processes: Mapping[str, Process]) -> int:
+    titled = {TITLES[name]: tasks for name, tasks in observation.workflows.items()}
+    others = {'Part of none of these': observation.others} if observation.others else {}
+    report.table({**titled, **others}, platform)
     report.line('')
-    report.line(f'Queues reached: what {platform} held was read out of it, as a task monitor does; what a work queue')
-    report.line("held is what the queue's only worker logged as received. States and results are read from the table")
+    report.line(f'Queues reached: what {platform} held is what the task monitor has stored; what a work queue held is')
+    report.line("what the queue's only worker logged as received. States and results are read from the table")
     report.line('celery_taskmeta, by task id; Celery stores no results of its own chores (celery.*).')
-    found = list(problems(workflows, others))
+    found = list(problems(observation.workflows, observation.others))
     if not found:
-        report.verdict(True, f'OK: all {len(tasks)} tasks of {len(workflows)} workflows were tracked and ran, '
+        report.verdict(True, f'OK: all {len(observation.tasks)} tasks of {len(titled)} workflows were tracked and ran, '
                              'and every result is stored.')
         return 0
-    for queue, worker in observation.workers.items():
-        report.line(f'\nThe last words of the worker of {queue}:\n{worker.last_words()}')
+    for name, process in processes.items():
+        report.line(f'\nThe last words of the {name}:\n{process.last_words()}')
     report.line('')
     for problem in found:
         report.line(f'- {problem}')

@@ -1,4 +1,4 @@
-"""What became of each task, as the queues and the result table tell it."""
+"""What became of each task, as the task monitor's tables and the workers tell it."""
 import json
 import re
 from collections import Counter
@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-import sqlalchemy
 from celery import Celery, states
 from kombu import Connection
+
+from cadasta.workertoolbox.status import Statuses, TaskStatus
 
 from .processes import Process
 
 _RECEIVED = re.compile(r'Task (?P<name>\S+)\[(?P<id>\S+)\] received')
-_RESULTS = sqlalchemy.text('SELECT task_id, status, result FROM celery_taskmeta WHERE task_id IN :ids').bindparams(
-    sqlalchemy.bindparam('ids', expanding=True))
 
 
 @dataclass
@@ -23,13 +22,11 @@ class Tracked:
 
     id: str
     name: str
-    #: ids that it shares with other tasks of its workflow: its own, its root's, its parent's, its group's
-    relatives: set[str] = field(default_factory=set)
-    #: how many of its messages the platform queue held
-    on_platform: int = 0
+    #: whether the monitor found a message of it in the platform queue
+    is_tracked: bool
     #: how many of its messages each work queue held
     on_work_queues: Counter[str] = field(default_factory=Counter)
-    state: str = ''
+    state: str = states.PENDING
     result: str = ''
 
     @property
@@ -44,71 +41,41 @@ class Tracked:
 
 
 class Observation:
-    """Follows all tasks of an app whose queues nobody else uses.
+    """Follows workflows on queues that nobody else uses.
 
-    The platform queue is read as a task monitor reads it. A worker consumes one work queue each, so the messages that
-    it says it received are what that queue held. States and results are read from the result table.
+    What the platform queue held is what the task monitor has stored. A worker consumes one work queue each, so the
+    messages that it says it received are what that queue held. States and results are read from the result table.
 
-    :param app: the app
-    :param connection: a connection to its broker
-    :param engine: the result database
+    :param statuses: the database
     :param workers: the worker of each work queue
+    :param scheduled: the id of a task of each workflow, by the workflow's name
     """
 
-    def __init__(
-        self, app: Celery, connection: Connection, engine: sqlalchemy.Engine, workers: Mapping[str, Process],
-    ) -> None:
-        self.platform_queue = app.amqp.queues[app.conf.PLATFORM_QUEUE_NAME](connection.channel())
-        self.engine = engine
+    def __init__(self, statuses: Statuses, workers: Mapping[str, Process], scheduled: Mapping[str, str]) -> None:
+        self.statuses = statuses
         self.workers = workers
-        self.tasks: dict[str, Tracked] = {}
+        self.scheduled = scheduled
+        self.workflows: dict[str, list[Tracked]] = {}
+        #: what the workers received that is part of no workflow
+        self.others: list[Tracked] = []
 
     def look(self) -> None:
-        """Read what is new."""
-        self._read_platform_queue()
-        self._read_logs()
-        self._read_results()
-
-    def _read_platform_queue(self) -> None:
-        while message := self.platform_queue.get():
-            headers = message.headers
-            task = self._task(headers['id'], headers['task'])
-            task.on_platform += 1
-            task.relatives |= {headers['root_id'], headers['parent_id'], headers['group']} - {None}
-            if task.name == 'celery.chord_unlock':
-                group_id, body = message.payload[0]
-                task.relatives |= {group_id, body['options']['task_id']}
-            message.ack()
-
-    def _read_logs(self) -> None:
-        for task in self.tasks.values():
-            task.on_work_queues.clear()
+        """Read how it stands."""
+        received: dict[str, Tracked] = {}
         for queue, worker in self.workers.items():
-            for received in _RECEIVED.finditer(worker.output()):
-                self._task(received['id'], received['name']).on_work_queues[queue] += 1
+            for match in _RECEIVED.finditer(worker.output()):
+                task = received.setdefault(match['id'], Tracked(match['id'], match['name'], is_tracked=False))
+                task.on_work_queues[queue] += 1
+        self.workflows = {
+            name: [_tracked(row, received) for row in self.statuses.workflow(task_id)]
+            for name, task_id in self.scheduled.items()}
+        known = {task.id for tasks in self.workflows.values() for task in tasks}
+        self.others = [task for task_id, task in received.items() if task_id not in known]
 
-    def _read_results(self) -> None:
-        # Whoever is the first to use the result backend makes the table.
-        if not sqlalchemy.inspect(self.engine).has_table('celery_taskmeta'):
-            return
-        with self.engine.connect() as connection:
-            for task_id, state, result in connection.execute(_RESULTS, {'ids': list(self.tasks)}):
-                task = self.tasks[task_id]
-                task.state = state
-                task.result = _summary(result)
-
-    def _task(self, task_id: str, name: str) -> Tracked:
-        return self.tasks.setdefault(task_id, Tracked(task_id, name, {task_id}))
-
-    def family(self, task_id: str) -> list[Tracked]:
-        """The tasks of the workflow that a task belongs to."""
-        relatives = {task_id}
-        while True:
-            family = [task for task in self.tasks.values() if task.relatives & relatives]
-            known = relatives.union(*(task.relatives for task in family))
-            if known == relatives:
-                return family
-            relatives = known
+    @property
+    def tasks(self) -> list[Tracked]:
+        """All tasks."""
+        return [*self.others, *(task for tasks in self.workflows.values() for task in tasks)]
 
 
 def depths(app: Celery, connection: Connection) -> dict[str, int]:
@@ -122,8 +89,17 @@ def depths(app: Celery, connection: Connection) -> dict[str, int]:
     return found
 
 
+def _tracked(row: TaskStatus, received: Mapping[str, Tracked]) -> Tracked:
+    task = received.get(row.task_id)
+    return Tracked(
+        row.task_id, row.name or '', row.first_seen is not None, task.on_work_queues if task else Counter(),
+        row.status, _summary(row.result))
+
+
 def _summary(result: bytes | None) -> str:
-    value = json.loads(bytes(result or b'null'))
+    if not result:
+        return ''
+    value = json.loads(result)
     if isinstance(value, dict) and 'exc_type' in value:
         return f'{value["exc_type"]}: {" ".join(value["exc_message"])}'
     return value if isinstance(value, str) else json.dumps(value)

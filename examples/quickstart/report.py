@@ -81,7 +81,7 @@ class Report:
 
 
 def _cells(task: Tracked, platform: str) -> tuple[str, ...]:
-    reached = [*task.on_work_queues.items(), (platform, task.on_platform)]
-    queues = ', '.join(name if times == 1 else f'{name} x{times}' for name, times in reached if times)
-    state = task.state or ('no result' if task.keeps_result else NOT_KEPT)
-    return task.name, task.id[:8], queues or 'none', state, ' '.join(task.result.split())
+    queues = [name if times == 1 else f'{name} x{times}' for name, times in task.on_work_queues.items()]
+    reached = ', '.join([*queues, *([platform] if task.is_tracked else [])])
+    state = task.state if task.keeps_result else NOT_KEPT
+    return task.name, task.id[:8], reached or 'none', state, ' '.join(task.result.split())

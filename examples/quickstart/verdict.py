@@ -54,15 +54,16 @@ def problems(workflows: Mapping[str, Sequence[Tracked]], others: Iterable[Tracke
 def _problems_of(task: Tracked) -> Iterator[str]:
     label = f'{task.name} {task.id}'
     received = task.on_work_queues.total()
-    if not task.on_platform:
+    if not task.is_tracked:
         yield f'{label}: not tracked, no message of it reached the platform queue'
-    elif not received:
+    if not received:
         yield f'{label}: no message of it was received from a work queue'
-    elif received != task.on_platform or (received > 1 and task.keeps_result):
-        yield f'{label}: {task.on_platform} messages on the platform queue, {received} received from work queues'
+    # A chord is unlocked by a task that is sent again until its header is done.
+    if received > 1 and task.keeps_result:
+        yield f'{label}: {received} messages were received from work queues'
     if not task.keeps_result:
         return
     if not task.is_done:
-        yield f'{label}: no result is stored, the state is {task.state or "unknown"}'
+        yield f'{label}: no result is stored, the state is {task.state}'
     elif (task.state == states.FAILURE) != (task.name in FAILING):
         yield f'{label}: {task.state}, {task.result}'
