@@ -14,6 +14,7 @@ from cadasta.workertoolbox.monitor import store as store_module
 from cadasta.workertoolbox.monitor.database import engine
 from cadasta.workertoolbox.monitor.message import Message, from_envelope
 from cadasta.workertoolbox.monitor.store import Store, Stored
+from cadasta.workertoolbox.monitor.tables import SCHEDULED_VIEW, VIEW
 
 from .databases import TaskDatabase
 from .messages import message
@@ -200,7 +201,8 @@ def test_no_tables(tmp_path: object) -> None:
 
 def test_a_table_that_goes_away(tasks: TaskDatabase) -> None:
     with Store(tasks.url) as store:
-        tasks.execute('DROP VIEW celery_task_status')
+        for view in (VIEW, SCHEDULED_VIEW):
+            tasks.execute(f'DROP VIEW {view}')
         tasks.execute('DROP TABLE celery_task')
         # SQLite has no error class of its own for this.
         with pytest.raises(NotUsable if 'postgresql' in tasks.url else DBAPIError, match='celery_task'):
