@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from celery import Celery
 from celery.exceptions import QueueNotFound
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from ..conf import Config
 from ..conformance.loading import load
@@ -97,7 +97,7 @@ def _exchanges(app: Celery, seen: Observations) -> tuple[BoundExchange, ...]:
     types: dict[str, str] = {}
     keys: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for queue in app.amqp.queues.values():
-        for exchange, key in _bindings(queue):
+        for exchange, key in bindings_of(queue):
             types[exchange.name] = exchange.type
             keys[exchange.name][queue.name].append(key)
     tasks: dict[str, set[str]] = defaultdict(set)
@@ -128,7 +128,12 @@ def _exchanges(app: Celery, seen: Observations) -> tuple[BoundExchange, ...]:
     )
 
 
-def _bindings(queue: Queue) -> list[tuple[Any, str]]:
+def bindings_of(queue: Queue) -> list[tuple[Exchange, str]]:
+    """Tell the exchanges that a queue declares itself bound to, each with the routing key.
+
+    >>> [(exchange.name, key) for exchange, key in bindings_of(Queue('export', Exchange('tasks'), routing_key='key'))]
+    [('tasks', 'key')]
+    """
     if queue.bindings:
         return [(binding.exchange, binding.routing_key or '') for binding in queue.bindings]
     return [(queue.exchange, queue.routing_key)]

@@ -1,0 +1,46 @@
+"""Whether an app keeps the rules, and whether the broker, the monitor and the result database are fit for it.
+
+Nothing is changed by it: no queue is made, no message is sent or taken, and no row is written.
+"""
+
+from collections.abc import Iterator
+
+from celery import Celery
+
+from .conformance import check_rules
+from .finding import Finding, Problem
+
+__all__ = ['Finding', 'Problem', 'check']
+
+
+def check(
+    app: Celery,
+    is_worker: bool = True,
+    offline: bool = False,
+    any_role: bool = False,
+    database: str | None = None,
+) -> Iterator[Finding]:
+    """Check an app and, unless that is to be left out, what it is connected to.
+
+    :param app: the app.
+    :param is_worker: whether workers are started from its codebase.
+    :param offline: whether to open no connection.
+    :param any_role: whether the app's role in the result database may do more than it must.
+    :param database: the URL of the database with the Task table.
+    :returns: the findings, one by one, as they are made.
+
+    >>> from cadasta.workertoolbox.conf import Config
+    >>> app = Celery('export')
+    >>> app.config_from_object(Config(QUEUES=['export'], broker_url='memory://'))
+    >>> {finding.state for finding in check(app, offline=True)} == {'passed', 'skipped'}
+    True
+    """
+    yield from check_rules(app, is_worker)
+    if not offline:
+        # What they import is there only where it is used.
+        from .broker import check_broker
+        from .database import check_results, check_tasks
+
+        yield from check_broker(app)
+        yield from check_tasks(database)
+        yield from check_results(app, any_role)

@@ -1,0 +1,101 @@
+"""Whether the broker can be reached, has what the app needs, and has its platform queue drained."""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from celery import Celery
+from kombu import Connection, Queue
+from kombu.transport import pyamqp
+
+from ..conformance.observing import PLATFORM
+from ..credentials import masked
+from . import bindings, rabbitmq
+from .draining import Depth, watch
+from .finding import Finding, Outcome, Problem, in_order
+
+#: How long to wait for an answer of the broker, in seconds.
+TIMEOUT = 3
+
+_CHANGE = (
+    'Mend what the error names: start the broker, or look at broker_url, broker_transport_options and the credentials. '
+    f'An answer is waited for {TIMEOUT} seconds.'
+)
+
+
+class Kind(Protocol):
+    """What is known of one kind of broker. Its functions look, and change nothing."""
+
+    def problems(self, connection: Connection, channel: Any, queues: list[Queue], platform: str) -> Iterator[Problem]:
+        """Look for what is wrong with exchanges and queues."""
+
+    def depth(self, connection: Connection, channel: Any, queue: str) -> Depth | None:
+        """Tell how many messages wait in a queue; nothing where there is no queue of this name."""
+
+
+def check_broker(app: Celery) -> Iterator[Finding]:
+    """Check the broker that the app's producers use.
+
+    :param app: the app.
+    :returns: the findings.
+    """
+    with _connection(app) as connection:
+        broker = _Broker(app, connection)
+        yield from in_order('broker', {
+            'it can be reached': broker.reach,
+            'exchanges and queues are there, as they must be': broker.look_at_queues,
+            'the platform queue is drained: a monitor is at work': broker.look_at_platform_queue,
+        }, broker.url, _CHANGE)
+
+
+class _Broker:
+    def __init__(self, app: Celery, connection: Connection) -> None:
+        self._app = app
+        self._connection = connection
+        self._platform = app.conf.get('PLATFORM_QUEUE_NAME') or PLATFORM
+        # The credentials of Amazon are not where kombu looks for a password.
+        self.url = str(masked(connection.as_uri()))
+
+    def reach(self) -> Outcome:
+        self._connection._ensure_connection(max_retries=1, interval_start=0, reraise_as_library_errors=False)
+        self._channel = self._connection.channel()
+        self._kind = _kind(self._connection)
+        return Outcome(note=self.url)
+
+    def look_at_queues(self) -> Outcome:
+        if self._kind is None:
+            return self._mute()
+        queues = sorted(self._app.amqp.queues.values(), key=lambda queue: str(queue.name))
+        problems = tuple(self._kind.problems(self._connection, self._channel, queues, self._platform))
+        return Outcome(problems, note=', '.join(str(queue.name) for queue in queues))
+
+    def look_at_platform_queue(self) -> Outcome:
+        kind = self._kind
+        if kind is None:
+            return self._mute()
+        return watch(lambda: kind.depth(self._connection, self._channel, self._platform))
+
+    def _mute(self) -> Outcome:
+        return Outcome(skipped=f'transport {self._connection.transport.driver_type!r} does not tell other processes')
+
+
+def _connection(app: Celery) -> Connection:
+    client_config = {
+        **(app.conf.broker_transport_options.get('client-config') or {}),
+        'connect_timeout': TIMEOUT, 'read_timeout': TIMEOUT, 'retries': {'total_max_attempts': 1},
+    }
+    # Each transport takes its own of these.
+    return app.connection_for_write(connect_timeout=TIMEOUT, transport_options={
+        'read_timeout': TIMEOUT, 'write_timeout': TIMEOUT, 'socket_timeout': TIMEOUT,
+        'socket_connect_timeout': TIMEOUT, 'client-config': client_config,
+    })
+
+
+def _kind(connection: Connection) -> Kind | None:
+    if isinstance(connection.transport, pyamqp.Transport):
+        return rabbitmq
+    # Its client library is there only where it is needed.
+    if connection.transport.driver_type == 'sqs':
+        from . import sqs
+
+        return sqs
+    return bindings if connection.transport.driver_type in ('redis', 'filesystem') else None

@@ -1,0 +1,62 @@
+"""Whether somebody drains the platform queue, fast enough."""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .finding import Outcome, Problem
+
+#: How long the queue may take to become shorter, in seconds.
+WATCHED = 5.0
+_INTERVAL = 0.25
+_START = 'Start the task monitor: celery -A PROJECT toolbox monitor'
+_SPEED_UP = (
+    'More is sent than is stored: look for warnings in the log of the monitor, start another one, or give it a larger '
+    '--batch.'
+)
+
+
+class Depth(NamedTuple):
+    """How full a queue is.
+
+    :param waiting: how many messages wait.
+    :param consumers: how many consumers the queue has, where the broker tells.
+    :param received: how many messages were received and not deleted since, where the broker tells.
+    """
+
+    waiting: int
+    consumers: int | None = None
+    received: int = 0
+
+    def __str__(self) -> str:
+        consumers = '' if self.consumers is None else f', consumers: {self.consumers}'
+        return f'waiting messages: {self.waiting}{consumers}'
+
+
+def watch(depth: Callable[[], Depth | None]) -> Outcome:
+    """Watch the platform queue until it is empty or shorter than it was, or for `WATCHED` seconds.
+
+    :param depth: tells how full the queue is; nothing where there is none.
+    :returns: the outcome.
+
+    >>> depths = iter([Depth(7), Depth(8), Depth(6)])
+    >>> watch(lambda: next(depths))
+    Outcome(problems=(), skipped='', note='waiting messages: 6')
+    """
+    first = depth()
+    if first is None:
+        return Outcome(skipped='there is no platform queue')
+    if first.consumers == 0:
+        return _failed(f'nobody consumes it; {first}', _START)
+    end = time.monotonic() + WATCHED
+    now = first
+    while now.waiting and now.waiting >= first.waiting and not now.received:
+        if time.monotonic() >= end:
+            return _failed(f'{first}; {WATCHED:g} seconds later, {now}', _SPEED_UP if now.consumers else _START)
+        time.sleep(_INTERVAL)
+        now = depth() or now
+    return Outcome(note=str(now))
+
+
+def _failed(seen: str, change: str) -> Outcome:
+    return Outcome((Problem('the platform queue', seen, change),))

@@ -1,0 +1,74 @@
+"""Findings as text and as a document."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.containers import Lines
+from rich.text import Text
+
+from .finding import Finding
+
+_MARKS = {'passed': '✓', 'failed': '✗', 'skipped': '\N{EN DASH}'}
+_WORDS = {'passed': 'ok', 'failed': 'FAILED', 'skipped': 'skipped'}
+_STYLES = {'passed': 'green', 'failed': 'bold red', 'skipped': 'dim'}
+
+
+def show(findings: Iterable[Finding], console: Console) -> bool:
+    """Print findings as they come, a line each, and what to change under it.
+
+    :param findings: the findings.
+    :param console: where to. On a terminal, lines are wrapped at its width; elsewhere they are not.
+    :returns: whether nothing is wrong.
+    """
+    marks = _MARKS if console.encoding.startswith('utf') else _WORDS
+    counted: Counter[str] = Counter()
+    for finding in findings:
+        counted[finding.state] += 1
+        for start, text in _lines(finding, marks[finding.state]):
+            _print(console, start, text)
+    console.print(Text(', '.join(f'{counted[state]} {state}' for state in _MARKS)))
+    return not counted['failed']
+
+
+def document(findings: Iterable[Finding]) -> dict[str, Any]:
+    """Put findings into one document.
+
+    :param findings: the findings.
+    :returns: ``ok`` and ``findings``, fit for JSON.
+
+    >>> from cadasta.workertoolbox.check.finding import Outcome
+    >>> from .finding import Outcome
+    >>> document([Finding('broker', 'it can be reached', Outcome())])['findings']
+    [{'concern': 'broker', 'check': 'it can be reached', 'state': 'passed', 'note': '', 'skipped': '', 'problems': []}]
+    """
+    found = [{
+        'concern': finding.concern,
+        'check': finding.check,
+        'state': finding.state,
+        'note': finding.outcome.note,
+        'skipped': finding.outcome.skipped,
+        'problems': [problem._asdict() for problem in finding.outcome.problems],
+    } for finding in findings]
+    return {'ok': all(finding['state'] != 'failed' for finding in found), 'findings': found}
+
+
+def _lines(finding: Finding, mark: str) -> Iterator[tuple[Text, Text]]:
+    style = _STYLES[finding.state]
+    outcome = finding.outcome
+    remark = '' if outcome.problems else outcome.skipped or outcome.note
+    yield (
+        Text.assemble((mark, style), f' {finding.concern:11}  '),
+        Text.assemble(finding.check, (f' ({remark})' if remark else '', 'dim')),
+    )
+    for problem in outcome.problems:
+        for label, text in zip(('Where:', 'Seen:', 'Change:'), problem, strict=True):
+            yield Text(f'    {label:7} ', 'dim'), Text(' '.join(text.split()), 'bold' if label == 'Change:' else '')
+
+
+def _print(console: Console, start: Text, text: Text) -> None:
+    width = console.width - start.cell_len if console.is_terminal else text.cell_len or 1
+    lines: Lines = text.wrap(console, max(width, 20))
+    for number, line in enumerate(lines):
+        console.print(Text(' ' * start.cell_len) if number else start, line, sep='', end='\n', soft_wrap=True)

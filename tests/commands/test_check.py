@@ -1,0 +1,491 @@
+"""`celery -A project toolbox check`: what it finds wrong, and what it says to change."""
+from __future__ import annotations
+
+import json
+import re
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from celery import Celery
+from celery.signals import celeryd_after_setup
+from kombu import Exchange, Queue
+from kombu.transport.memory import Channel as MemoryChannel
+
+from cadasta.workertoolbox.check import Finding, check, draining
+from cadasta.workertoolbox.check import broker as broker_module
+from cadasta.workertoolbox.check import database as database_module
+from cadasta.workertoolbox.conf import Config
+from cadasta.workertoolbox.monitor import Monitor, upgrade
+from cadasta.workertoolbox.setup import setup_app
+
+from ..monitor.databases import TaskDatabase, url_of
+from ..monitor.programs import Toolbox
+from ..servers.broker import PLATFORM_QUEUE, Broker
+from ..servers.environment import DUMMY_AWS
+from ..servers.postgres import Database
+from ..servers.process import Processes, wait_until
+from ..servers.sqs import SQSBroker
+from ..suite.apps import add, make_app
+from .running import on_terminal, run, seen
+
+QUEUES = 'exchanges and queues are there, as they must be'
+DRAINED = 'the platform queue is drained: a monitor is at work'
+MAY = 'the role may store results'
+MAY_NOT = 'the role may do nothing else'
+SKIPPED = '\N{EN DASH}'
+
+
+@pytest.fixture(autouse=True)
+def aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in DUMMY_AWS.items():
+        monkeypatch.setenv(name, value)
+
+
+def app_on(broker: Broker | None = None, **settings: Any) -> Celery:
+    where = broker.settings if broker else {'broker_url': 'memory://'}
+    return make_app(**{**where, **settings})
+
+
+def found(app: Celery, **options: Any) -> dict[str, Finding]:
+    """The findings by what was checked, apart from those of the conformance suite."""
+    return {finding.check: finding for finding in check(app, **options) if finding.concern != 'conformance'}
+
+
+def states(app: Celery, concern: str, **options: Any) -> list[str]:
+    return [finding.state for finding in check(app, **options) if finding.concern == concern]
+
+
+def changes(finding: Finding) -> list[str]:
+    return [problem.change for problem in finding.outcome.problems]
+
+
+class TestConformance:
+    def test_a_sound_app(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(socket.socket, 'connect', lambda *args: pytest.fail('a connection was opened'))
+        result = run(app_on(), 'check', '--offline')
+        assert result.exit_code == 0
+        lines = result.output.splitlines()
+        assert lines[1] == '✓ conformance  rule 1: the platform gets a copy of every message'
+        assert lines[8] == (
+            f'{SKIPPED} conformance  rule 8: queues on sqs have a prefix (The broker of this app is not Amazon SQS.)')
+        assert lines[10:] == ['9 passed, 0 failed, 1 skipped']
+
+    def test_each_failure_of_a_rule_is_under_it(self) -> None:
+        app = app_on()
+        for name in ('import.project', 'import.parcels'):
+            add(app, name)
+        result = run(app, 'check', '--offline')
+        assert result.exit_code == 1
+        start = result.output.index('✗ conformance  rule 4: each task is tracked\n')
+        lines = [line.strip() for line in result.output[start:].splitlines()[1:7]]
+        assert [line.split()[0] for line in lines] == ['Where:', 'Seen:', 'Change:'] * 2
+        assert {lines[0], lines[3]} == {"Where:  task 'import.parcels'", "Where:  task 'import.project'"}
+        assert lines[1].startswith('Seen:   QueueNotFound: Task ')
+        assert lines[2].startswith('Change: Add the queue to QUEUES of Config')
+        assert result.output.endswith('8 passed, 1 failed, 1 skipped\n')
+
+    def test_a_producer_makes_no_worker(self) -> None:
+        def refuse(**kwargs: Any) -> None:
+            raise SystemExit('no worker, please')
+
+        celeryd_after_setup.connect(refuse)
+        try:
+            result = run(app_on(), 'check', '--offline')
+            assert result.exit_code == 1
+            assert '    Seen:   SystemExit: no worker, please\n' in result.output
+            result = run(app_on(), 'check', '--offline', '--producer')
+        finally:
+            celeryd_after_setup.disconnect(refuse)
+        assert result.exit_code == 0
+        assert f'{SKIPPED} conformance  rule 9: a worker leaves the platform queue alone (No worker' in result.output
+
+    def test_a_task_module_that_cannot_be_imported(self) -> None:
+        result = run(app_on(include=['no_such_module']), 'check', '--offline')
+        assert result.exit_code == 1
+        assert "TaskModuleError: Task module 'no_such_module' of app 'export' cannot be imported" in result.output
+        assert result.output.endswith('0 passed, 1 failed, 9 skipped\n')
+
+    def test_as_a_document(self) -> None:
+        app = app_on()
+        add(app, 'import.project')
+        result = run(app, 'check', '--offline', '--json')
+        assert result.exit_code == 1
+        document = json.loads(result.output)
+        assert document['ok'] is False
+        failed, = (finding for finding in document['findings'] if finding['state'] == 'failed')
+        assert failed['check'] == 'rule 4: each task is tracked'
+        assert failed['problems'][0]['where'] == "task 'import.project'"
+        assert json.loads(run(app_on(), 'check', '--offline', '--json').output)['ok'] is True
+
+    def test_without_utf8_and_on_a_narrow_terminal(self, tmp_path: Path, processes: Processes) -> None:
+        toolbox = Toolbox(tmp_path, processes, Broker('memory', 'memory://', {}), '')
+        output = on_terminal(
+            [sys.executable, '-m', 'celery', '-A', 'project', 'toolbox', 'check', '--offline'],
+            {**toolbox.environment, 'PYTHONIOENCODING': 'ascii', 'TERM': 'xterm', 'COLUMNS': '60'})
+        assert output.isascii()
+        assert 'ok conformance rule 9: a worker leaves the platform queue' in seen(output)
+        assert 'alone' in seen(output)
+        assert seen(output)[-1] == '9 passed, 0 failed, 1 skipped'
+
+
+class TestBroker:
+    @pytest.fixture(autouse=True)
+    def hasty(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(draining, 'WATCHED', 1.0)
+
+    def test_nothing_is_there_and_nothing_is_made(self, broker: Broker) -> None:
+        app = app_on(broker, QUEUES=['export', 'msg', 'fast.fifo'])
+        for _ in range(2):
+            findings = found(app)
+            assert findings['it can be reached'].state == 'passed'
+            if broker.name == 'memory':
+                assert findings[QUEUES].outcome.skipped == "transport 'memory' does not tell other processes"
+                assert findings[DRAINED].state == 'skipped'
+                assert not MemoryChannel.queues
+                continue
+            names = ' '.join(problem.where for problem in findings[QUEUES].outcome.problems)
+            for name in ('celery', 'export', 'msg', 'fast.fifo', PLATFORM_QUEUE):
+                assert name in names
+            assert all('Start a worker' in change for change in changes(findings[QUEUES]))
+        if isinstance(broker, SQSBroker):
+            assert broker.queues() == {}
+
+    def test_all_is_there(self, broker: Broker, tmp_path: Path) -> None:
+        app = app_on(broker, QUEUES=['export', 'msg', 'fast.fifo'])
+        setup_app(app, throw=True)
+        for _ in range(3):
+            app.send_task('export.project')
+        findings = found(app)
+        assert findings[QUEUES].state == ('skipped' if broker.name == 'memory' else 'passed')
+        if broker.name != 'memory':
+            assert findings[QUEUES].outcome.note == 'celery, export, fast.fifo, msg, platform.fifo'
+            problem, = findings[DRAINED].outcome.problems
+            assert 'waiting messages: 3' in problem.seen
+            assert problem.change == 'Start the task monitor: celery -A PROJECT toolbox monitor'
+        # No message was taken.
+        assert broker.count(PLATFORM_QUEUE) == broker.count('export') == 3
+        url = f'sqlite:///{tmp_path}/tasks.db'
+        upgrade(url)
+        Monitor(app, url, once=True).run()
+        assert found(app)[DRAINED].state == {'memory': 'skipped', 'amqp': 'failed'}.get(broker.name, 'passed')
+
+    @pytest.mark.parametrize('broker', ['amqp'], indirect=True)
+    def test_consumers_of_rabbitmq(self, broker: Broker) -> None:
+        app = app_on(broker)
+        setup_app(app, throw=True)
+        problem, = found(app)[DRAINED].outcome.problems
+        assert problem.seen == 'nobody consumes it; waiting messages: 0, consumers: 0'
+        with broker.connect() as connection:
+            # It takes one message and no other.
+            channel = connection.channel()
+            channel.basic_qos(0, 1, False)
+            channel.basic_consume(PLATFORM_QUEUE, callback=lambda message: None)
+            assert found(app)[DRAINED].outcome.note == 'waiting messages: 0, consumers: 1'
+            for _ in range(3):
+                app.send_task('export.project')
+            problem, = found(app)[DRAINED].outcome.problems
+        assert problem.seen == 'waiting messages: 2, consumers: 1; 1 seconds later, waiting messages: 2, consumers: 1'
+        assert problem.change.startswith('More is sent than is stored')
+
+    @pytest.mark.parametrize('broker', ['redis'], indirect=True)
+    def test_a_queue_that_becomes_shorter(self, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(draining, 'WATCHED', 60)
+        app = app_on(broker)
+        setup_app(app, throw=True)
+        for _ in range(3):
+            app.send_task('export.project')
+
+        def take_one() -> None:
+            with broker.connect() as connection:
+                connection.default_channel.basic_get(PLATFORM_QUEUE, no_ack=True)
+
+        taking = threading.Timer(0.5, take_one)
+        taking.start()
+        assert found(app)[DRAINED].outcome.note == 'waiting messages: 2'
+        taking.join()
+
+    @pytest.mark.parametrize('broker', ['amqp'], indirect=True)
+    def test_an_exchange_of_another_type(self, broker: Broker) -> None:
+        with broker.connect() as connection:
+            Exchange('task_exchange', 'direct')(connection.default_channel).declare()
+        problem = found(app_on(broker))[QUEUES].outcome.problems[0]
+        assert problem.where == "exchange 'task_exchange'"
+        assert "inequivalent arg 'type'" in problem.seen
+        assert 'It has to be a topic exchange' in problem.change
+
+    @pytest.mark.parametrize('broker', ['amqp'], indirect=True)
+    def test_queues_of_an_app_without_a_config(self, broker: Broker) -> None:
+        app = Celery('plain', set_as_current=False)
+        bindings = [Exchange('one', 'topic').binding('a'), Exchange('two', 'topic').binding('b')]
+        app.config_from_object({'broker_url': broker.url, 'task_queues': [Queue('celery', bindings)]})
+        findings = found(app)
+        where = [problem.where for problem in findings[QUEUES].outcome.problems]
+        assert sorted(where) == ["exchange 'one'", "exchange 'two'", "queue 'celery'"]
+        assert findings[DRAINED].outcome.skipped == 'there is no platform queue'
+
+    @pytest.mark.parametrize('broker', ['sqs'], indirect=True)
+    def test_attributes_on_sqs(self, broker: SQSBroker) -> None:
+        app = app_on(broker, QUEUES=['export', 'fast.fifo', 'msg'])
+        for name, attributes in {
+            'celery': {}, 'export': {'VisibilityTimeout': '30'}, 'msg': {'MessageRetentionPeriod': '3600'},
+            'fast.fifo': {},
+            # The monitor says itself how long its messages are hidden.
+            PLATFORM_QUEUE: {'FifoQueue': 'true', 'VisibilityTimeout': '30'},
+        }.items():
+            broker.client.create_queue(
+                QueueName=f'{broker.prefix}-{name}', Attributes={'VisibilityTimeout': '1800', **attributes})
+        export, fast, msg = found(app)[QUEUES].outcome.problems
+        names = [f"queue '{broker.prefix}-{name}'" for name in ('export', 'fast.fifo', 'msg')]
+        assert [export.where, fast.where, msg.where] == names
+        assert fast.seen == 'it is a standard queue'
+        assert 'VisibilityTimeout is 30 seconds' in export.seen
+        assert export.change.endswith('--attributes VisibilityTimeout=1800')
+        assert 'MessageRetentionPeriod is 3600 seconds' in msg.seen
+
+    @pytest.mark.parametrize('broker', ['sqs'], indirect=True)
+    def test_messages_of_sqs_that_somebody_has_received(self, broker: SQSBroker) -> None:
+        app = app_on(broker)
+        setup_app(app, throw=True)
+        for _ in range(2):
+            app.send_task('export.project')
+        assert found(app)[DRAINED].state == 'failed'
+        broker.client.receive_message(QueueUrl=broker.queues()[PLATFORM_QUEUE], MaxNumberOfMessages=1)
+        assert found(app)[DRAINED].outcome.note == 'waiting messages: 1'
+
+    @pytest.mark.parametrize('broker', ['sqs'], indirect=True)
+    def test_predefined_queues(self, broker: SQSBroker) -> None:
+        app = app_on(broker)
+        setup_app(app, throw=True)
+        urls = {f'{broker.prefix}-{name}': {'url': url} for name, url in broker.queues().items() if name != 'msg'}
+        urls[f'{broker.prefix}-export'] = {'url': urls[f'{broker.prefix}-export']['url'] + '-gone'}
+        options = {**broker.options, 'predefined_queues': urls}
+        export, msg = found(app_on(broker, broker_transport_options=options))[QUEUES].outcome.problems
+        assert 'NonExistentQueue' in export.seen
+        assert export.change.startswith('Allow sqs:GetQueueAttributes')
+        assert msg.change == "Give its URL in 'predefined_queues' of broker_transport_options."
+        del urls[f'{broker.prefix}-{PLATFORM_QUEUE}']
+        assert found(app_on(broker, broker_transport_options=options))[DRAINED].outcome.skipped == (
+            'there is no platform queue')
+
+    @pytest.mark.parametrize('url', ['amqp://ada:hush@{}//', 'redis://:hush@{}/0', 'sqs://key:hush@{}'])
+    @pytest.mark.parametrize('answers', [False, True])
+    def test_out_of_reach(self, url: str, answers: bool, silence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(broker_module, 'TIMEOUT', 1)
+        app = app_on(broker_url=url.format(silence if answers else '127.0.0.1:1'), result_backend='rpc://',
+                     broker_transport_options={'is_secure': False})
+        result = run(app, 'check')
+        assert result.exit_code == 1
+        assert 'hush' not in result.output
+        assert '✗ broker       it can be reached\n' in result.output
+        assert 'start the broker, or look at broker_url' in result.output
+        assert f"{SKIPPED} broker       {DRAINED} (because of the failure of 'it can be reached')" in result.output
+        assert f'{SKIPPED} results      the database can be reached (the results of this app' in result.output
+
+
+@pytest.fixture
+def silence() -> Iterator[str]:
+    """The address of a server that accepts connections and says nothing."""
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        yield f'127.0.0.1:{listener.getsockname()[1]}'
+
+
+class TestResults:
+    @pytest.fixture
+    def role(self, database: Database) -> Database:
+        """A database whose worker role was made by `toolbox tables --worker-role`."""
+        database.execute(f'REVOKE ALL ON celery_taskmeta, task_id_sequence FROM {database.role}')
+        upgrade(url_of(database), worker_role=database.role)
+        return database
+
+    @pytest.fixture
+    def app(self, role: Database) -> Celery:
+        return app_on(result_backend=f'db+{url_of(role, role.role, role.password)}')
+
+    def test_a_role_that_was_made_by_the_toolbox(self, app: Celery, role: Database) -> None:
+        assert states(app, 'results') == ['passed'] * 4
+        assert found(app)[MAY].outcome.note == role.role
+        assert role.password not in found(app)['the database can be reached'].outcome.note.replace(role.role, '')
+
+    @pytest.mark.parametrize(('right', 'name'), [
+        ('SELECT', 'TABLE celery_taskmeta'), ('INSERT', 'TABLE celery_taskmeta'), ('UPDATE', 'TABLE celery_taskmeta'),
+        ('USAGE', 'SEQUENCE task_id_sequence')])
+    def test_a_right_is_missing(self, app: Celery, role: Database, right: str, name: str) -> None:
+        role.execute(f'REVOKE {right} ON {name} FROM {role.role}')
+        finding = found(app)[MAY]
+        assert changes(finding) == [f'GRANT {right} ON {name} TO {role.role}']
+        assert finding.outcome.problems[0].seen == f'it may not {right} on {name.split()[1]}'
+        role.execute(*changes(finding))
+        assert states(app, 'results') == ['passed'] * 4
+
+    @pytest.mark.parametrize(('statements', 'expected'), [
+        (['GRANT DELETE, TRUNCATE ON celery_taskmeta TO {role}'],
+         ['REVOKE DELETE, TRUNCATE ON TABLE celery_taskmeta FROM {role}']),
+        (['GRANT SELECT ON celery_task TO PUBLIC'], ['REVOKE SELECT ON TABLE celery_task FROM PUBLIC']),
+        (['GRANT SELECT ON celery_task_status TO {role}'], ['REVOKE SELECT ON TABLE celery_task_status FROM {role}']),
+        (['GRANT UPDATE ON SEQUENCE task_id_sequence TO {role}'],
+         ['REVOKE UPDATE ON SEQUENCE task_id_sequence FROM {role}']),
+        (['GRANT CREATE ON SCHEMA public TO {role}'], ['REVOKE CREATE ON SCHEMA public FROM {role}']),
+        (['GRANT CREATE ON DATABASE {role} TO {role}'], ['REVOKE CREATE ON DATABASE {role} FROM {role}']),
+        (['CREATE SCHEMA "Other"', 'CREATE TABLE "Other"."a:b" ()', 'GRANT INSERT ON "Other"."a:b" TO {role}'],
+         ['REVOKE INSERT ON TABLE "Other"."a:b" FROM {role}']),
+        (['ALTER ROLE {role} CREATEDB CREATEROLE'], ['ALTER ROLE {role} NOCREATEROLE', 'ALTER ROLE {role} NOCREATEDB']),
+        (['GRANT pg_read_all_data TO {role}'], ['REVOKE pg_read_all_data FROM {role}']),
+        (['CREATE ROLE {role}_all', 'GRANT {role}_all TO {role}', 'GRANT INSERT ON celery_task TO {role}_all'],
+         ['REVOKE INSERT ON TABLE celery_task FROM {role}_all']),
+        (['ALTER TABLE celery_task OWNER TO {role}'], ['ALTER TABLE celery_task OWNER TO another role']),
+    ])
+    def test_a_right_is_too_much(
+        self, app: Celery, role: Database, statements: list[str], expected: list[str],
+    ) -> None:
+        for statement in statements:
+            role.execute(statement.format(role=role.role))
+        finding = found(app)[MAY_NOT]
+        assert changes(finding) == [change.format(role=role.role) for change in expected]
+        assert {problem.where for problem in finding.outcome.problems} == {f'role {role.role}'}
+        assert found(app, any_role=True)[MAY_NOT].outcome.skipped == '--any-role'
+        for change in changes(finding):
+            role.execute(change.replace('another role', 'postgres'))
+        assert states(app, 'results') == ['passed'] * 4
+
+    def test_what_an_extension_has_brought_along_is_its_own_affair(self, app: Celery, role: Database) -> None:
+        role.execute('CREATE TABLE ours (); GRANT SELECT ON ours TO PUBLIC')
+        assert changes(found(app)[MAY_NOT]) == ['REVOKE SELECT ON TABLE ours FROM PUBLIC']
+        role.execute('ALTER EXTENSION plpgsql ADD TABLE ours')
+        assert found(app)[MAY_NOT].state == 'passed'
+
+    def test_a_superuser(self, role: Database) -> None:
+        app = app_on(result_backend=f'db+{url_of(role)}')
+        findings = found(app)
+        assert findings[MAY].state == 'passed'
+        problem, = findings[MAY_NOT].outcome.problems
+        assert (problem.where, problem.seen) == ('role postgres', 'it is a superuser and may do anything')
+        assert 'toolbox tables --worker-role NAME' in problem.change
+        assert run(app, 'check').exit_code == 1
+        assert run(app, 'check', '--any-role').exit_code == 0
+
+    def test_without_tables(self, app: Celery, role: Database) -> None:
+        role.execute('DROP TABLE celery_taskmeta CASCADE')
+        role.execute('DROP SEQUENCE taskset_id_sequence CASCADE')
+        finding = found(app)['its tables are there']
+        assert [problem.where for problem in finding.outcome.problems] == ['celery_taskmeta', 'taskset_id_sequence']
+        assert changes(finding) == ['Create it, with a role that may: celery -A PROJECT toolbox tables'] * 2
+
+    def test_names_and_schemas_of_ones_own(self, role: Database) -> None:
+        names, schemas = {'task': 'My Results'}, {'task': 'Results'}
+        role.execute('CREATE SCHEMA "Results"')
+        upgrade(url_of(role), names, schemas, worker_role=role.role)
+        role.execute(f'REVOKE ALL ON celery_taskmeta, task_id_sequence FROM {role.role}')
+        settings = {'database_table_names': names, 'database_table_schemas': schemas}
+        app = app_on(result_backend=f'db+{url_of(role, role.role, role.password)}', **settings)
+        assert states(app, 'results') == ['passed'] * 4
+        role.execute(f'REVOKE INSERT ON "Results"."My Results" FROM {role.role}')
+        assert changes(found(app)[MAY]) == [f'GRANT INSERT ON TABLE "Results"."My Results" TO {role.role}']
+        role.execute(f'REVOKE USAGE ON SCHEMA "Results" FROM {role.role}')
+        assert 'permission denied for schema Results' in str(found(app)[MAY])
+
+    def test_a_connection_cannot_write(self, role: Database) -> None:
+        with ExitStack() as stack:
+            connection = database_module._connect(url_of(role), stack)
+            with pytest.raises(sa.exc.InternalError, match='read-only transaction'):
+                connection.execute(sa.text('CREATE TABLE made_by_a_check ()'))
+
+    def test_sqlite(self, tmp_path: Path) -> None:
+        app = app_on(result_backend=f'db+sqlite:///{tmp_path}/results.db')
+        finding = found(app)['the database can be reached']
+        assert f"there is no file '{tmp_path}/results.db'" in finding.outcome.problems[0].seen
+        assert list(tmp_path.iterdir()) == []
+        upgrade(f'sqlite:///{tmp_path}/results.db')
+        findings = found(app)
+        assert findings['its tables are there'].state == 'passed'
+        assert findings[MAY].outcome.skipped == findings[MAY_NOT].outcome.skipped == 'SQLite has no roles'
+
+    def test_another_database(self) -> None:
+        finding = found(app_on(result_backend='db+mssql://ada:hush@localhost/'))['the database can be reached']
+        assert 'is not the URL of a PostgreSQL or SQLite database' in finding.outcome.problems[0].seen
+
+    @pytest.mark.parametrize('answers', [False, True])
+    def test_out_of_reach(self, answers: bool, silence: str) -> None:
+        app = app_on(result_backend=f'db+postgresql://ada:hush@{silence if answers else "127.0.0.1:1"}/db')
+        result = run(app, 'check', '--database', f'postgresql://bob:hush@{silence}/db')
+        assert result.exit_code == 1
+        assert 'hush' not in result.output
+        assert '✗ results      the database can be reached\n' in result.output
+        assert 'start the database, or look at result_backend' in result.output
+        assert f"{SKIPPED} results      {MAY_NOT} (because of the failure of 'the database can be" in result.output
+        assert '✗ tasks        the Task table is written\n' in result.output
+
+
+class TestTasks:
+    TITLE = 'the Task table is written'
+
+    @pytest.fixture(params=['postgresql', 'sqlite'])
+    def url(self, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+        if request.param == 'sqlite':
+            (tmp_path / 'tasks.db').touch()
+            return f'sqlite:///{tmp_path}/tasks.db'
+        return url_of(request.getfixturevalue('database'))
+
+    def test_tables_and_the_newest_task(self, url: str) -> None:
+        app = app_on(Broker('memory', 'memory://', {}))
+        finding = found(app, database=url)[self.TITLE]
+        assert [problem.where for problem in finding.outcome.problems] == ['celery_task', 'celery_task_rejected']
+        tasks = TaskDatabase(url)
+        assert found(app, database=url)[self.TITLE].outcome.skipped == 'it has no task yet'
+        app.send_task('export.project')
+        Monitor(app, url, once=True).run()
+        assert tasks.count() == 1
+        note = found(app, database=url)[self.TITLE].outcome.note
+        assert re.fullmatch(r'the newest task was last seen \d+ seconds ago', note)
+
+    def test_no_database_is_given(self) -> None:
+        assert found(app_on())[self.TITLE].outcome.skipped == 'give --database to know'
+
+
+@pytest.mark.parametrize('broker', ['amqp'], indirect=True)
+class TestProcess:
+    """The real program, with the environment that a container gives it."""
+
+    @pytest.fixture
+    def toolbox(self, tmp_path: Path, processes: Processes, broker: Broker, database: Database) -> Toolbox:
+        toolbox = Toolbox(tmp_path, processes, broker, url_of(database))
+        toolbox.environment.update(database.environment)
+        database.execute(f'REVOKE ALL ON celery_taskmeta, task_id_sequence FROM {database.role}')
+        assert toolbox.start('tables', '--worker-role', database.role).wait() == 0
+        return toolbox
+
+    def test_a_system_that_is_well_and_one_that_is_not(
+        self, toolbox: Toolbox, broker: Broker, database: Database,
+    ) -> None:
+        process = toolbox.start('check')
+        assert process.wait() == 1
+        assert '✗ broker       exchanges and queues are there, as they must be\n' in process.log
+        app_on_broker = app_on(broker)
+        setup_app(app_on_broker, throw=True)
+        monitor = toolbox.monitor()
+        app_on_broker.send_task('export.project')
+        wait_until(lambda: database.execute('SELECT 1 FROM celery_task'), 'the task to be stored')
+        process = toolbox.start('check')
+        assert process.wait() == 0, process.log
+        assert process.log.endswith('17 passed, 0 failed, 1 skipped\n')
+        monitor.stop()
+        document = toolbox.start('check', '--json', TOOLBOX_PRODUCER='1')
+        assert document.wait() == 1
+        failed = [finding['check'] for finding in json.loads(document.log)['findings'] if finding['state'] == 'failed']
+        assert failed == [DRAINED]
+        for log in (process.log, document.log):
+            assert 'test:test' not in log
+
+
+def test_an_app_without_a_config() -> None:
+    app = Celery('plain', set_as_current=False)
+    app.config_from_object({**Config(broker_url='memory://').to_dict(), 'result_backend': 'rpc://'})
+    failed = [finding.check for finding in check(app) if finding.state == 'failed']
+    assert 'rule 6: results and starts are stored in a database' in failed
+    assert 'the app can be loaded' not in failed
