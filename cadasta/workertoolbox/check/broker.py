@@ -1,7 +1,7 @@
 """Whether the broker can be reached, has what the app needs, and has its platform queue drained."""
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from celery import Celery
 from kombu import Connection, Queue
@@ -9,9 +9,10 @@ from kombu.transport import pyamqp
 
 from ..conformance.observing import PLATFORM
 from ..credentials import masked
-from . import bindings, rabbitmq
+from .bindings import Bindings
 from .draining import Depth, watch
 from .finding import Finding, Outcome, Problem, in_order
+from .rabbitmq import RabbitMQ
 
 #: How long to wait for an answer of the broker, in seconds.
 TIMEOUT = 3
@@ -25,10 +26,10 @@ _CHANGE = (
 class Kind(Protocol):
     """What is known of one kind of broker. Its functions look, and change nothing."""
 
-    def problems(self, connection: Connection, channel: Any, queues: list[Queue], platform: str) -> Iterator[Problem]:
+    def problems(self, queues: list[Queue]) -> Iterator[Problem]:
         """Look for what is wrong with exchanges and queues."""
 
-    def depth(self, connection: Connection, channel: Any, queue: str) -> Depth | None:
+    def depth(self, queue: str) -> Depth | None:
         """Tell how many messages wait in a queue; nothing where there is no queue of this name."""
 
 
@@ -56,23 +57,22 @@ class _Broker:
         self.url = str(masked(connection.as_uri()))
 
     def reach(self) -> Outcome:
-        self._connection._ensure_connection(max_retries=1, interval_start=0, reraise_as_library_errors=False)
-        self._channel = self._connection.channel()
-        self._kind = _kind(self._connection)
+        self._connection.ensure_connection(max_retries=1, interval_start=0)
+        self._kind = _kind(self._connection, self._platform)
         return Outcome(note=self.url)
 
     def look_at_queues(self) -> Outcome:
         if self._kind is None:
             return self._mute()
         queues = sorted(self._app.amqp.queues.values(), key=lambda queue: str(queue.name))
-        problems = tuple(self._kind.problems(self._connection, self._channel, queues, self._platform))
+        problems = tuple(self._kind.problems(queues))
         return Outcome(problems, note=', '.join(str(queue.name) for queue in queues))
 
     def look_at_platform_queue(self) -> Outcome:
         kind = self._kind
         if kind is None:
             return self._mute()
-        return watch(lambda: kind.depth(self._connection, self._channel, self._platform))
+        return watch(lambda: kind.depth(self._platform))
 
     def _mute(self) -> Outcome:
         return Outcome(skipped=f'transport {self._connection.transport.driver_type!r} does not tell other processes')
@@ -90,12 +90,13 @@ def _connection(app: Celery) -> Connection:
     })
 
 
-def _kind(connection: Connection) -> Kind | None:
+def _kind(connection: Connection, platform: str) -> Kind | None:
     if isinstance(connection.transport, pyamqp.Transport):
-        return rabbitmq
+        return RabbitMQ(connection)
+    channel = connection.channel()
     # Its client library is there only where it is needed.
     if connection.transport.driver_type == 'sqs':
-        from . import sqs
+        from .sqs import SQS
 
-        return sqs
-    return bindings if connection.transport.driver_type in ('redis', 'filesystem') else None
+        return SQS(channel, platform)
+    return Bindings(channel) if connection.transport.driver_type in ('redis', 'filesystem') else None

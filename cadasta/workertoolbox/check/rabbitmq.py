@@ -13,59 +13,52 @@ from .finding import Problem, shown
 _START = 'Start a worker, or call cadasta.workertoolbox.setup.setup_app(app): both declare what is missing.'
 
 
-def problems(connection: Connection, channel: Any, queues: list[Queue], platform: str) -> Iterator[Problem]:
-    """Look for exchanges and queues that are not there, and for exchanges of another type.
+class RabbitMQ:
+    """Looks for exchanges and queues that are not there, and for exchanges of another type.
 
-    :param connection: a connection.
-    :param channel: not used: RabbitMQ closes the channel of whoever asks for what is not there.
-    :param queues: the app's queues.
-    :param platform: not used.
-    :returns: the problems.
+    :param connection: a connection. RabbitMQ closes the channel of whoever asks for what is not there, so each
+        question has one of its own.
     """
-    for exchange in {exchange.name: exchange for queue in queues for exchange, _ in bindings_of(queue)}.values():
-        where = f'exchange {exchange.name!r}'
-        if error := _refusal(connection, partial(_declare, exchange, passive=True)):
-            yield Problem(where, error, _START)
-        # RabbitMQ does not tell the type. But it refuses the declaration of an exchange that is there with another,
-        # and that of one which is there just so changes nothing.
-        elif error := _refusal(connection, partial(_declare, exchange)):
-            yield Problem(where, error, (
-                f'Producers are refused as well. It has to be a {exchange.type} exchange as the app declares it: '
-                'delete the one that is there and start a worker, which makes a new one, or give the app that name, '
-                'type and options. If access is refused, let the user configure it.'))
-    for queue in queues:
-        if error := _refusal(connection, partial(_look_for, queue)):
-            yield Problem(f'queue {queue.name!r}', error, _START)
 
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
-def depth(connection: Connection, channel: Any, queue: str) -> Depth | None:
-    """Count the messages that wait in a queue, and its consumers.
+    def problems(self, queues: list[Queue]) -> Iterator[Problem]:
+        for exchange in {exchange.name: exchange for queue in queues for exchange, _ in bindings_of(queue)}.values():
+            where = f'exchange {exchange.name!r}'
+            if error := self._refusal(partial(_declare, exchange, passive=True)):
+                yield Problem(where, error, _START)
+            # RabbitMQ does not tell the type. But it refuses the declaration of an exchange that is there with
+            # another, and that of one which is there just so changes nothing.
+            elif error := self._refusal(partial(_declare, exchange)):
+                yield Problem(where, error, (
+                    f'Producers are refused as well. It has to be a {exchange.type} exchange as the app declares it: '
+                    'delete the one that is there and start a worker, which makes a new one, or give the app that '
+                    'name, type and options. If access is refused, let the user configure it.'))
+        for queue in queues:
+            if error := self._refusal(partial(_look_for, queue.name)):
+                yield Problem(f'queue {queue.name!r}', error, _START)
 
-    :param connection: a connection.
-    :param channel: not used.
-    :param queue: the name of the queue.
-    :returns: the counts; nothing where there is no such queue.
-    """
-    with connection.channel() as own:
-        try:
-            declared = own.queue_declare(queue, passive=True)
-        except connection.channel_errors:
-            return None
-    return Depth(declared.message_count, consumers=declared.consumer_count)
+    def depth(self, queue: str) -> Depth | None:
+        with self._connection.channel() as channel:
+            try:
+                declared = _look_for(queue, channel)
+            except self._connection.channel_errors:
+                return None
+        return Depth(declared.message_count, consumers=declared.consumer_count)
+
+    def _refusal(self, ask: Callable[[Any], Any]) -> str:
+        with self._connection.channel() as channel:
+            try:
+                ask(channel)
+            except self._connection.channel_errors as error:
+                return shown(error)
+        return ''
 
 
 def _declare(exchange: Exchange, channel: Any, passive: bool = False) -> None:
     exchange(channel).declare(passive=passive)
 
 
-def _look_for(queue: Queue, channel: Any) -> None:
-    channel.queue_declare(queue.name, passive=True)
-
-
-def _refusal(connection: Connection, ask: Callable[[Any], Any]) -> str:
-    with connection.channel() as channel:
-        try:
-            ask(channel)
-        except connection.channel_errors as error:
-            return shown(error)
-    return ''
+def _look_for(queue: str, channel: Any) -> Any:
+    return channel.queue_declare(queue, passive=True)

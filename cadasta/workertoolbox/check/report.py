@@ -39,7 +39,6 @@ def document(findings: Iterable[Finding]) -> dict[str, Any]:
     :returns: ``ok`` and ``findings``, fit for JSON.
 
     >>> from cadasta.workertoolbox.check.finding import Outcome
-    >>> from .finding import Outcome
     >>> document([Finding('broker', 'it can be reached', Outcome())])['findings']
     [{'concern': 'broker', 'check': 'it can be reached', 'state': 'passed', 'note': '', 'skipped': '', 'problems': []}]
     """

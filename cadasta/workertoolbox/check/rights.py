@@ -28,10 +28,11 @@ WITH objects AS (
     FROM pg_database WHERE datname = current_database()
 )
 SELECT kind, oid, name, privilege_type AS privilege, grantee = owner AS owned,
+       grantee = 0 OR pg_has_role(grantee, 'USAGE') AS in_force,
        CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END AS grantee
 FROM objects, aclexplode(acl)
 WHERE (kind NOT IN ('SCHEMA', 'DATABASE') OR privilege_type = 'CREATE')
-  AND (grantee = 0 OR pg_has_role(grantee, 'USAGE'))
+  AND (grantee = 0 OR pg_has_role(grantee, 'MEMBER'))
 ORDER BY kind DESC, name, grantee, privilege
 """)
 
@@ -40,7 +41,8 @@ SELECT current_user::regrole::text AS role, rolsuper, array_remove(ARRAY[
     CASE WHEN rolcreaterole THEN 'CREATEROLE' END, CASE WHEN rolcreatedb THEN 'CREATEDB' END,
     CASE WHEN rolreplication THEN 'REPLICATION' END, CASE WHEN rolbypassrls THEN 'BYPASSRLS' END], NULL) AS attributes,
     ARRAY(SELECT oid::regrole::text FROM pg_roles
-          WHERE rolname ~ '^pg_' AND rolname <> 'pg_database_owner' AND pg_has_role(oid, 'USAGE')) AS memberships
+          WHERE (rolname ~ '^pg_' AND rolname <> 'pg_database_owner' OR rolsuper) AND rolname <> current_user
+          AND pg_has_role(oid, 'MEMBER')) AS memberships
 FROM pg_roles WHERE rolname = current_user
 """)
 
@@ -74,7 +76,7 @@ class Rights:
         """
         if self._attributes.rolsuper:
             return
-        granted = {Right(grant.kind, grant.oid, grant.privilege) for grant in self._grants}
+        granted = {Right(grant.kind, grant.oid, grant.privilege) for grant in self._grants if grant.in_force}
         for right, name in needed.items():
             if right not in granted:
                 yield Problem(f'role {self.role}', f'it may not {right.privilege} on {name}',

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # has no types
-from kombu import Connection, Queue
+from kombu import Queue
 from kombu.transport.SQS import DoesNotExistQueueException, UndefinedQueueException
 
 from ..topology import FIFO
@@ -15,61 +15,56 @@ from .finding import Problem, shown
 LEAST_RETENTION = 24 * 60 * 60
 
 
-def problems(connection: Connection, channel: Any, queues: list[Queue], platform: str) -> Iterator[Problem]:
-    """Look for queues that are not there, or have attributes with which messages would be lost or handled twice.
+class SQS:
+    """Looks for queues that are not there, or have attributes with which messages are lost or handled twice.
 
-    :param connection: not used.
     :param channel: a channel.
-    :param queues: the app's queues.
     :param platform: the name of the platform queue.
-    :returns: the problems.
     """
-    for queue in queues:
-        where = f'queue {channel.canonical_queue_name(queue.name)!r}'
+
+    def __init__(self, channel: Any, platform: str) -> None:
+        self._channel = channel
+        self._platform = platform
+
+    def problems(self, queues: list[Queue]) -> Iterator[Problem]:
+        for queue in queues:
+            where = f'queue {self._channel.canonical_queue_name(queue.name)!r}'
+            try:
+                attributes = self._attributes(queue.name)
+            except DoesNotExistQueueException:
+                yield Problem(
+                    where, f'there is no queue of this name in region {self._channel.region!r}',
+                    'Start a worker, or call cadasta.workertoolbox.setup.setup_app(app), with a role that may create '
+                    'it. If there is one with another prefix or in another region, set QUEUE_NAME_PREFIX, or the '
+                    'region in broker_transport_options.')
+            except UndefinedQueueException:
+                yield Problem(where, "it is not among 'predefined_queues'",
+                              "Give its URL in 'predefined_queues' of broker_transport_options.")
+            except ClientError as error:
+                yield Problem(where, shown(error), 'Allow sqs:GetQueueAttributes, or mend what the error names.')
+            else:
+                # The monitor itself says how long its messages are hidden.
+                hidden = 0 if queue.name == self._platform else self._channel.visibility_timeout
+                for seen, change in _faults(attributes, queue.name, hidden):
+                    yield Problem(where, seen, change)
+
+    def depth(self, queue: str) -> Depth | None:
+        """Count the messages that wait, and those that were received a moment ago: Amazon approximates."""
         try:
-            attributes = _attributes(channel, queue.name)
-        except DoesNotExistQueueException:
-            yield Problem(
-                where, f'there is no queue of this name in region {channel.region!r}',
-                'Start a worker, or call cadasta.workertoolbox.setup.setup_app(app), with a role that may create it. '
-                'If there is one with another prefix or in another region, set QUEUE_NAME_PREFIX, or the region in '
-                'broker_transport_options.')
-        except UndefinedQueueException:
-            yield Problem(where, "it is not among 'predefined_queues'",
-                          "Give its URL in 'predefined_queues' of broker_transport_options.")
-        except ClientError as error:
-            yield Problem(where, shown(error), 'Allow sqs:GetQueueAttributes, or mend what the error names.')
-        else:
-            # The monitor itself says how long its messages are hidden.
-            hidden = 0 if queue.name == platform else channel.visibility_timeout
-            for seen, change in _faults(attributes, queue.name, hidden):
-                yield Problem(where, seen, change)
+            attributes = self._attributes(queue)
+        except (DoesNotExistQueueException, UndefinedQueueException):
+            return None
+        return Depth(
+            int(attributes['ApproximateNumberOfMessages']),
+            received=int(attributes['ApproximateNumberOfMessagesNotVisible']),
+        )
 
-
-def depth(connection: Connection, channel: Any, queue: str) -> Depth | None:
-    """Count the messages that wait in a queue, and those that were received a moment ago.
-
-    :param connection: not used.
-    :param channel: a channel.
-    :param queue: the name of the queue.
-    :returns: the counts, which Amazon approximates; nothing where there is no such queue.
-    """
-    try:
-        attributes = _attributes(channel, queue)
-    except (DoesNotExistQueueException, UndefinedQueueException):
-        return None
-    return Depth(
-        int(attributes['ApproximateNumberOfMessages']),
-        received=int(attributes['ApproximateNumberOfMessagesNotVisible']),
-    )
-
-
-def _attributes(channel: Any, queue: str) -> dict[str, str]:
-    # This looks the queue up. Whatever else kombu does with a queue would create it.
-    url = channel._resolve_queue_url(queue)
-    client = channel.sqs(queue=channel.canonical_queue_name(queue))
-    attributes: dict[str, str] = client.get_queue_attributes(QueueUrl=url, AttributeNames=['All'])['Attributes']
-    return attributes
+    def _attributes(self, queue: str) -> dict[str, str]:
+        # This looks the queue up. Whatever else kombu does with a queue would create it.
+        url = self._channel._resolve_queue_url(queue)
+        client = self._channel.sqs(queue=self._channel.canonical_queue_name(queue))
+        attributes: dict[str, str] = client.get_queue_attributes(QueueUrl=url, AttributeNames=['All'])['Attributes']
+        return attributes
 
 
 def _faults(attributes: dict[str, str], name: str, visibility_timeout: int) -> Iterator[tuple[str, str]]:
