@@ -150,12 +150,14 @@ class TestBroker:
                 assert findings[DRAINED].state == 'skipped'
                 assert not MemoryChannel.queues
                 continue
-            names = ' '.join(problem.where for problem in findings[QUEUES].outcome.problems)
+            names = ', '.join(problem.where for problem in findings[QUEUES].outcome.problems)
             for name in ('celery', 'export', 'msg', 'fast.fifo', PLATFORM_QUEUE):
                 assert name in names
             assert all('Start a worker' in change for change in changes(findings[QUEUES]))
         if isinstance(broker, SQSBroker):
             assert broker.queues() == {}
+            # What all of them lack is said once.
+            assert f'    Where:  {names}\n    Seen:   there is no queue of this name in' in run(app, 'check').output
 
     def test_all_is_there(self, broker: Broker, tmp_path: Path) -> None:
         app = app_on(broker, QUEUES=['export', 'msg', 'fast.fifo'])

@@ -1,6 +1,6 @@
 """Findings as text and as a document."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -61,9 +61,18 @@ def _lines(finding: Finding, mark: str) -> Iterator[tuple[Text, Text]]:
         Text.assemble((mark, style), f' {finding.concern:11}  '),
         Text.assemble(finding.check, (f' ({remark})' if remark else '', 'dim')),
     )
-    for problem in outcome.problems:
-        for label, text in zip(('Where:', 'Seen:', 'Change:'), problem, strict=True):
-            yield Text(f'    {label:7} ', 'dim'), Text(' '.join(text.split()), 'bold' if label == 'Change:' else '')
+    # A hundred queues may lack the same.
+    places: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for where, seen, change in outcome.problems:
+        places[seen, change].append(where)
+    for (seen, change), all_of_them in places.items():
+        yield _labelled('Where:', ', '.join(all_of_them), '')
+        yield _labelled('Seen:', seen, '')
+        yield _labelled('Change:', change, 'bold')
+
+
+def _labelled(label: str, text: str, style: str) -> tuple[Text, Text]:
+    return Text(f'    {label:7} ', 'dim'), Text(' '.join(text.split()), style)
 
 
 def _print(console: Console, start: Text, text: Text) -> None:

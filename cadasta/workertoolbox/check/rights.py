@@ -46,7 +46,10 @@ SELECT current_user::regrole::text AS role, rolsuper, array_remove(ARRAY[
 FROM pg_roles WHERE rolname = current_user
 """)
 
-_OWN_ROLE = 'Give the app a role of its own, made by: celery -A PROJECT toolbox tables --worker-role NAME'
+_OWN_ROLE = (
+    'Give the app a role of its own, made by: celery -A PROJECT toolbox tables --worker-role NAME. Or check with '
+    "--any-role if this is a developer's own database."
+)
 
 
 class Right(NamedTuple):

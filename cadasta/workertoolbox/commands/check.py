@@ -24,7 +24,7 @@ def check(
 ) -> None:
     """Check the app, and the broker and databases that it uses. Nothing is changed by it.
 
-    The exit code is 0 if nothing is wrong. What does not answer is given up after a few seconds.
+    The exit code is 0 if nothing is wrong. An answer is waited for three seconds, and some are asked twice.
     """
     from ..check import check as findings_of
     from ..check import report
