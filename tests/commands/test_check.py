@@ -5,7 +5,6 @@ import json
 import re
 import socket
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +20,7 @@ from kombu.transport.memory import Channel as MemoryChannel
 from cadasta.workertoolbox.check import Finding, check, draining
 from cadasta.workertoolbox.check import broker as broker_module
 from cadasta.workertoolbox.check import database as database_module
+from cadasta.workertoolbox.check.bindings import Bindings
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.monitor import Monitor, upgrade
 from cadasta.workertoolbox.setup import setup_app
@@ -164,6 +164,7 @@ class TestBroker:
         setup_app(app, throw=True)
         for _ in range(3):
             app.send_task('export.project')
+        assert broker.count(PLATFORM_QUEUE) == 3
         findings = found(app)
         assert findings[QUEUES].state == ('skipped' if broker.name == 'memory' else 'passed')
         if broker.name != 'memory':
@@ -198,20 +199,19 @@ class TestBroker:
 
     @pytest.mark.parametrize('broker', ['redis'], indirect=True)
     def test_a_queue_that_becomes_shorter(self, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(draining, 'WATCHED', 60)
+        monkeypatch.setattr(draining, 'WATCHED', 60.0)
         app = app_on(broker)
-        setup_app(app, throw=True)
         for _ in range(3):
             app.send_task('export.project')
+        with broker.connect() as connection:
+            channel = connection.default_channel
 
-        def take_one() -> None:
-            with broker.connect() as connection:
-                connection.default_channel.basic_get(PLATFORM_QUEUE, no_ack=True)
+            def look_and_take_one() -> draining.Depth:
+                depth = Bindings(channel).depth(PLATFORM_QUEUE)
+                channel.basic_get(PLATFORM_QUEUE, no_ack=True)
+                return depth
 
-        taking = threading.Timer(0.5, take_one)
-        taking.start()
-        assert found(app)[DRAINED].outcome.note == 'waiting messages: 2'
-        taking.join()
+            assert draining.watch(look_and_take_one).note == 'waiting messages: 2'
 
     @pytest.mark.parametrize('broker', ['amqp'], indirect=True)
     def test_an_exchange_of_another_type(self, broker: Broker) -> None:
@@ -355,6 +355,7 @@ class TestResults:
         assert changes(finding) == [change.format(role=role.role) for change in expected]
         assert {problem.where for problem in finding.outcome.problems} == {f'role {role.role}'}
         assert found(app, any_role=True)[MAY_NOT].outcome.skipped == '--any-role'
+        assert found(app, is_worker=False)[MAY_NOT].outcome.skipped == 'the app only sends tasks'
         for change in changes(finding):
             role.execute(change.replace('another role', 'postgres'))
         assert states(app, 'results') == ['passed'] * 4

@@ -43,4 +43,4 @@ def check(
 
         yield from check_broker(app)
         yield from check_tasks(database)
-        yield from check_results(app, any_role)
+        yield from check_results(app, is_worker, any_role)

@@ -22,17 +22,18 @@ _MISSING = 'it is not there, or the role cannot see it'
 _CHANGE = 'Mend what the error names: start the database, or look at {}. An answer is waited for {} seconds.'
 
 
-def check_results(app: Celery, any_role: bool) -> Iterator[Finding]:
+def check_results(app: Celery, is_worker: bool, any_role: bool) -> Iterator[Finding]:
     """Check the result database, its tables, and what the app's role may do in it.
 
     :param app: the app.
-    :param any_role: whether its role may do more than it must.
+    :param is_worker: whether workers are started from its codebase: only their role is judged.
+    :param any_role: whether their role may do more than it must.
     :returns: the findings.
     """
     url = app.conf.result_backend
     is_database = isinstance(url, str) and url.startswith(('db+', 'database+'))
     with ExitStack() as stack:
-        results = _Results(app, any_role, stack)
+        results = _Results(app, is_worker, any_role, stack)
         steps = {
             'the database can be reached': lambda: results.reach(url),
             'its tables are there': results.look_at_tables,
@@ -63,9 +64,10 @@ def check_tasks(url: str | None) -> Iterator[Finding]:
 
 
 class _Results:
-    def __init__(self, app: Celery, any_role: bool, stack: ExitStack) -> None:
+    def __init__(self, app: Celery, is_worker: bool, any_role: bool, stack: ExitStack) -> None:
         self._tables = result_tables(
             app.conf.database_table_names or {}, app.conf.database_table_schemas or {})
+        self._is_worker = is_worker
         self._any_role = any_role
         self._stack = stack
 
@@ -92,6 +94,8 @@ class _Results:
         return self._judge(lambda rights, needed: rights.excess(needed))
 
     def _judge(self, find: Callable[[Rights, dict[Right, str]], Iterator[Problem]]) -> Outcome:
+        if not self._is_worker:
+            return Outcome(skipped='the app only sends tasks')
         if not self._is_postgresql:
             return Outcome(skipped='SQLite has no roles')
         rights = Rights(self._connection)
