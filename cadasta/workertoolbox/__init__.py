@@ -2,5 +2,5 @@
 
 __version__ = '1.0.0'
 
-#: The work queues of an app whose `Config` names none.
+#: The work queues of an app whose `.Config` names none.
 DEFAULT_QUEUES: tuple[str, ...] = ('msg', 'export')

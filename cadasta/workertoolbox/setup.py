@@ -10,11 +10,11 @@ logger = logging.getLogger(__name__)
 
 
 def setup_app(app: Celery, throw: bool = False) -> None:
-    """Run each of `SETUP_FUNCS` on an app; workers whose app uses `Config` do this by themselves.
+    """Run each of `SETUP_FUNCS` on an app; workers configured by `.Config` do this by themselves.
 
     A function that fails is logged and the next one runs. ``app.is_set_up`` tells whether all went well.
 
-    :param app: an app that is configured by `Config`.
+    :param app: an app that is configured by `.Config`.
     :param throw: raise the first error instead of logging it.
     :raises SystemExit: where the process is a worker that was told to consume the platform queue.
 

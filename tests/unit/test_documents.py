@@ -25,6 +25,8 @@ README = publish_doctree((ROOT / 'README.rst').read_text(), settings_overrides={
 
 #: Commands of the README, and what runs them.
 COMMANDS = {
+    'pip install --editable . -r requirements-docs.txt': 'runtests',
+    'sphinx-build docs build/docs': 'runtests',
     './quickstart': 'tests/test_quickstart.py',
     './runtests': 'runtests',
     'pip install cadasta-workertoolbox': 'tests/test_packaging.py',

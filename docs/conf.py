@@ -1,0 +1,37 @@
+"""How Sphinx builds the manual: ``sphinx-build docs build/docs``. It needs no network."""
+from __future__ import annotations
+
+import cadasta.workertoolbox
+
+project = 'Cadasta Worker Toolbox'
+author = 'Cadasta'
+release = version = cadasta.workertoolbox.__version__
+
+extensions = ['sphinx.ext.autodoc', 'sphinx_click', 'sphinx_copybutton']
+exclude_patterns = ['build']
+default_role = 'py:obj'
+smartquotes = False
+
+autodoc_member_order = 'bysource'
+autodoc_typehints = 'description'
+autodoc_typehints_description_target = 'documented'
+python_display_short_literal_types = True
+
+nitpicky = True
+# Documented elsewhere; what is ours must be found.
+nitpick_ignore_regex = [
+    (r'py:.*', r'(celery|kombu|sqlalchemy|click|unittest|pathlib|logging|collections|typing|types|datetime)\b.*'),
+    (r'py:.*', r'(Celery|Task|Path|Any|TestCase|SystemExit|unittest)'),
+    (r'py:.*', r'(str|int|float|bool|dict|list|tuple|type|bytes|None|pytest)'),
+]
+
+html_theme = 'furo'
+html_title = f'{project} {release}'
+html_copy_source = False
+html_show_copyright = False
+html_theme_options = {
+    'source_repository': 'https://github.com/Cadasta/cadasta-workertoolbox/',
+    'source_branch': 'main',
+    'source_directory': 'docs/',
+}
+copybutton_exclude = '.linenos, .gp, .go'

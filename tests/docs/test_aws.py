@@ -1,0 +1,123 @@
+"""The queues and policies of the how-to for Amazon SQS are those that real producers, workers and monitors need."""
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ..monitor.databases import url_of
+from ..servers.postgres import Database
+from ..servers.process import Processes
+from ..servers.sqs import SQS, SQSBroker
+from .manual import Manual
+from .service import SEND, Service
+from .terminal import Terminal
+
+PAGE = 'howto/aws'
+QUEUES = ('celery', 'export', 'msg', 'platform.fifo')
+ARN = 'arn:aws:sqs:eu-west-1:123456789012:prod-'
+HOLD = "project.apply_async((3,), countdown=3600, task_id='held')"
+
+
+@pytest.fixture
+def broker(sqs_server: SQS) -> Iterator[SQSBroker]:
+    broker = sqs_server.broker()
+    assert isinstance(broker, SQSBroker)
+    yield broker
+    broker.close()
+
+
+@pytest.fixture
+def service(
+    manual: Manual, sqs_server: SQS, broker: SQSBroker, database: Database, processes: Processes,
+) -> Service:
+    """A service whose queues were made by the manual."""
+    endpoint = f'http://127.0.0.1:{sqs_server.port}'
+    service = Service(processes, {
+        **broker.environment, **database.environment, 'AWS_ENDPOINT_URL_SQS': endpoint,
+        'TOOLBOX_DATABASE': url_of(database),
+    })
+    (service.directory / 'create_queues.py').write_text(manual.file(PAGE, 'create_queues.py'))
+    terminal = Terminal(processes, service.environment, service.directory)
+    for block in manual.blocks(PAGE, 'console') * 2:
+        terminal.follow(block)
+    return service
+
+
+def test_queues(service: Service, broker: SQSBroker) -> None:
+    urls = broker.queues()
+    assert sorted(urls) == sorted(QUEUES)
+    attributes = broker.client.get_queue_attributes(
+        QueueUrl=urls['platform.fifo'], AttributeNames=['All'])['Attributes']
+    assert attributes['FifoThroughputLimit'] == 'perMessageGroupId'
+    assert attributes['DeduplicationScope'] == 'messageGroup'
+    assert attributes['MessageRetentionPeriod'] == str(14 * 24 * 3600)
+    assert attributes['VisibilityTimeout'] == str(30 * 60)
+
+
+def allowed(manual: Manual, policy: str) -> dict[str, set[str]]:
+    """What a policy of the manual allows: action -> names of the queues."""
+    document = json.loads(manual.file(PAGE, policy))
+    assert document['Version'] == '2012-10-17'
+    allowed: dict[str, set[str]] = {}
+    for statement in document['Statement']:
+        assert statement['Effect'] == 'Allow'
+        resources = {resource.removeprefix(ARN) for resource in as_list(statement['Resource'])}
+        for action in as_list(statement['Action']):
+            allowed.setdefault(action, set()).update(resources)
+    return allowed
+
+
+def as_list(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def test_policies_allow_what_is_called_and_no_more(
+    manual: Manual, service: Service, sqs_server: SQS, broker: SQSBroker, database: Database,
+) -> None:
+    producer, worker, monitor = (allowed(manual, f'{name}.json') for name in ('producer', 'worker', 'monitor'))
+
+    def calls(action: Callable[[], None]) -> set[str]:
+        """The rights that an action needs: a batch is allowed by the right to its single action."""
+        before = sqs_server.calls()
+        action()
+        return {f'sqs:{name.removesuffix("Batch")}' for name, count in sqs_server.calls().items()
+                if count != before.get(name)}
+
+    assert calls(lambda: produce(service)) == set(producer)
+    assert calls(lambda: work(service, database)) == set(worker)
+    assert calls(lambda: track(service, database)) == set(monitor)
+    assert broker.count('platform.fifo') == 0
+
+    assert producer['sqs:SendMessage'] == worker['sqs:SendMessage'] == set(QUEUES)
+    assert worker['sqs:ReceiveMessage'] == worker['sqs:DeleteMessage'] == {'celery', 'export'}
+    assert monitor['sqs:ReceiveMessage'] == monitor['sqs:DeleteMessage'] == {'platform.fifo'}
+    assert all(policy['sqs:ListQueues'] == {'*'} for policy in (producer, worker, monitor))
+
+
+def produce(service: Service) -> None:
+    service.run('-c', f'{SEND}\n{HOLD}')
+
+
+def work(service: Service, database: Database) -> None:
+    """A chord whose tasks are retried, and a task that the worker gives back when it stops."""
+    worker = service.worker('-c', '2')
+    worker.wait_for(r'Task export\.project\[held\] received')
+    service.wait_until_stored(url_of(database), 3)
+    assert worker.stop() == 0, worker.log
+
+
+def track(service: Service, database: Database) -> None:
+    """The monitor gives back what it cannot store, and then stores it."""
+    role = f'monitor_of_{database.name}'
+    database.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'monitor'")
+    database.execute(f'GRANT CONNECT ON DATABASE {database.name} TO {role}')
+    service.celery('toolbox', 'tables', '--monitor-role', role)
+    url = url_of(database, role, 'monitor')
+    database.execute(f'REVOKE INSERT ON celery_task FROM {role}')
+    refused = service.start('-m', 'celery', '-A', 'export', 'toolbox', 'monitor', '--once', TOOLBOX_DATABASE=url)
+    assert refused.wait() == 1
+    database.execute(f'GRANT INSERT ON celery_task TO {role}')
+    service.celery('toolbox', 'monitor', '--once', TOOLBOX_DATABASE=url)

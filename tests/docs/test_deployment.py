@@ -1,0 +1,162 @@
+"""The units, the image and the manifests of the how-to on deployment are ones that their tools take."""
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from dockerfile_parse import DockerfileParser
+
+from ..servers.missing import missing
+from .manual import Manual
+
+PAGE = 'howto/deployment'
+SERVICES = {'worker': 'export-worker.service', 'monitor': 'export-monitor.service'}
+
+
+class Unit(configparser.RawConfigParser):
+    """A unit file: a name that comes twice, such as `SystemCallFilter`, is a list."""
+
+    def __init__(self) -> None:
+        super().__init__(strict=False, delimiters=('=',), comment_prefixes=('#',), interpolation=None)
+
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr
+
+
+def unit(manual: Manual, name: str) -> str:
+    """A complete unit: that of the monitor is that of the worker with other lines."""
+    text = manual.file(PAGE, SERVICES['worker'])
+    changes = Unit()
+    if name != 'worker':
+        changes.read_string(manual.file(PAGE, SERVICES[name]))
+    sections = {section: dict(changes[section]) for section in changes.sections()}
+    lines: list[str] = []
+    for line in text.splitlines():
+        if line.startswith('['):
+            section = line.strip('[]')
+            lines += [line, *(f'{key}={value}' for key, value in sections.get(section, {}).items())]
+        elif line.partition('=')[0] not in sections.get(section, {}):
+            lines.append(line)
+    return '\n'.join(lines)
+
+
+@pytest.mark.parametrize('name', SERVICES)
+def test_systemd_takes_the_unit(manual: Manual, name: str, tmp_path: Path) -> None:
+    program = shutil.which('systemd-analyze') or missing('systemd-analyze is not installed')
+    celery = tmp_path / 'celery'
+    celery.touch(0o755)
+    file = tmp_path / SERVICES[name]
+    file.write_text(unit(manual, name).replace('/srv/export/.venv/bin/celery', str(celery)) + '\n')
+    verified = subprocess.run([program, 'verify', file], capture_output=True, text=True)
+    assert (verified.returncode, verified.stdout + verified.stderr) == (0, '')
+    # From 0, which is safe, to 100.
+    secure = subprocess.run(
+        [program, 'security', '--offline=true', '--threshold=20', file], capture_output=True, text=True)
+    assert secure.returncode == 0, secure.stdout
+
+
+@pytest.mark.parametrize('name', SERVICES)
+def test_unit_stops_the_service_softly(manual: Manual, name: str) -> None:
+    read = Unit()
+    read.read_string(unit(manual, name))
+    assert read['Service']['KillMode'] == 'mixed'
+    assert read['Service']['TimeoutStopSec'] == {'worker': '10min', 'monitor': '30'}[name]
+
+
+@pytest.fixture
+def dockerfile(manual: Manual) -> DockerfileParser:
+    return DockerfileParser(fileobj=BytesIO(f'{manual.file(PAGE, "Dockerfile")}\n'.encode()))
+
+
+def commands(manual: Manual, dockerfile: DockerfileParser) -> Iterator[list[str]]:
+    """The arguments that each way of deployment gives to `celery`."""
+    instructions = {item['instruction']: item['value'] for item in dockerfile.structure}
+    entry = json.loads(instructions['ENTRYPOINT'])
+    assert entry == ['celery', '-A', 'export']
+    yield [*entry[1:], *json.loads(instructions['CMD'])]
+    for service in yaml.safe_load(manual.file(PAGE, 'compose.yaml'))['services'].values():
+        yield [*entry[1:], *service['command']]
+    for container in containers(manual).values():
+        yield [*entry[1:], *container['args']]
+    for name in SERVICES:
+        read = Unit()
+        read.read_string(unit(manual, name))
+        yield shlex.split(read['Service']['ExecStart'])[1:]
+
+
+def containers(manual: Manual) -> dict[str, Any]:
+    """The containers of the manifests, by name."""
+    specs = (document['spec']['template']['spec'] for document in manifests(manual))
+    return {container['name']: container for spec in specs for container in spec['containers']}
+
+
+def manifests(manual: Manual) -> list[Any]:
+    return list(yaml.safe_load_all(manual.file(PAGE, 'export.yaml')))
+
+
+def test_commands_are_those_of_celery(manual: Manual, dockerfile: DockerfileParser, tmp_path: Path) -> None:
+    (tmp_path / 'export.py').write_text('from celery import Celery\napp = Celery()\n')
+    shown = list(commands(manual, dockerfile))
+    assert len(shown) == 7
+    for arguments in {tuple(arguments) for arguments in shown}:
+        # Options are parsed, and an unknown one is refused, before the help is shown.
+        run = subprocess.run(
+            [sys.executable, '-m', 'celery', *arguments, '--help'], cwd=tmp_path, capture_output=True, text=True,
+            env={**os.environ, 'PYTHONPATH': str(tmp_path)})
+        assert run.returncode == 0, run.stderr
+
+
+def test_image_has_what_the_manual_shows(manual: Manual, dockerfile: DockerfileParser) -> None:
+    copied = [item['value'].split()[0] for item in dockerfile.structure if item['instruction'] == 'COPY']
+    shown = {block.caption for block in manual.blocks(PAGE)}
+    assert copied == ['requirements.txt', 'export']
+    assert 'requirements.txt' in shown
+    assert [item['value'] for item in dockerfile.structure if item['instruction'] == 'USER'] == ['10001']
+
+
+def test_compose_file(manual: Manual) -> None:
+    services = yaml.safe_load(manual.file(PAGE, 'compose.yaml'))['services']
+    assert services['worker']['stop_grace_period'] == '10m'
+    shown = {block.caption for block in manual.blocks(PAGE)}
+    assert {service['env_file'] for service in services.values()} <= shown
+    probe = containers(manual)['monitor']['readinessProbe']['exec']['command']
+    assert services['monitor']['healthcheck']['test'] == ['CMD', *probe]
+
+
+def test_manifests(manual: Manual) -> None:
+    for document in manifests(manual):
+        assert (document['apiVersion'], document['kind']) == ('apps/v1', 'Deployment')
+        template = document['spec']['template']
+        assert document['spec']['selector']['matchLabels'] == template['metadata']['labels']
+        volumes = {volume['name'] for volume in template['spec']['volumes']}
+        for container in template['spec']['containers']:
+            assert {mount['name'] for mount in container['volumeMounts']} <= volumes
+            assert container['securityContext']['readOnlyRootFilesystem'] is True
+
+
+def test_probes(manual: Manual, tmp_path: Path) -> None:
+    monitor, ready = containers(manual)['monitor'], tmp_path / 'ready'
+    assert monitor['args'][-2:] == ['--ready-file', '/tmp/ready']
+
+    def probe(kind: str) -> bool:
+        command = [word.replace('/tmp/ready', str(ready)) for word in monitor[kind]['exec']['command']]
+        return subprocess.run(command).returncode == 0
+
+    assert (probe('readinessProbe'), probe('livenessProbe')) == (False, True)
+    ready.touch()
+    assert (probe('readinessProbe'), probe('livenessProbe')) == (True, True)
+    long_ago = time.time() - 600
+    os.utime(ready, (long_ago, long_ago))
+    assert (probe('readinessProbe'), probe('livenessProbe')) == (True, False)

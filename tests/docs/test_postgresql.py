@@ -1,0 +1,143 @@
+"""The roles, the connections and the pooler of the how-to for PostgreSQL are as it says."""
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from ..monitor.databases import url_of
+from ..servers.filesystem import FilesystemBroker
+from ..servers.missing import missing
+from ..servers.postgres import Database, Postgres
+from ..servers.process import Process, Processes, accepts_connections, free_port, wait_until
+from .manual import Manual
+from .service import SEND, Service, variables
+from .terminal import Terminal
+
+PAGE = 'howto/postgresql'
+PASSWORD = 'correct-horse'
+ROLES = ('export', 'monitor', 'reader')
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[FilesystemBroker]:
+    broker = FilesystemBroker(tmp_path)
+    yield broker
+    broker.close()
+
+
+@pytest.fixture
+def database(manual: Manual, postgres: Postgres) -> Iterator[Database]:
+    """An empty database of the name that the manual uses."""
+    database = Database(postgres, 'cadasta', PASSWORD)
+    database.role = 'export'
+    with postgres.connect('postgres') as cursor:
+        cursor.execute('CREATE DATABASE cadasta')
+    yield database
+    with postgres.connect('postgres') as cursor:
+        cursor.execute('DROP DATABASE cadasta')
+        for role in ROLES:
+            cursor.execute(f'DROP ROLE IF EXISTS {role}')
+
+
+@pytest.fixture
+def terminal(database: Database, processes: Processes) -> Terminal:
+    """That of the owner of the tables. What the manual installs is there already."""
+    service = Service(processes, {'TOOLBOX_DATABASE': url_of(database), 'PIP_NO_INDEX': '1'})
+    return Terminal(processes, service.environment, service.directory)
+
+
+@pytest.fixture
+def service(
+    manual: Manual, database: Database, broker: FilesystemBroker, terminal: Terminal, processes: Processes,
+) -> Service:
+    """A service whose roles were made by the manual."""
+    service = Service(processes, {**broker.environment, **database.environment})
+    for block in manual.blocks(PAGE):
+        if block.language == 'console':
+            terminal.follow(block)
+        elif block.language == 'sql':
+            database.execute(block.text)
+    return service
+
+
+def test_roles_and_connections(service: Service, database: Database) -> None:
+    service.run('-c', SEND)
+    worker = service.worker('-c', '3')
+    service.wait_until_stored(url_of(database), 3)
+
+    def connections(role: str) -> int:
+        return int(database.execute('SELECT count(*) FROM pg_stat_activity WHERE usename = %s', role)[0][0])
+
+    assert 1 <= connections('export') <= 3
+    monitor = service.start(
+        '-m', 'celery', '-A', 'export', 'toolbox', 'monitor', TOOLBOX_DATABASE=url_of(database, 'monitor', PASSWORD))
+    monitor.wait_for('Ready: ')
+    assert connections('monitor') == 1
+    wait_until(lambda: database.execute(
+        "SELECT 1 FROM celery_task_status WHERE name = 'export.project' AND status = 'SUCCESS' HAVING count(*) = 3"),
+        'the tasks to be tracked')
+    assert monitor.stop() == 0
+    assert worker.stop() == 0
+    wait_until(lambda: connections('export') == 0, 'the worker to leave the database')
+
+
+@pytest.mark.parametrize(('role', 'statement'), [
+    ('export', 'SELECT FROM celery_task'),
+    ('export', 'DELETE FROM celery_taskmeta'),
+    ('monitor', 'SELECT FROM celery_taskmeta'),
+    ('monitor', 'DELETE FROM celery_task'),
+    ('reader', "UPDATE celery_taskmeta SET status = 'SUCCESS'"),
+    ('reader', 'DELETE FROM celery_task'),
+])
+def test_roles_may_not(service: Service, database: Database, role: str, statement: str) -> None:
+    with database.server.connect('cadasta', role, PASSWORD) as cursor, \
+            pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        cursor.execute(statement)
+
+
+def test_reader(service: Service, database: Database) -> None:
+    with database.server.connect('cadasta', 'reader', PASSWORD) as cursor:
+        for table in ('celery_task_status', 'celery_task', 'celery_task_rejected', 'celery_taskmeta'):
+            cursor.execute(f'SELECT * FROM {table}')
+
+
+@pytest.fixture
+def pgbouncer(manual: Manual, database: Database, processes: Processes) -> int:
+    """PgBouncer, run by the files of the manual but for the addresses; its port."""
+    program = shutil.which('pgbouncer', path=f'{os.environ["PATH"]}:/usr/sbin') or missing('pgbouncer is not installed')
+    shown = variables('\n'.join(block.text for block in manual.blocks(PAGE, 'sh')))
+    port, directory = free_port(), database.server.directory / 'pgbouncer'
+    directory.mkdir()
+    users = directory / 'userlist.txt'
+    users.write_text(manual.file(PAGE, 'userlist.txt'))
+    configuration = directory / 'pgbouncer.ini'
+    configuration.write_text(
+        manual.file(PAGE, 'pgbouncer.ini').replace('host=db.example.org', 'host=127.0.0.1')
+        .replace('port=5432', f'port={database.server.port}').replace(shown['RESULT_DB_PORT'], str(port))
+        .replace('/etc/pgbouncer/userlist.txt', str(users)))
+    user = pwd.getpwnam('nobody') if os.geteuid() == 0 else None
+    server = Process([program, str(configuration)], processes.logs / 'pgbouncer.log', {}, directory, user)
+    processes.started.append(server)
+    wait_until(lambda: accepts_connections(port) or not server.is_running, 'PgBouncer to accept connections')
+    assert server.is_running, server.log
+    return port
+
+
+def test_workers_share_connections(service: Service, database: Database, pgbouncer: int) -> None:
+    service.run('-c', SEND)
+    worker = service.worker('-c', '3', RESULT_DB_PORT=str(pgbouncer))
+    service.wait_until_stored(url_of(database), 3)
+    assert worker.stop() == 0, worker.log
+
+
+@pytest.mark.parametrize('page', ['howto/migrating', 'explanation/scale'])
+def test_commands_of_other_pages(manual: Manual, terminal: Terminal, database: Database, page: str) -> None:
+    for block in manual.blocks(page, 'console'):
+        terminal.follow(block)
+    assert database.execute('SELECT count(*) FROM celery_task_status') == [(0,)]

@@ -1,0 +1,76 @@
+"""The reference names all settings, commands, tables and columns."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+import pytest
+import sqlalchemy as sa
+from docutils import nodes
+
+from cadasta.workertoolbox.commands import toolbox
+from cadasta.workertoolbox.conf import Config
+from cadasta.workertoolbox.monitor import tables, upgrade
+
+from ..monitor.databases import url_of
+from ..servers.postgres import Database
+from .manual import Manual
+
+
+def rows(document: nodes.document, title: str) -> dict[str, list[str]]:
+    """A table, by the first cell of each row."""
+    table, = (table for table in document.findall(nodes.table) if table.next_node(nodes.title).astext() == title)
+    cells = ([cell.astext() for cell in row.findall(nodes.entry)] for row in table.next_node(nodes.tbody).children)
+    return {first: others for first, *others in cells}
+
+
+@pytest.mark.parametrize('table', tables.metadata.tables.values(), ids=str)
+def test_columns_of_tables(manual: Manual, database: Database, table: sa.Table) -> None:
+    upgrade(url_of(database))
+    described = rows(manual.read('reference/tables'), f'Columns of {table.name}')
+    assert list(described) == [column.name for column in table.columns]
+    assert {name: kind for name, (kind, _) in described.items()} == types(database, table.name)
+
+
+def test_columns_of_the_view(manual: Manual, database: Database) -> None:
+    upgrade(url_of(database))
+    described = rows(manual.read('reference/tables'), f'Columns of {tables.VIEW}')
+    found = types(database, tables.VIEW)
+    for column in tables.task.columns:
+        if column is not tables.task.c.task_id:
+            del found[column.name]
+    assert {name: kind for name, (kind, _) in described.items()} == found
+
+
+def types(database: Database, table: str) -> dict[str, str]:
+    found = database.execute(
+        'SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute '
+        'WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum', table)
+    short = {'character varying': 'varchar', 'timestamp with time zone': 'timestamptz',
+             'timestamp without time zone': 'timestamp'}
+    for long, name in short.items():
+        found = [(column, kind.replace(long, name)) for column, kind in found]
+    return dict(found)
+
+
+def test_settings(manual: Manual) -> None:
+    text = manual.read('reference/settings').astext()
+    for name in Config():
+        assert name in text
+
+
+def options(command: click.Command, path: str = '') -> Iterator[tuple[str, click.Option]]:
+    for option in command.params:
+        if isinstance(option, click.Option):
+            yield path, option
+    for name, child in getattr(command, 'commands', {}).items():
+        yield from options(child, f'{path} {name}')
+
+
+def test_commands(manual: Manual) -> None:
+    document = manual.read('reference/commands')
+    text = document.astext()
+    titles = {title.astext() for title in document.findall(nodes.title)}
+    assert toolbox.commands.keys() <= titles
+    for path, option in options(toolbox):
+        assert option.opts[-1] in text, f'{path} {option.opts}'

@@ -1,0 +1,42 @@
+"""Who follows the tutorial literally gets what it shows."""
+from __future__ import annotations
+
+import site
+from pathlib import Path
+
+import pytest
+
+from ..servers.environment import clean_environment
+from ..servers.process import Processes, free_port
+from .manual import Block, Manual
+from .terminal import Terminal
+
+PORT = '5566'
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """That of a reader, who has no variables set. What is to be installed is there already: pip needs no index."""
+    environment = clean_environment(*map(Path, site.getsitepackages()), HOME=str(tmp_path), PIP_NO_INDEX='1')
+    return {name: value for name, value in environment.items() if not name.startswith('AWS_') and name != 'VIRTUAL_ENV'}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_tutorial(manual: Manual, environment: dict[str, str], tmp_path: Path, processes: Processes) -> None:
+    # Another program may have the port that the tutorial chose.
+    port = str(free_port())
+    first = Terminal(processes, environment, tmp_path)
+    others = []
+    for block in manual.blocks('tutorial'):
+        block = Block(block.page, block.language, block.caption, block.classes, block.text.replace(PORT, port))
+        if block.caption:
+            (tmp_path / 'tracked' / block.caption).write_text(f'{block.text}\n')
+        elif 'stays' in block.classes:
+            others.append(Terminal(processes, environment, tmp_path))
+            others[-1].follow(block)
+        else:
+            first.follow(block)
+    assert len(others) == 3
+    for terminal in reversed(others):
+        terminal.interrupt()
