@@ -26,6 +26,8 @@ nitpick_ignore_regex = [
 ]
 
 html_theme = 'furo'
+html_static_path = ['_static']
+html_css_files = ['manual.css']
 html_title = f'{project} {release}'
 html_copy_source = False
 html_show_copyright = False
