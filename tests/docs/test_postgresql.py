@@ -1,11 +1,13 @@
 """The roles, the connections and the pooler of the how-to for PostgreSQL are as it says."""
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -66,9 +68,12 @@ def service(
     return service
 
 
-def test_roles_and_connections(service: Service, database: Database) -> None:
+def test_roles_and_connections(manual: Manual, service: Service, database: Database) -> None:
     service.run('-c', SEND)
-    worker = service.worker('-c', '3')
+    shown: dict[str, Any] = {}
+    exec(manual.blocks(PAGE, 'python')[0].text, shown)
+    options = json.dumps(shown['config'].database_engine_options)
+    worker = service.worker('-c', '3', CELERY_DATABASE_ENGINE_OPTIONS=options)
     service.wait_until_stored(url_of(database), 3)
 
     def connections(role: str) -> int:
