@@ -360,6 +360,16 @@ class TestResults:
             role.execute(change.replace('another role', 'postgres'))
         assert states(app, 'results') == ['passed'] * 4
 
+    def test_a_role_whose_name_has_to_be_quoted(self, role: Database) -> None:
+        role.execute(f"""CREATE ROLE "Odd: {role.role}" LOGIN PASSWORD 'odd'""")
+        upgrade(url_of(role), worker_role=f'Odd: {role.role}')
+        role.execute(f'GRANT CONNECT ON DATABASE {role.name} TO "Odd: {role.role}"')
+        app = app_on(result_backend=f'db+{url_of(role, f"Odd: {role.role}", "odd")}')
+        assert states(app, 'results') == ['passed'] * 4
+        role.execute(f'GRANT DELETE ON celery_taskmeta TO "Odd: {role.role}"')
+        role.execute(*changes(found(app)[MAY_NOT]))
+        assert states(app, 'results') == ['passed'] * 4
+
     def test_what_an_extension_has_brought_along_is_its_own_affair(self, app: Celery, role: Database) -> None:
         role.execute('CREATE TABLE ours (); GRANT SELECT ON ours TO PUBLIC')
         assert changes(found(app)[MAY_NOT]) == ['REVOKE SELECT ON TABLE ours FROM PUBLIC']

@@ -37,7 +37,7 @@ ORDER BY kind DESC, name, grantee, privilege
 """)
 
 _ATTRIBUTES = sa.text("""
-SELECT current_user::regrole::text AS role, rolsuper, array_remove(ARRAY[
+SELECT quote_ident(current_user) AS role, rolsuper, array_remove(ARRAY[
     CASE WHEN rolcreaterole THEN 'CREATEROLE' END, CASE WHEN rolcreatedb THEN 'CREATEDB' END,
     CASE WHEN rolreplication THEN 'REPLICATION' END, CASE WHEN rolbypassrls THEN 'BYPASSRLS' END], NULL) AS attributes,
     ARRAY(SELECT oid::regrole::text FROM pg_roles
