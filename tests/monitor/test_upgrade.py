@@ -22,6 +22,19 @@ NAMES = {'task': 'Results %', 'group': 'groups'}
 SCHEMAS = {'task': 'platform', 'group': 'platform'}
 
 
+# The view before there was `celery_task_scheduled`.
+VIEW_OF_BEFORE = """
+CREATE VIEW celery_task_status AS
+SELECT t.task_id, COALESCE(r.status, 'PENDING') AS status, r.date_done, r.result, r.traceback, {columns}
+FROM celery_task t LEFT JOIN celery_taskmeta r ON r.task_id = t.task_id
+UNION ALL
+SELECT r.task_id, r.status, r.date_done, r.result, r.traceback, {columns}
+FROM celery_taskmeta r LEFT JOIN celery_task t ON t.task_id = r.task_id WHERE t.task_id IS NULL
+""".format(columns=', '.join(f't.{name}' for name in (
+    'name', 'args', 'kwargs', 'root_id', 'parent_id', 'group_id', 'routing_key', 'eta', 'expires', 'retries',
+    'timelimit', 'origin', 'options', 'first_seen', 'last_seen')))
+
+
 def test_again_and_at_once(database: Database) -> None:
     url = url_of(database)
     for table in ('celery_taskmeta', 'celery_tasksetmeta'):
@@ -53,6 +66,18 @@ def test_an_older_table_of_results_gets_the_columns_that_it_lacks(database: Data
     assert {'children', 'stamps', 'worker'} <= {column['name'] for column in columns}
 
 
+def test_a_view_that_people_were_granted_is_upgraded(database: Database) -> None:
+    upgrade(url_of(database))
+    for view in ('celery_task_status', 'celery_task_scheduled'):
+        database.execute(f'DROP VIEW {view}')
+    database.execute(VIEW_OF_BEFORE)
+    database.execute(f'GRANT SELECT ON celery_task_status TO {database.role}')
+    for _ in range(2):
+        upgrade(url_of(database))
+        assert database.execute_as_worker('SELECT * FROM celery_task_status') == []
+    assert database.execute("SELECT to_regclass('celery_task_scheduled') IS NOT NULL") == [(True,)]
+
+
 def test_the_view_has_one_row_for_each_task(tasks: TaskDatabase) -> None:
     with Store(tasks.url) as store:
         store.write([message('scheduled'), message('done', 'a.b', 7)])
@@ -73,6 +98,11 @@ def test_the_view_uses_indexes(postgresql: TaskDatabase) -> None:
         for query, index in [
             ("SELECT * FROM celery_task_status WHERE task_id = 'x'", 'celery_task_pkey'),
             ("SELECT * FROM celery_task WHERE root_id = 'x'", 'ix_celery_task_root_id'),
+            ("SELECT * FROM celery_task WHERE group_id = 'x'", 'ix_celery_task_group_id'),
+            ("SELECT * FROM celery_task_scheduled WHERE name LIKE 'x.%' LIMIT 5", 'ix_celery_task_name'),
+            ("SELECT * FROM celery_task_scheduled WHERE routing_key = 'x' LIMIT 5", 'ix_celery_task_routing_key'),
+            ("SELECT * FROM celery_task_scheduled WHERE status = 'FAILURE' LIMIT 5", 'ix_celery_taskmeta_status'),
+            ('SELECT * FROM celery_task_scheduled ORDER BY first_seen DESC LIMIT 5', 'ix_celery_task_first_seen'),
             ('SELECT * FROM celery_task ORDER BY first_seen DESC LIMIT 5', 'ix_celery_task_first_seen'),
         ]:
             plan = '\n'.join(row[0] for row in connection.execute(sa.text(f'EXPLAIN {query}')))

@@ -20,9 +20,16 @@ def minutes(number: float) -> datetime:
 
 def schedule(tasks: TaskDatabase, task_id: str, minute: float = 0, **values: Any) -> None:
     """Puts a task into the Task table."""
-    seen = minutes(minute)
-    row = {'name': 'export.project', 'routing_key': 'export', 'root_id': task_id, 'retries': 0, 'options': {}, **values}
-    tasks.execute(sa.insert(task).values(task_id=task_id, first_seen=seen, last_seen=seen, **row))
+    schedule_all(tasks, [{'task_id': task_id, **values}], minute)
+
+
+def schedule_all(tasks: TaskDatabase, rows: list[dict[str, Any]], minute: float = 0) -> None:
+    """Puts tasks into the Task table, of which each but the first was seen a second after the one before."""
+    with tasks.engine.begin() as connection:
+        connection.execute(sa.insert(task), [
+            {'name': 'export.project', 'routing_key': 'export', 'root_id': row['task_id'], 'retries': 0, 'options': {},
+             'first_seen': seen, 'last_seen': seen, **row}
+            for number, row in enumerate(rows) for seen in [minutes(minute + number / 60)]])
 
 
 def store(tasks: TaskDatabase, task_id: str, status: str | None = 'SUCCESS', minute: float = 0, **values: Any) -> None:

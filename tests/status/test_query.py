@@ -203,3 +203,20 @@ def test_other_databases(tmp_path: Path) -> None:
 def test_the_layer_knows_all_columns_of_the_view(tasks: TaskDatabase) -> None:
     columns = {column['name'] for column in sa.inspect(tasks.engine).get_columns(VIEW)}
     assert columns == set(TaskStatus.__dataclass_fields__)
+
+
+def test_relatives_are_found_by_indexes(postgresql: TaskDatabase) -> None:
+    with Statuses(postgresql.url) as statuses, postgresql.engine.begin() as connection:
+        connection.execute(sa.text('SET enable_seqscan = off'))
+        asked: list[str] = []
+
+        def explain(_: object, cursor: object, statement: str, parameters: dict[str, str], *others: object) -> None:
+            plan = connection.exec_driver_sql(f'EXPLAIN {statement}', parameters)
+            asked.append('\n'.join(row[0] for row in plan))
+        sa.event.listen(statuses._engine, 'before_cursor_execute', explain)
+        statuses.workflow('a')
+        plan, = asked
+        for index in ('celery_task_pkey', 'ix_celery_task_root_id', 'ix_celery_task_group_id', 'ix_celery_task_later',
+                      'ix_celery_task_chord_unlock', 'celery_taskmeta_task_id_key'):
+            assert index in plan
+        assert 'Seq Scan' not in plan

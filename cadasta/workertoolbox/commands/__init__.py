@@ -5,6 +5,7 @@ import click
 from .check import check
 from .monitor import monitor
 from .tables import tables
+from .tasks import tasks
 from .topology import topology
 
 
@@ -13,7 +14,5 @@ def toolbox() -> None:
     """Run the platform's side of the Cadasta Worker Toolbox."""
 
 
-toolbox.add_command(check)
-toolbox.add_command(monitor)
-toolbox.add_command(tables)
-toolbox.add_command(topology)
+for command in (check, monitor, tables, tasks, topology):
+    toolbox.add_command(command)

@@ -59,6 +59,18 @@ def unlock_arguments(args: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
     return sa.func.substr(sa.cast(args, sa.Text), sa.literal_column('1'), sa.literal_column(str(2 * ID_LENGTH)))
 
 
+def later_id(options: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    """Give the id of the last task of the chain, or of the body of the chord, that a task belongs to; it is indexed.
+
+    :param options: the column of the Task table, or of a view of it.
+    """
+    return sa.func.coalesce(
+        options['chain', 0, 'options', 'task_id'].as_string(), options['chord', 'options', 'task_id'].as_string())
+
+
+task.append_constraint(sa.Index(
+    'ix_celery_task_later', later_id(task.c.options).label('later'),
+    postgresql_where=later_id(task.c.options).is_not(None)))
 task.append_constraint(sa.Index(
     'ix_celery_task_chord_unlock', unlock_arguments(task.c.args).label('beginning'),
     postgresql_ops={'beginning': 'text_pattern_ops'}, postgresql_where=task.c.name == CHORD_UNLOCK))

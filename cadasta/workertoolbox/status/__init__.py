@@ -2,5 +2,6 @@
 
 from ..monitor.database import NotUsable
 from .query import STATES, Count, Cursor, Filter, Statuses, TaskStatus
+from .tree import Node, overall, tree
 
-__all__ = ['STATES', 'Count', 'Cursor', 'Filter', 'NotUsable', 'Statuses', 'TaskStatus']
+__all__ = ['STATES', 'Count', 'Cursor', 'Filter', 'Node', 'NotUsable', 'Statuses', 'TaskStatus', 'overall', 'tree']

@@ -40,11 +40,28 @@ def join_of(task: TaskStatus) -> Join | None:
         return None
     if isinstance(task.args, str):
         group_id, _, _ = task.args.lstrip(_WRAPPING).partition("'")
-        return Join(group_id, frozenset(), None)
-    group_id, body = (*(task.args or ()), None, None)[:2]
+        return Join(group_id or None, frozenset(), None)
+    arguments = task.args if isinstance(task.args, list) else []
+    group_id, body = (*arguments, None, None)[:2]
     results = task.kwargs.get('result') if isinstance(task.kwargs, dict) else None
     return Join(
         group_id if isinstance(group_id, str) else None, frozenset(_texts(results)), _option(body, 'task_id'))
+
+
+def steps(task: TaskStatus) -> list[str]:
+    """List the tasks that a chain has after one of its tasks.
+
+    :param task: the task.
+    :returns: their ids, the next one first; that of a chord is the id of its body. A group has none.
+
+    >>> following = {'task': 'export.archive', 'options': {'task_id': '2'}}
+    >>> steps(TaskStatus('1', 'SUCCESS', options={'chain': [following]}))
+    ['2']
+    """
+    chain = task.options.get('chain') if isinstance(task.options, dict) else None
+    # Celery takes them from the end.
+    found = [_option(_last(step), 'task_id') for step in reversed(chain)] if isinstance(chain, list) else []
+    return [task_id for task_id in found if task_id is not None]
 
 
 def relatives(task: TaskStatus) -> Iterator[tuple[str, str]]:
@@ -94,6 +111,13 @@ def _mentioned(embedded: Any) -> Iterator[tuple[str, str]]:
                 stack += [options.get(name) for name in ('chord', 'chain', 'link', 'link_error')]
             if isinstance(arguments, dict):
                 stack += [arguments.get(name) for name in _CANVAS.get(str(kind), ())]
+
+
+def _last(step: Any) -> Any:
+    kind = step.get('subtask_type') if isinstance(step, dict) else None
+    if kind == 'chord':
+        return step['kwargs'].get('body') if isinstance(step.get('kwargs'), dict) else None
+    return None if kind == 'group' else step
 
 
 def _option(signature: Any, name: str) -> str | None:

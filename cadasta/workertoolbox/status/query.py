@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ProgrammingError
 
 from ..monitor.database import NotUsable, engine
-from ..monitor.tables import CHORD_UNLOCK, SCHEDULED_VIEW, VIEW, result_tables, task, unlock_arguments
+from ..monitor.tables import CHORD_UNLOCK, SCHEDULED_VIEW, VIEW, later_id, result_tables, task, unlock_arguments
 from .canvas import relatives
 from .task import STATES, Cursor, TaskStatus
 
@@ -153,7 +153,8 @@ class Statuses:
         :returns: those which are known, in any order.
         :raises NotUsable: where the role may not read the view.
         """
-        return self._related({('task_id', task_id) for task_id in task_ids}, len(task_ids))
+        ids = [_storable(task_id) for task_id in task_ids]
+        return self._rows(sa.select(*_all).where(_all.task_id.in_(ids)))
 
     def get(self, task_id: str) -> TaskStatus | None:
         """Look up one task or result, as `find` does.
@@ -170,20 +171,19 @@ class Statuses:
         A result whose task is not stored is one of them where the message of a task mentions it: so is the failure of a
         body that was not sent because its header failed.
 
-        :param task_id: the id of any of its tasks.
+        :param task_id: the id of any of its tasks, stored or yet to be sent, or of its group.
         :param limit: how many at most.
         :returns: the tasks in the order first seen; none where the id is not known.
         :raises NotUsable: where the role may not read the view.
         """
         found: dict[str, TaskStatus] = {}
         asked: set[tuple[str, str]] = set()
-        wanted = {('task_id', task_id)}
+        wanted = {('task_id', task_id), ('root_id', task_id), ('group_id', task_id)}
         while wanted and len(found) < limit:
             asked |= wanted
             rows = [row for row in self._related(wanted, limit) if row.task_id not in found]
             found.update((row.task_id, row) for row in rows[:limit - len(found)])
             wanted = {relative for row in rows for relative in relatives(row)} - asked
-            wanted -= {('task_id', known) for known in found}
         return sorted(found.values(), key=lambda row: (row.first_seen is None, row.first_seen, row.task_id))
 
     def counts(self, since: datetime, bucket: timedelta) -> list[Count]:
@@ -240,6 +240,7 @@ class Statuses:
             for name, value in ordered[start:start + _VALUES]:
                 values.setdefault(name, []).append(_storable(value))
             conditions = [_all[name].in_(some) for name, some in values.items()]
+            conditions.append(later_id(_all.options).in_(values.get('task_id', ())))
             conditions += [_unlocks(group_id) for group_id in values.get('group_id', ())]
             query = sa.select(*_all).where(sa.or_(*conditions)).limit(limit)
             found.update((row.task_id, row) for row in self._rows(query))

@@ -1,0 +1,17 @@
+"""What the example's worker is given for the test: a task that is retried, and one that is replaced."""
+from __future__ import annotations
+
+from celery import Task
+from export_worker.celery import app
+
+
+@app.task(name='export.flaky', bind=True)
+def flaky(self: Task, result: str) -> str:
+    if self.request.retries < 2:
+        raise self.retry(countdown=0)
+    return result
+
+
+@app.task(name='export.replaced', bind=True)
+def replaced(self: Task) -> None:
+    raise self.replace(app.signature('export.parcels', ['kibera']))

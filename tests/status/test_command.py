@@ -1,0 +1,310 @@
+"""`celery -A project toolbox tasks`: on a terminal, in a pipe, as JSON, and live."""
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from celery.bin.base import CLIContext
+from click.testing import CliRunner, Result
+
+from cadasta.workertoolbox.commands import toolbox
+from cadasta.workertoolbox.commands.tasks import tasks as command
+from cadasta.workertoolbox.conf import Config
+from cadasta.workertoolbox.status import STATES, Filter, Statuses, TaskStatus, follow
+from cadasta.workertoolbox.status.terminal import Screen
+
+from ..conftest import make_broker
+from ..monitor.databases import TaskDatabase
+from ..monitor.programs import Toolbox
+from ..servers.process import Processes, wait_until
+from .rows import NOON, minutes, schedule, schedule_all, store
+
+CONTROL = re.compile(r'[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]')
+HOSTILE = 'a.\x1b]0;x\x07\x1b[31m[red]b[/red] :smile:\n\r\tc\u202egnp.\u2066\x9b31m'
+
+
+@pytest.fixture
+def app() -> Celery:
+    app = Celery('tasks', set_as_current=False)
+    app.config_from_object(Config(broker_url='memory://', result_backend='rpc://'))
+    return app
+
+
+class Shell:
+    """Runs the command in a process of the test's own."""
+
+    def __init__(self, app: Celery, url: str) -> None:
+        self.app, self.url = app, url
+
+    def __call__(self, *arguments: str, **environment: str) -> Result:
+        return CliRunner().invoke(
+            toolbox, ['tasks', *arguments], obj=CLIContext(self.app, no_color=False, workdir=None),
+            env={'TOOLBOX_DATABASE': self.url, 'NO_COLOR': None, 'FORCE_COLOR': None, 'COLUMNS': None, **environment})
+
+    def lines(self, *arguments: str, **environment: str) -> list[list[str]]:
+        """What it writes into a pipe."""
+        result = self(*arguments, **environment)
+        assert result.exit_code == 0, result.output
+        assert not CONTROL.search(result.output)
+        return [line.split('\t') for line in result.output.splitlines()]
+
+    def terminal(self, *arguments: str, width: int = 120, **environment: str) -> str:
+        """What it writes to a terminal."""
+        result = self(*arguments, FORCE_COLOR='1', TERM='xterm', COLUMNS=str(width), **environment)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+
+@pytest.fixture
+def shell(app: Celery, tasks: TaskDatabase) -> Shell:
+    return Shell(app, tasks.url)
+
+
+@pytest.fixture
+def some(tasks: TaskDatabase) -> None:
+    schedule(tasks, 'a', 1, args=[7, 'x'], kwargs={'key': 'secret'}, options={'argsrepr': 'secret'})
+    schedule(tasks, 'b', 2, name='msg.send', routing_key='msg', root_id='a', parent_id='a')
+    schedule(
+        tasks, 'c', 3, name='msg.send', routing_key='msg', root_id='a', parent_id='a', args="('repr',)", kwargs='{}')
+    store(tasks, 'a', 'SUCCESS', 1.5, result=b'"secret"')
+    store(tasks, 'b', 'FAILURE', 3, result=b'\x80\x04pickle', traceback='secret')
+    store(tasks, 'early', 'STARTED')
+
+
+def plain(text: str) -> str:
+    return re.sub(r'\x1b\[[0-9;]*m', '', text)
+
+
+@pytest.mark.usefixtures('some')
+def test_lines_of_fields(shell: Shell) -> None:
+    assert shell.lines() == [
+        ['2030-01-01T12:03:00+00:00', 'PENDING', '', 'c', 'msg', 'msg.send'],
+        ['2030-01-01T12:02:00+00:00', 'FAILURE', '60.000', 'b', 'msg', 'msg.send'],
+        ['2030-01-01T12:01:00+00:00', 'SUCCESS', '30.000', 'a', 'export', 'export.project'],
+        ['', 'STARTED', '', 'early', '', '(not stored)'],
+    ]
+    assert [line[6] for line in shell.lines('--show-arguments')] == [
+        "('repr',) {}", '() → 8 bytes', '(7, "x", key="secret") → "secret"', '()']
+
+
+@pytest.mark.usefixtures('some')
+@pytest.mark.parametrize(('arguments', 'expected'), [
+    (['--state', 'failure'], 'b'), (['--name', 'msg.*'], 'cb'), (['--name', 'export.project'], 'a'),
+    (['--root', 'a'], 'cba'), (['--queue', 'export'], 'a'), (['--limit', '1'], 'c'),
+    (['--newer-than', '1w'], 'cba'), (['--older-than', '1w'], ''),
+])
+def test_conditions(shell: Shell, arguments: list[str], expected: str) -> None:
+    assert ''.join(line[3] for line in shell.lines(*arguments)) == expected
+    name, value = arguments
+    variable = f'TOOLBOX_{name.lstrip("-").upper().replace("-", "_")}'
+    assert ''.join(line[3] for line in shell.lines(**{variable: value})) == expected
+
+
+def test_ages(shell: Shell, tasks: TaskDatabase) -> None:
+    schedule(tasks, 'old', (datetime.now(UTC) - timedelta(hours=3) - NOON) / timedelta(minutes=1))
+    assert [line[3] for line in shell.lines('--older-than', '2h')] == ['old']
+    assert shell.lines('--newer-than', '100m') == shell.lines('--older-than', '4h') == []
+    assert ' 3h  ' in plain(shell.terminal())
+
+
+@pytest.mark.usefixtures('some')
+def test_tree(shell: Shell) -> None:
+    assert [line[-1] for line in shell.lines('--tree', 'b')] == [
+        'FAILURE: 3 tasks', 'export.project', '  msg.send', '  msg.send']
+    shown = plain(shell.terminal('--tree', 'c', '--show-arguments'))
+    lines = [line.rstrip() for line in shown.splitlines()]
+    assert lines[0] == 'FAILURE: 3 tasks'
+    assert lines[1].split() == ['STATE', 'TOOK', 'ID', 'NAME']
+    assert lines[2].split(maxsplit=3) == ['SUCCESS', '30s', 'a', 'export.project(7, "x", key="secret") → "secret"']
+    assert lines[3].endswith('b   ├─ msg.send() → 8 bytes')
+    assert lines[4].endswith("c   └─ msg.send('repr',) {}")
+    assert [line[-1] for line in shell.lines('--tree', 'early')] == ['STARTED: 1 task', '(not stored)']
+
+
+@pytest.mark.usefixtures('some')
+def test_json(shell: Shell) -> None:
+    output = shell('--json').output
+    documents = [json.loads(line) for line in output.splitlines()]
+    assert [document['task_id'] for document in documents] == ['c', 'b', 'a', 'early']
+    assert documents[2]['first_seen'] == minutes(1).isoformat()
+    assert (documents[2]['status'], documents[2]['duration']) == ('SUCCESS', 30)
+    assert 'secret' not in output
+    whole = json.loads(shell('--json', '--show-arguments').output.splitlines()[2])
+    assert (whole['args'], whole['kwargs'], whole['result']) == ([7, 'x'], {'key': 'secret'}, '"secret"')
+    tree = json.loads(shell('--json', '--tree', 'b').output)
+    assert tree['state'] == 'FAILURE'
+    root, = tree['tasks']
+    assert (root['task_id'], root['state']) == ('a', 'SUCCESS')
+    assert [(child['task_id'], child['children']) for child in root['children']] == [('b', []), ('c', [])]
+
+
+def test_a_tree_of_any_depth(shell: Shell, tasks: TaskDatabase) -> None:
+    schedule_all(tasks, [
+        {'task_id': f'{number:04}', 'root_id': '0000', 'parent_id': f'{number - 1:04}'} for number in range(1_200)])
+    output = shell('--json', '--tree', '0700').output
+    assert output.count('"task_id"') == output.count(']}') - 1 == 1_200
+    assert len(shell.lines('--tree', '0700')) == 1_201
+    last = plain(shell.terminal('--tree', '0700', width=80)).splitlines()[-1]
+    assert last.endswith('└─ export.project')
+
+
+@pytest.mark.parametrize('width', [40, 80, 99, 100, 200])
+def test_a_table_fits_the_terminal(shell: Shell, tasks: TaskDatabase, width: int) -> None:
+    names = ['short', 'long.' * 50, 'breit.\u5927' * 30]
+    for number, name in enumerate(names):
+        schedule(tasks, f'0123456789-0123456789-0123456789-{number}', number, name=name, args=['x' * 1000])
+    for arguments in ([], ['--show-arguments'], ['--tree', '0123456789-0123456789-0123456789-0']):
+        lines = plain(shell.terminal(*arguments, width=width)).splitlines()
+        assert max(map(len, lines)) <= width
+    lines = plain(shell.terminal(width=width)).splitlines()
+    assert len(lines) == 4
+    assert ('QUEUE' in lines[0]) == (width >= 100)
+    if width >= 80:
+        assert all(f'0123456789-0123456789-0123456789-{number}' in ''.join(lines) for number in range(3))
+
+
+@pytest.mark.usefixtures('some')
+def test_colours(shell: Shell) -> None:
+    assert '\x1b[32mSUCCESS' in shell.terminal()
+    assert '\x1b[32m' not in shell.terminal(NO_COLOR='1')
+    assert '\x1b' not in shell(TERM='dumb').output
+
+
+def test_hostile_text(shell: Shell, tasks: TaskDatabase) -> None:
+    schedule(tasks, f'a{HOSTILE}', name=HOSTILE, routing_key=HOSTILE, args=[HOSTILE], kwargs={HOSTILE: HOSTILE})
+    store(tasks, f'a{HOSTILE}', 'SUCCESS', result=json.dumps(HOSTILE).encode())
+    store(tasks, 'b', HOSTILE, result=HOSTILE.encode())
+    for arguments in ([], ['--show-arguments'], ['--json', '--show-arguments'], ['--tree', f'a{HOSTILE}'],
+                      ['--tree', 'b']):
+        assert len(shell.lines(*arguments)) == 2
+        shown = shell.terminal(*arguments, width=1000)
+        assert not CONTROL.search(plain(shown))
+        if '--json' not in arguments and 'b' not in arguments:
+            assert r'a.\x1b]0;x\x07\x1b[31m[red]b[/red] :smile:\n\r\tc\u202egnp.\u2066\x9b31m' in plain(shown)
+
+
+@pytest.mark.parametrize(('arguments', 'code', 'error'), [
+    (['--tree', 'x'], 1, "Error: No task 'x' is known: its id is wrong, or no monitor has stored it yet"),
+    (['--tree', 'x', '--follow'], 2, '--tree shows a whole workflow'),
+    (['--tree', 'x', '--state', 'FAILURE'], 2, '--tree shows a whole workflow'),
+    (['--newer-than', 'yesterday'], 2, "'yesterday' is no age such as 90s, 15m"),
+    (['--older-than', '1'], 2, "'1' is no age"), (['--newer-than', '1000000w'], 2, 'is no age'),
+    (['--state', 'FAILED'], 2, "'FAILED' is not one of"), (['--limit', '0'], 2, "'--limit'"),
+    (['--database', 'postgresql://ada:hush@127.0.0.1:1/'], 1, 'Error: The database cannot be reached'),
+    (['--database', 'mysql://ada:hush@127.0.0.1:1/'], 1, 'is not the URL of a PostgreSQL or SQLite database'),
+    (['--database', 'sqlite://'], 1, "Error: The database has no view 'celery_task_status': run `celery toolbox tabl"),
+])
+def test_errors(shell: Shell, arguments: list[str], code: int, error: str) -> None:
+    result = shell(*arguments)
+    assert result.exit_code == code
+    assert error in result.output
+    assert 'hush' not in result.output
+
+
+def test_no_database_is_known(shell: Shell) -> None:
+    result = Shell(shell.app, '')()
+    assert result.exit_code == 2
+    assert 'result_backend is no database: give --database' in result.output
+
+
+def test_states_are_those_of_celery() -> None:
+    state, = (option for option in command.params if option.name == 'state')
+    assert list(state.type.to_info_dict()['choices']) == list(STATES)
+
+
+def test_an_output_that_is_no_file() -> None:
+    with redirect_stdout(StringIO()) as output:
+        Screen(arguments=True).line(TaskStatus('a', 'PENDING', args=7, kwargs=7))
+    assert output.getvalue() == '\tPENDING\t\ta\t\t(not stored)\t()\n'
+
+
+class TestProcess:
+    """The real program."""
+
+    @pytest.fixture
+    def toolbox(self, request: pytest.FixtureRequest, tmp_path: Path, processes: Processes,
+                postgresql: TaskDatabase) -> Iterator[Toolbox]:
+        broker = make_broker('memory', request, tmp_path)
+        yield Toolbox(tmp_path, processes, broker, postgresql.url)
+        broker.close()
+
+    def test_follow_in_a_pipe(self, toolbox: Toolbox, postgresql: TaskDatabase) -> None:
+        for number in range(4):
+            schedule(postgresql, f'old{number}', number)
+        process = toolbox.start('tasks', '--follow', '--limit', '2')
+        process.wait_for('old3')
+        schedule(postgresql, 'new', 5)
+        process.wait_for('PENDING\t\tnew')
+        store(postgresql, 'new', 'STARTED', 5)
+        process.wait_for('STARTED\t\tnew')
+        store(postgresql, 'old0', 'FAILURE', 6)
+        process.wait_for('FAILURE\t360.000\told0')
+        process.popen.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert [line.split('\t')[3] for line in process.log.splitlines()] == ['old2', 'old3', 'new', 'new', 'old0']
+        assert not CONTROL.search(process.log)
+
+    def test_follow_a_state_as_json(self, toolbox: Toolbox, postgresql: TaskDatabase) -> None:
+        schedule(postgresql, 'a', 0)
+        store(postgresql, 'b', 'FAILURE')
+        process = toolbox.start('tasks', TOOLBOX_FOLLOW='1', TOOLBOX_STATE='FAILURE', TOOLBOX_JSON='1')
+        process.wait_for('"b"')
+        store(postgresql, 'a', 'FAILURE')
+        process.wait_for('"a"')
+        process.popen.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert [json.loads(line)['task_id'] for line in process.log.splitlines()] == ['b', 'a']
+
+    def test_follow_on_a_terminal(self, toolbox: Toolbox, postgresql: TaskDatabase) -> None:
+        schedule(postgresql, 'a', 0)
+        ours, theirs = pty.openpty()
+        shown = b''
+        process = subprocess.Popen(
+            [sys.executable, '-m', 'celery', '-A', 'project', 'toolbox', 'tasks', '--follow'],
+            env={**toolbox.environment, 'TERM': 'xterm', 'COLUMNS': '100', 'LINES': '24'},
+            stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+
+        def shows(text: bytes) -> bool:
+            nonlocal shown
+            shown += os.read(ours, 65536)
+            return text in shown
+        try:
+            wait_until(lambda: shows(b'PENDING'), 'the task to be shown')
+            store(postgresql, 'a', 'FAILURE')
+            wait_until(lambda: shows(b'FAILURE'), 'the change to be shown')
+            process.send_signal(signal.SIGINT)
+            # The cursor is back.
+            wait_until(lambda: shows(b'\x1b[?25h'), 'the end')
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+            process.wait()
+            os.close(theirs)
+            os.close(ours)
+
+
+def test_changes_of_more_tasks_than_a_page(
+    tasks: TaskDatabase, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(follow, '_WATCHED', 3)
+    with Statuses(tasks.url) as statuses:
+        changes = follow.Changes(statuses, Filter(newer_than=minutes(-1)), 2)
+        assert changes.first() == changes.next() == []
+        for number in range(7):
+            schedule(tasks, str(number), number)
+        assert [task.task_id for task in changes.next()] == [str(number) for number in range(7)]
+        store(tasks, '5')
+        assert [task.task_id for task in changes.next()] == ['5']
+        assert changes.next() == []
