@@ -158,13 +158,14 @@ def metadata(wheel: Path) -> Message:
         return email.message_from_bytes(archive.read(f'cadasta_workertoolbox-{VERSION}.dist-info/METADATA'))
 
 
-def requirements() -> list[str]:
-    lines = (ROOT / 'requirements.txt').read_text().splitlines()
+def requirements(file: str) -> list[str]:
+    lines = (ROOT / file).read_text().splitlines()
     return [line for line in lines if line and not line.startswith('#')]
 
 
-def test_every_requirement_has_a_floor_and_no_cap_below_the_next_major_version() -> None:
-    for requirement in requirements():
+@pytest.mark.parametrize('file', ['requirements.txt', 'requirements-ui.txt'])
+def test_every_requirement_has_a_floor_and_no_cap_below_the_next_major_version(file: str) -> None:
+    for requirement in requirements(file):
         match = re.fullmatch(r'[\w-]+>=(\d+)\.[\d.]+,<(\d+)', requirement)
         assert match, requirement
         assert int(match[2]) > int(match[1]), requirement
@@ -175,7 +176,10 @@ def test_wheel_is_the_package_in_a_namespace_that_others_can_share(built: Copy) 
         names = {name for name in archive.namelist() if '.dist-info/' not in name}
         licence = archive.read(f'cadasta_workertoolbox-{VERSION}.dist-info/licenses/LICENSE')
     modules = {str(path.relative_to(ROOT)) for path in ROOT.glob('cadasta/**/*.py')}
-    assert names == modules | {'cadasta/workertoolbox/py.typed'}
+    ui = ROOT / 'cadasta/workertoolbox/ui'
+    data = {str(path.relative_to(ROOT)) for path in (*ui.glob('templates/*'), *ui.glob('static/*'))}
+    assert len(data) > 5
+    assert names == modules | data | {'cadasta/workertoolbox/py.typed'}
     assert 'cadasta/__init__.py' not in names
     assert b'GNU AFFERO GENERAL PUBLIC LICENSE' in licence
 
@@ -198,7 +202,10 @@ def test_metadata(built: Copy) -> None:
     }
     assert fields.get_payload() == (ROOT / 'README.rst').read_text()
     assert {sort_specifiers(value) for value in fields.get_all('Requires-Dist', [])} \
-        == {sort_specifiers(requirement) for requirement in requirements()}
+        == {sort_specifiers(requirement) for requirement in [
+            *requirements('requirements.txt'),
+            *(f'{requirement}; extra == "ui"' for requirement in requirements('requirements-ui.txt'))]}
+    assert fields.get_all('Provides-Extra') == ['ui']
 
 
 def sort_specifiers(requirement: str) -> tuple[str, ...]:
@@ -210,7 +217,8 @@ def test_source_distribution_can_run_the_tests(built: Copy) -> None:
         names = {name.partition('/')[2] for name in archive.getnames()}
     assert {
         'CHANGELOG.rst', 'LICENSE', 'README.rst', 'pyproject.toml', 'requirements-deploy.txt', 'requirements-test.txt',
-        'requirements.txt', 'runtests', 'setup.cfg', 'setup.py', 'tests/conftest.py', 'tests/test_packaging.py',
+        'requirements-ui.txt', 'requirements.txt', 'runtests', 'setup.cfg', 'setup.py', 'tests/conftest.py',
+        'tests/test_packaging.py',
     } <= names
 
 

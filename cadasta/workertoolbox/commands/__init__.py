@@ -7,6 +7,7 @@ from .monitor import monitor
 from .tables import tables
 from .tasks import tasks
 from .topology import topology
+from .ui import ui
 
 
 @click.group()
@@ -14,5 +15,5 @@ def toolbox() -> None:
     """Run the platform's side of the Cadasta Worker Toolbox."""
 
 
-for command in (check, monitor, tables, tasks, topology):
+for command in (check, monitor, tables, tasks, topology, ui):
     toolbox.add_command(command)

@@ -1,0 +1,90 @@
+"""The web application: what all its pages have in common."""
+
+import logging
+import re
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+from flask import Flask, abort, render_template, request
+from jinja2 import StrictUndefined
+from sqlalchemy.exc import DBAPIError
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from ..credentials import masked
+from ..monitor.database import NotUsable, engine
+from . import texts
+from .views import pages
+
+logger = logging.getLogger(__name__)
+
+#: The names of this machine that no other machine can take.
+LOOPBACK = ('localhost', '127.0.0.1', '[::1]')
+
+_PORT = re.compile(r':\d+$')
+_HEADERS = {
+    'Content-Security-Policy': "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+                               "base-uri 'none'; frame-ancestors 'none'",
+    'Cross-Origin-Opener-Policy': 'same-origin',
+    'Cross-Origin-Resource-Policy': 'same-origin',
+    'Referrer-Policy': 'same-origin',
+    'X-Content-Type-Options': 'nosniff',
+}
+
+
+def create_app(url: str, show_arguments: bool = False, hosts: Collection[str] | None = LOOPBACK) -> Flask:
+    """Make the application. It only reads, and it has no authentication.
+
+    :param url: the URL of the database that has the tables; it is contacted when a page is asked for.
+    :param show_arguments: show what tasks are called with, what they return and how they fail.
+    :param hosts: the hosts that an address may name, without a port; `None` for any. A page on loopback that answers to
+        any name can be read by every web site that its user visits: the site has only to point a name of its own there.
+    :returns: the WSGI application.
+    :raises NotUsable: where the URL is not that of a database which can have the tables.
+
+    >>> from cadasta.workertoolbox.monitor.upgrade import upgrade
+    >>> upgrade('sqlite:///tasks.db')
+    >>> client = create_app('sqlite:///tasks.db').test_client()
+    >>> client.get('/').status
+    '200 OK'
+    >>> client.get('/', headers={'Host': 'rebound.example'}).status
+    '400 BAD REQUEST'
+    """
+    engine(url)
+    app = Flask(__name__)
+    app.config.update(DATABASE=url, SHOW_ARGUMENTS=show_arguments)
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update(texts.FILTERS)
+    app.context_processor(lambda: {'now': datetime.now(UTC)})
+    app.url_map.merge_slashes = False
+    app.register_blueprint(pages)
+
+    @app.before_request
+    def refuse_other_names() -> None:
+        if hosts is not None and _PORT.sub('', request.host) not in hosts:
+            abort(400, 'This page does not answer to the host name of the request.')
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        response.headers.update(_HEADERS)
+        if request.endpoint != 'static':
+            response.headers['Cache-Control'] = 'no-store'
+        return response
+
+    app.register_error_handler(HTTPException, _error_page)
+    app.register_error_handler(DBAPIError, _database_page)
+    app.register_error_handler(NotUsable, _database_page)
+    return app
+
+
+def _error_page(error: HTTPException) -> Response:
+    response = error.get_response()
+    response.set_data(render_template('error.html', title=error.name, text=error.description))
+    return response
+
+
+def _database_page(error: DBAPIError | NotUsable) -> Response:
+    reason = masked(str(error.orig if isinstance(error, DBAPIError) else error).strip())
+    logger.error('%r: %s', request.path, reason)
+    return Response(render_template('error.html', title='The database cannot be read', text=reason), 503)

@@ -1,0 +1,100 @@
+"""Counts over time as the page draws them: a table for each queue, and in it a line of bars for each state."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from ..status.query import Count
+
+#: How tall a drawing is, in its own units.
+HEIGHT = 100
+
+
+class Window(NamedTuple):
+    """A stretch of time that ends now.
+
+    :param age: how long it is, as the filters of the list write it.
+    :param bucket: how long each of its bars is.
+    :param bars: how many bars it has.
+    """
+
+    age: str
+    bucket: timedelta
+    bars: int
+
+    @property
+    def since(self) -> datetime:
+        """When its first bar begins: bars begin at multiples of their length."""
+        seconds = int(self.bucket.total_seconds())
+        last = int(datetime.now(UTC).timestamp()) // seconds * seconds
+        return datetime.fromtimestamp(last - (self.bars - 1) * seconds, UTC)
+
+
+WINDOWS = {
+    'hour': Window('1h', timedelta(minutes=1), 60),
+    'day': Window('1d', timedelta(minutes=30), 48),
+    'week': Window('7d', timedelta(hours=4), 42),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """The tasks of a queue that are in one state.
+
+    :param state: the state.
+    :param numbers: how many of them were scheduled in the time of each bar.
+    """
+
+    state: str
+    numbers: Sequence[int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.numbers)
+
+    @property
+    def most(self) -> int:
+        return max(self.numbers)
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The tasks of a queue, or of none.
+
+    :param name: its routing key; `None` where the tasks have none.
+    :param lines: its states, by name.
+    """
+
+    name: str | None
+    lines: Sequence[Line]
+
+    @property
+    def total(self) -> int:
+        return sum(line.total for line in self.lines)
+
+    @property
+    def most(self) -> int:
+        return max(line.most for line in self.lines)
+
+    def bars(self, line: Line) -> list[int]:
+        """Give the heights of a line's bars. One task can be seen, however many others there are."""
+        return [-(-number * HEIGHT // self.most) for number in line.numbers]
+
+
+def queues(counts: Iterable[Count], since: datetime, window: Window) -> list[Queue]:
+    """Sort counts into queues and states.
+
+    :param counts: the counts.
+    :param since: when the first bar begins.
+    :param window: the window that they are of.
+    :returns: the queues, the one with most tasks first.
+    """
+    numbers: dict[str | None, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0] * window.bars))
+    for count in counts:
+        # What was scheduled since then has no bar yet, it belongs to the last.
+        bar = min((count.start - since) // window.bucket, window.bars - 1)
+        numbers[count.queue][count.state][bar] += count.tasks
+    found = [Queue(name, [Line(*item) for item in sorted(states.items())]) for name, states in numbers.items()]
+    return sorted(found, key=lambda queue: (-queue.total, queue.name or ''))

@@ -1,0 +1,102 @@
+"""How values are written on the pages: the filters of the templates."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from markupsafe import Markup
+
+from ..status.query import TaskStatus
+
+_CLASSES = {
+    'SUCCESS': 'success', 'FAILURE': 'failure', 'RETRY': 'retry', 'REVOKED': 'revoked',
+    'STARTED': 'started', 'RECEIVED': 'started',
+}
+# Characters of a value: a page of many megabytes helps nobody.
+_LONGEST = 20_000
+_UNITS = (('d', 86_400), ('h', 3_600), ('min', 60), ('s', 1))
+
+
+def duration(length: timedelta) -> str:
+    """Write a duration in its largest unit and what is left in the next one.
+
+    >>> [duration(timedelta(seconds=seconds)) for seconds in (0.0312, 7.25, 250, 7_201, 100_000)]
+    ['31 ms', '7.2 s', '4 min 10 s', '2 h', '1 d 3 h']
+    """
+    seconds = length.total_seconds()
+    if seconds < 0.9995:
+        return f'{seconds * 1_000:.0f} ms'
+    if seconds < 59.95:
+        return f'{seconds:.1f} s'
+    rounded = round(seconds)
+    (unit, size), (smaller, fraction) = next(pair for pair in pairwise(_UNITS) if rounded >= pair[0][1])
+    rest = rounded % size // fraction
+    return f'{rounded // size} {unit}' + (f' {rest} {smaller}' if rest else '')
+
+
+def time(moment: datetime | None) -> str:
+    """Write a moment to the second, in UTC, as HTML that programs understand too.
+
+    >>> time(datetime(2026, 11, 22, 15, 4, 5, tzinfo=UTC))
+    Markup('<time datetime="2026-11-22T15:04:05Z">2026-11-22 15:04:05</time>')
+    """
+    if moment is None:
+        return 'unknown'
+    utc = moment.astimezone(UTC)
+    return Markup('<time datetime="{:%Y-%m-%dT%H:%M:%SZ}">{:%Y-%m-%d %H:%M:%S}</time>').format(utc, utc)
+
+
+def plural(number: int, noun: str) -> str:
+    """Count things.
+
+    >>> plural(1, 'task'), plural(2_500, 'task')
+    ('1 task', '2,500 tasks')
+    """
+    return f'{number:,} {noun}' if number == 1 else f'{number:,} {noun}s'
+
+
+def name(task: TaskStatus) -> str:
+    """Name a task. Of a result whose task was not tracked, no name is known."""
+    return task.name or 'unknown task'
+
+
+def state_class(state: str) -> str:
+    """Give the CSS class of a state. States that tasks invented look like PENDING."""
+    return _CLASSES.get(state, 'pending')
+
+
+def limits(timelimit: Any) -> str:
+    """Write the time limits of a task, hard and soft, in seconds.
+
+    >>> limits([300, None]), limits([None, None])
+    ('hard 300 s', '')
+    """
+    if not isinstance(timelimit, list):
+        return ''
+    kinds = zip(('hard', 'soft'), timelimit, strict=False)
+    return ', '.join(f'{kind} {seconds} s' for kind, seconds in kinds if seconds)
+
+
+def whole(value: Any) -> str:
+    """Write what a task was called with, or what became of it, as it is stored. Nothing is unpickled.
+
+    :param value: a JSON value; or bytes, as a worker serialized them.
+    :returns: the text, or its beginning where it is very long.
+
+    >>> print(whole([7, {'format': 'gpkg'}]), whole(b'{"path": "/tmp"}'), whole('ValueError: 7'))
+    [7, {"format": "gpkg"}] {"path": "/tmp"} ValueError: 7
+    """
+    if isinstance(value, bytes):
+        text = value.decode('utf-8', 'backslashreplace')
+    else:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if len(text) <= _LONGEST:
+        return text
+    return f'{text[:_LONGEST]}… and {plural(len(text) - _LONGEST, "more character")}'
+
+
+FILTERS: dict[str, Callable[..., str]] = {
+    function.__name__: function for function in (duration, time, plural, name, state_class, limits, whole)
+}

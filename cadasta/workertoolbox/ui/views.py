@@ -1,0 +1,62 @@
+"""The pages."""
+
+from flask import Blueprint, abort, current_app, render_template, request
+
+from ..status.query import STATES, Statuses
+from . import chart, filters
+from .workflow import AXIS, workflow
+
+pages = Blueprint('pages', __name__)
+
+#: How many tasks a page of the list has.
+TASKS = 50
+#: How many tasks of a workflow are read, at most.
+WORKFLOW = 10_000
+#: How many queues are drawn, at most.
+QUEUES = 50
+
+
+def statuses() -> Statuses:
+    # A connection of its own for each request: a database that was away is found again.
+    return Statuses(current_app.config['DATABASE'])
+
+
+@pages.get('/')
+def tasks() -> str:
+    fields = filters.read(request.args)
+    before = filters.read_cursor(request.args)
+    wanted = filters.to_filter(fields)
+    with statuses() as database:
+        # One more than is shown: it tells whether there is another page.
+        found = database.page(wanted, TASKS + 1, before)
+    given = {field: value for field, value in fields.items() if value}
+    return render_template(
+        'tasks.html', states=STATES, fields=fields, tasks=found[:TASKS],
+        given=given, is_first=before is None,
+        next_place=filters.write_cursor(found[TASKS - 1].cursor) if len(found) > TASKS else None)
+
+
+@pages.get('/tasks/<path:task_id>')
+def task(task_id: str) -> str:
+    with statuses() as database:
+        found = database.get(task_id)
+        if found is None:
+            abort(404, f'There is neither a task nor a result with the id {task_id!r}.')
+        drawn = workflow(database.workflow(task_id, WORKFLOW))
+    return render_template(
+        'task.html', task=found, workflow=drawn, most=WORKFLOW, axis=AXIS,
+        show_arguments=current_app.config['SHOW_ARGUMENTS'])
+
+
+@pages.get('/counts')
+def counts() -> str:
+    chosen = request.args.get('window', 'day')
+    window = chart.WINDOWS.get(chosen)
+    if window is None:
+        abort(400, f'window: {chosen!r} is none of {", ".join(chart.WINDOWS)}.')
+    since = window.since
+    with statuses() as database:
+        found = chart.queues(database.counts(since, window.bucket), since, window)
+    return render_template(
+        'counts.html', windows=chart.WINDOWS, chosen=chosen, window=window, since=since, queues=found, limit=QUEUES,
+        height=chart.HEIGHT)

@@ -1,0 +1,108 @@
+"""A workflow as the page draws it: a line a task, in the order of the tree, with a bar on a common time axis."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from celery.states import IGNORED, READY_STATES
+
+from ..status.query import TaskStatus
+from ..status.tree import Node, overall, tree
+
+#: How many tasks are drawn, at most. With many more, browsers take seconds.
+LIMIT = 1_000
+#: How long the time axis is, in the units of the drawing.
+AXIS = 1_000
+# A chain of a hundred tasks is a hundred levels deep: it would be indented out of the window.
+_DEEPEST = 12
+_DONE = READY_STATES | {IGNORED}
+# So that the bar of the shortest task can be seen.
+_NARROWEST = 4
+
+
+@dataclass(frozen=True)
+class Row:
+    """A task of a workflow.
+
+    :param task: the task.
+    :param state: its state, as its workflow tells it.
+    :param depth: how many tasks are above it.
+    :param after: how long after the workflow's first task it was stored; `None` where it is not stored.
+    :param left: where its bar begins on the axis.
+    :param width: how long its bar is.
+    """
+
+    task: TaskStatus
+    state: str
+    depth: int
+    after: timedelta | None
+    left: int
+    width: int
+
+    @property
+    def is_done(self) -> bool:
+        return self.state in _DONE
+
+    @property
+    def indent(self) -> int:
+        return min(self.depth, _DEEPEST)
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A workflow.
+
+    :param state: its overall state.
+    :param total: how many tasks it has.
+    :param numbers: the states of its tasks, and how many have them, most first.
+    :param length: from the first moment that is known to the last; `None` where none is known.
+    :param rows: the tasks that are drawn.
+    """
+
+    state: str
+    total: int
+    numbers: Sequence[tuple[str, int]]
+    length: timedelta | None
+    rows: Sequence[Row]
+
+
+def workflow(tasks: Sequence[TaskStatus]) -> Workflow:
+    """Lay out a workflow.
+
+    :param tasks: its tasks.
+
+    >>> drawn = workflow([TaskStatus('1', 'SUCCESS'), TaskStatus('2', 'STARTED', root_id='1', parent_id='1')])
+    >>> [(row.task.task_id, row.depth) for row in drawn.rows]
+    [('1', 0), ('2', 1)]
+    """
+    moments = [moment for task in tasks for moment in (task.first_seen, task.date_done) if moment]
+    start, end = min(moments, default=None), max(moments, default=None)
+    nodes = list(_walk(tree(tasks)))
+    return Workflow(
+        state=overall(tasks), total=len(nodes), numbers=Counter(node.state for node, _ in nodes).most_common(),
+        length=end - start if start and end else None,
+        rows=[_row(node, depth, start, end) for node, depth in nodes[:LIMIT]])
+
+
+def _row(node: Node, depth: int, start: datetime | None, end: datetime | None) -> Row:
+    task, state = node.task, node.state
+    if start is None or end is None or task.first_seen is None:
+        return Row(task, state, depth, None, 0, 0)
+    # What is not done takes until the end, whenever that is. Of some that are done, nothing tells since when.
+    until = (task.date_done or task.first_seen) if state in _DONE else end
+    # Of no length, an axis has one place only.
+    scale = AXIS / ((end - start).total_seconds() or 1)
+    after = task.first_seen - start
+    left = min(round(after.total_seconds() * scale), AXIS - _NARROWEST)
+    width = round((until - task.first_seen).total_seconds() * scale)
+    return Row(task, state, depth, after, left, max(width, _NARROWEST))
+
+
+def _walk(roots: Sequence[Node]) -> Iterator[tuple[Node, int]]:
+    # No recursion: a chain of a thousand tasks is a thousand levels deep.
+    waiting = [(root, 0) for root in reversed(roots)]
+    while waiting:
+        node, depth = waiting.pop()
+        yield node, depth
+        waiting += [(child, depth + 1) for child in reversed(node.children)]
