@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.request
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -88,7 +89,7 @@ def owner(database: Database) -> dict[str, str]:
 def tasks_of(output: str) -> dict[str, Counter[tuple[str, str, str]]]:
     """The rows of the table below each title, by task, work queue and state."""
     tasks: dict[str, Counter[tuple[str, str, str]]] = {}
-    for line in output.splitlines():
+    for line in output.partition('The workflows, as')[0].splitlines():
         if line in TASKS:
             rows = tasks[line] = Counter()
         elif tasks and (row := ROW.match(line)):
@@ -104,7 +105,25 @@ def test_tracks_every_task_and_stores_every_result(quickstart: Quickstart) -> No
     assert process.log.splitlines()[-1] == VERDICT
     assert 'Messages, as the broker counts them: celery 0, export 7, msg 1, platform.fifo 8' in process.log
     assert 'LookupError: kibera has no boundary' in process.log
+    trees = process.log.partition('The workflows, as')[2]
+    assert re.findall(r'^(\w+): (\d) tasks?$', trees, re.MULTILINE) == [
+        ('SUCCESS', '1'), ('SUCCESS', '2'), ('SUCCESS', '5'), ('FAILURE', '2'), ('SUCCESS', '6')]
     assert not re.search('[\x1b\r]', process.log)
+
+
+def test_keeps_all_of_it_running(quickstart: Quickstart) -> None:
+    process = quickstart.start('--keep')
+    url = process.wait_for(r'Look at it: (\S+)', 90)[1]
+
+    assert VERDICT in process.log.splitlines()
+    # As the page lists it: that it did its work is shown elsewhere.
+    with urllib.request.urlopen(url) as page:
+        assert b'celery.chord_unlock' in page.read()
+    programs = {' '.join(each.cmdline()) for each in quickstart.running()}
+    for program in ('toolbox monitor', 'toolbox ui', 'worker --queues export', 'worker --queues msg'):
+        assert any(program in command for command in programs), programs
+    process.popen.send_signal(signal.SIGINT)
+    assert process.wait() == 0, process.log
 
 
 @pytest.mark.parametrize('broker', ['redis'], indirect=True)

@@ -1,11 +1,13 @@
 """The story of a quickstart, from nothing to a verdict."""
 import argparse
+import math
 import os
 import re
 import sys
 import uuid
+import webbrowser
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +16,7 @@ import sqlalchemy
 from celery import Celery
 from kombu import Connection
 
-from cadasta.workertoolbox.status import Statuses
+from cadasta.workertoolbox.status import Statuses, overall, tree
 
 from . import brokers, servers
 from .observation import Observation, depths
@@ -28,8 +30,10 @@ SERVICES = {'export': 'export_worker', 'msg': 'msg_worker'}
 TOOLBOX = [sys.executable, '-m', 'celery', '-A', 'export_worker', 'toolbox']
 PRODUCER_SECONDS = 60
 DRAIN_SECONDS = 15
+PAGE_SECONDS = 30
 
 _SCHEDULED = re.compile(r'^(\w+) ([0-9a-f-]{36})$', re.MULTILINE)
+_URL = re.compile(r'http://\S+')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,11 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     '_USER and _PASS, in the environment, use that broker or database instead.')
     parser.add_argument('--timeout', type=float, default=60, metavar='SECONDS',
                         help='how long the workflows may take (default: %(default)g)')
-    timeout = parser.parse_args(arguments).timeout
+    parser.add_argument('--keep', action='store_true',
+                        help='leave all of it running, with a page to look at, until Ctrl-C')
+    options = parser.parse_args(arguments)
     signals, report = Signals(), Report()
     try:
         with ExitStack() as stack:
-            return _run(stack, signals, report, timeout)
+            return _run(stack, signals, report, options)
     except QuickstartError as error:
         report.verdict(False, f'FAILED: {error}')
         return 2
@@ -64,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + interrupted.number
 
 
-def _run(stack: ExitStack, signals: Signals, report: Report, timeout: float) -> int:
+def _run(stack: ExitStack, signals: Signals, report: Report, options: argparse.Namespace) -> int:
     # Root's own directory for temporary files may be closed to the user that PostgreSQL runs as.
     parent = '/tmp' if os.geteuid() == 0 else None
     directory = Path(stack.enter_context(TemporaryDirectory(prefix='quickstart-', dir=parent)))
@@ -86,14 +92,19 @@ def _run(stack: ExitStack, signals: Signals, report: Report, timeout: float) -> 
     monitor = _start_monitor(stack, directory)
     report.step(f'Task monitor: started. It drains {app.conf.PLATFORM_QUEUE_NAME}')
     observation = Observation(statuses, workers, scheduled)
-    _watch(signals, report, observation, timeout)
-    end(workers.values())
+    _watch(signals, report, observation, options.timeout)
+    if not options.keep:
+        end(workers.values())
     _wait_until_drained(signals, app, connection, monitor)
-    end([monitor])
+    if not options.keep:
+        end([monitor])
     observation.look()
-    report.step(f'All stopped. Messages, as the broker counts them: {_listed(depths(app, connection))}')
-    return _judge(report, observation, app.conf.PLATFORM_QUEUE_NAME, {
+    report.step(f'Messages, as the broker counts them now: {_listed(depths(app, connection))}')
+    code = _judge(report, observation, app.conf.PLATFORM_QUEUE_NAME, {
         'monitor': monitor, **{f'worker of {queue}': worker for queue, worker in workers.items()}})
+    if options.keep:
+        _keep(stack, signals, report, directory)
+    return code
 
 
 def _use_broker(stack: ExitStack, report: Report) -> None:
@@ -184,6 +195,12 @@ def _judge(report: Report, observation: Observation, platform: str, processes: M
     report.line(f'Queues reached: what {platform} held is what the task monitor has stored; what a work queue held is')
     report.line("what the queue's only worker logged as received. States and results are read from the table")
     report.line('celery_taskmeta, by task id; Celery stores no results of its own chores (celery.*).')
+    report.line('')
+    report.line('The workflows, as `celery -A export_worker toolbox tasks --tree ID` draws them:')
+    for name, task_id in observation.scheduled.items():
+        tasks = observation.statuses.workflow(task_id)
+        report.line(f'\n{TITLES[name]}')
+        report.tree(overall(tasks), tree(tasks))
     found = list(problems(observation.workflows, observation.others))
     if not found:
         report.verdict(True, f'OK: all {len(observation.tasks)} tasks of {len(titled)} workflows were tracked and ran, '
@@ -196,6 +213,21 @@ def _judge(report: Report, observation: Observation, platform: str, processes: M
         report.line(f'- {problem}')
     report.verdict(False, f'FAILED: {len(found)} things are not as they must be, see above.')
     return 1
+
+
+def _keep(stack: ExitStack, signals: Signals, report: Report, directory: Path) -> None:
+    page = Process([*TOOLBOX, 'ui', '--port', '0', '--show-arguments'], directory / 'page.log', cwd=EXAMPLES)
+    stack.callback(end, [page])
+    signals.wait_until(lambda: page.ended or _URL.search(page.output()), PAGE_SECONDS)
+    url = _URL.search(page.output())
+    if page.ended or not url:
+        raise QuickstartError(f'The page did not start. It says:\n{page.last_words()}')
+    report.line(f'\nEverything runs on. Look at it: {url[0]}   Ctrl-C ends it.')
+    if sys.platform == 'darwin' or 'DISPLAY' in os.environ or 'WAYLAND_DISPLAY' in os.environ:
+        webbrowser.open(url[0])
+    with suppress(Interrupted):
+        signals.wait_until(lambda: page.ended, math.inf)
+    report.line('')
 
 
 def _listed(depths: Mapping[str, int]) -> str:

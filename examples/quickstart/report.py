@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from celery import states
 
+from cadasta.workertoolbox.status import Node
+from cadasta.workertoolbox.status.terminal import Screen
+
 from .observation import Tracked
 
 BOLD, DIM, RED, GREEN = '1', '2', '31', '32'
@@ -55,6 +58,10 @@ class Report:
             for row in part:
                 colour = {NOT_KEPT: DIM, states.SUCCESS: GREEN}.get(row[3], RED)
                 self.line(self._row(row, widths, ['', DIM, '', colour, '']))
+
+    def tree(self, state: str, roots: list[Node]) -> None:
+        """Draw a workflow, with the state that it is in as a whole."""
+        Screen().tree(state, roots)
 
     def verdict(self, is_good: bool, text: str) -> None:
         """Write the last line."""
