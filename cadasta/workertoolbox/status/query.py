@@ -1,10 +1,10 @@
 """What was scheduled and what became of it, read from the view of tasks and results."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ProgrammingError
@@ -15,6 +15,8 @@ from .canvas import relatives
 from .task import STATES, Cursor, TaskStatus
 
 __all__ = ['STATES', 'Count', 'Cursor', 'Filter', 'Statuses', 'TaskStatus']
+
+_T = TypeVar('_T')
 
 #: More tasks than this are not read of one workflow unless asked for.
 WORKFLOW_LIMIT = 10_000
@@ -153,8 +155,8 @@ class Statuses:
         :returns: those which are known, in any order.
         :raises NotUsable: where the role may not read the view.
         """
-        ids = [_storable(task_id) for task_id in task_ids]
-        return self._rows(sa.select(*_all).where(_all.task_id.in_(ids)))
+        ids = sorted({_storable(task_id) for task_id in task_ids})
+        return [row for some in _portions(ids) for row in self._rows(sa.select(*_all).where(_all.task_id.in_(some)))]
 
     def get(self, task_id: str) -> TaskStatus | None:
         """Look up one task or result, as `find` does.
@@ -181,8 +183,9 @@ class Statuses:
         wanted = {('task_id', task_id), ('root_id', task_id), ('group_id', task_id)}
         while wanted and len(found) < limit:
             asked |= wanted
-            rows = [row for row in self._related(wanted, limit) if row.task_id not in found]
-            found.update((row.task_id, row) for row in rows[:limit - len(found)])
+            new = sorted(self._related(wanted, limit) - found.keys())[:limit - len(found)]
+            rows = self.find(new)
+            found.update((row.task_id, row) for row in rows)
             wanted = {relative for row in rows for relative in relatives(row)} - asked
         return sorted(found.values(), key=lambda row: (row.first_seen is None, row.first_seen, row.task_id))
 
@@ -232,19 +235,20 @@ class Statuses:
             query = query.where(_all.task_id < _storable(before.task_id))
         return self._rows(query)
 
-    def _related(self, relatives: Iterable[tuple[str, str]], limit: int) -> list[TaskStatus]:
-        found: dict[str, TaskStatus] = {}
-        ordered = sorted(relatives)
-        for start in range(0, len(ordered), _VALUES):
+    def _related(self, relatives: Iterable[tuple[str, str]], limit: int) -> set[str]:
+        # The ids alone: how many tasks meet a condition on what is in a signature, PostgreSQL cannot know, and would
+        # read all results to join them.
+        found: set[str] = set()
+        for some in _portions(sorted(relatives)):
             values: dict[str, list[str]] = {}
-            for name, value in ordered[start:start + _VALUES]:
+            for name, value in some:
                 values.setdefault(name, []).append(_storable(value))
-            conditions = [_all[name].in_(some) for name, some in values.items()]
+            conditions = [_all[name].in_(texts) for name, texts in values.items()]
             conditions.append(later_id(_all.options).in_(values.get('task_id', ())))
             conditions += [_unlocks(group_id) for group_id in values.get('group_id', ())]
-            query = sa.select(*_all).where(sa.or_(*conditions)).limit(limit)
-            found.update((row.task_id, row) for row in self._rows(query))
-        return list(found.values())
+            query = sa.select(_all.task_id).where(sa.or_(*conditions)).limit(limit)
+            found.update(row.task_id for row in self._run(query))
+        return found
 
     def _rows(self, query: Any) -> list[TaskStatus]:
         return [_status(row) for row in self._run(query)]
@@ -254,6 +258,10 @@ class Statuses:
             return self._connection.execute(query)
         except ProgrammingError as error:
             raise NotUsable(f'The database refuses to show tasks: {error.orig}') from error
+
+
+def _portions(items: list[_T]) -> Iterator[list[_T]]:
+    return (items[start:start + _VALUES] for start in range(0, len(items), _VALUES))
 
 
 def _has_state(columns: Any, state: str) -> sa.ColumnElement[bool]:
