@@ -1,14 +1,12 @@
-"""The page, served by the real program, and a browser."""
+"""The page, served by the real program."""
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ..monitor.programs import Toolbox
 from ..servers.broker import Broker
-from ..servers.browser import Browser
 from ..servers.process import Processes
 from .seed import Seed
 
@@ -23,10 +21,3 @@ def seed(tmp_path: Path) -> Seed:
 def toolbox(tmp_path: Path, processes: Processes, seed: Seed) -> Toolbox:
     """Starts `celery -A project toolbox ui` for that database."""
     return Toolbox(tmp_path, processes, Broker('memory', 'memory://', {}), seed.url)
-
-
-@pytest.fixture(scope='package')
-def chromium() -> Iterator[Browser]:
-    browser = Browser()
-    yield browser
-    browser.close()
