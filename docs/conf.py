@@ -1,6 +1,8 @@
 """How Sphinx builds the manual: ``sphinx-build docs build/docs``. It needs no network."""
 from __future__ import annotations
 
+from typing import Any
+
 import cadasta.workertoolbox
 
 project = 'Cadasta Worker Toolbox'
@@ -37,3 +39,12 @@ html_theme_options = {
     'source_directory': 'docs/',
 }
 copybutton_exclude = '.linenos, .gp, .go'
+
+
+def escape_help(app: Any, context: Any, lines: list[str]) -> None:
+    """Show an asterisk in the help of an option as one: it is no markup there."""
+    lines[:] = [line.replace('*', r'\*') for line in lines]
+
+
+def setup(app: Any) -> None:
+    app.connect('sphinx-click-process-options', escape_help)

@@ -42,6 +42,19 @@ def test_columns_of_the_view(manual: Manual, database: Database) -> None:
     assert {name: kind for name, (kind, _) in described.items()} == found
 
 
+def test_every_table_and_view(manual: Manual, database: Database) -> None:
+    upgrade(url_of(database))
+    text = manual.read('reference/tables').astext()
+    for name, in database.execute("SELECT relname FROM pg_class WHERE relkind IN ('r', 'v') "
+                                  "AND relnamespace = 'public'::regnamespace"):
+        assert name in text
+
+
+def test_views_have_the_same_columns(database: Database) -> None:
+    upgrade(url_of(database))
+    assert types(database, tables.SCHEDULED_VIEW).keys() == types(database, tables.VIEW).keys()
+
+
 def types(database: Database, table: str) -> dict[str, str]:
     found = database.execute(
         'SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute '

@@ -36,6 +36,7 @@ COMMANDS = {
     'django-admin test export.tests': 'tests/suite/test_runners.py',
     'celery -A export toolbox tables --worker-role export --monitor-role monitor': 'tests/monitor/test_upgrade.py',
     'celery -A export toolbox monitor': 'tests/monitor/test_commands.py',
+    'celery -A export toolbox topology': 'tests/commands/test_topology.py',
     'pip install -r requirements-deploy.txt': 'requirements-test.txt',
     'python setup.py test clean build tag publish': 'tests/test_packaging.py',
 }
