@@ -214,11 +214,12 @@ def test_bodies_of_envelopes(body: Any, encoding: str | None, read: bytes) -> No
 
 
 def test_an_envelope_can_be_published_again() -> None:
-    item = message('1', 'export.project', headers={'redelivered': True, b'\xff': b'\xff', 'at': datetime(2030, 1, 1)})
+    item = message('1', 'export.project', headers={
+        'redelivered': True, b'\xff': b'\xff', 'at': datetime(2030, 1, 1), 'nested': [{b'\xff': 1, 'x': 2}]})
     again = from_envelope('1', whole(item))
     assert again.body == item.body
     assert again.routing_key == 'export'
     assert again.properties == item.properties
     assert again.headers == {
         **{name: value for name, value in item.headers.items() if isinstance(name, str) and name != 'redelivered'},
-        '\\xff': '\\xff', 'at': '2030-01-01T00:00:00'}
+        '\\xff': '\\xff', 'at': '2030-01-01T00:00:00', 'nested': [{'\\xff': 1, 'x': 2}]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 import random
 import threading
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
@@ -107,6 +108,15 @@ def test_a_rejected_row_has_storable_text(tasks: TaskDatabase) -> None:
     write(tasks, message('a\0b', 'c\ud800d'), message(headers={'id': ['x']}))
     assert {(row['task_id'], row['name']) for row in tasks.rejected()} == {
         ('a\ufffdb', 'c?d'), (None, 'export.project')}
+
+
+def test_what_amqp_can_say_and_json_cannot_is_text(tasks: TaskDatabase) -> None:
+    odd = {'at': datetime(2030, 1, 2), 'raw': b'\xff', 'price': Decimal('1.5')}
+    refused = message(headers={'id': 2, 'odd': {b'\xff': odd, 'x': 1}})
+    assert write(tasks, message('1', headers=odd), refused) == Stored(1, 1)
+    text = {'at': '2030-01-02T00:00:00', 'raw': '\\xff', 'price': '1.5'}
+    assert text.items() <= tasks.tasks()['1']['options'].items()
+    assert from_envelope(1, tasks.rejected()[0]['message']).headers['odd'] == {'\\xff': text, 'x': 1}
 
 
 def test_sql_in_every_field_is_text(tasks: TaskDatabase) -> None:

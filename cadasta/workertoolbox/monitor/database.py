@@ -1,9 +1,12 @@
 """Which databases can hold the tables, and how to connect to them."""
 
+import json
+
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from ..credentials import masked
+from .message import plain
 
 _DIALECTS = ('postgresql', 'sqlite')
 # A database that is gone is noticed within a minute; libpq would wait for hours.
@@ -35,4 +38,5 @@ def engine(url: str) -> sa.Engine:
         parsed = parsed.set(drivername='postgresql+psycopg2')
     defaults = _LIBPQ if dialect.name == 'postgresql' else {}
     missing = {name: value for name, value in defaults.items() if name not in parsed.query}
-    return sa.create_engine(parsed, connect_args=missing, poolclass=sa.NullPool)
+    return sa.create_engine(
+        parsed, connect_args=missing, poolclass=sa.NullPool, json_serializer=json.JSONEncoder(default=plain).encode)

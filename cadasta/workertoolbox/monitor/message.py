@@ -98,7 +98,7 @@ def whole(message: Message) -> bytes:
         'content-type': properties.pop('content_type', None),
         'content-encoding': properties.pop('content_encoding', None),
         # A transport adds this one when it delivers a message again.
-        'headers': {_key(name): value for name, value in message.headers.items() if name != 'redelivered'},
+        'headers': {name: value for name, value in _named(message.headers).items() if name != 'redelivered'},
         'properties': {
             **properties, _BODY_ENCODING: 'base64', 'delivery_info': {'routing_key': message.routing_key},
         },
@@ -112,8 +112,20 @@ def plain(value: Any) -> Any:
     return value.isoformat() if hasattr(value, 'isoformat') else str(value)
 
 
-def _key(name: Any) -> str:
-    return name if isinstance(name, str) else str(plain(name))
+def _named(table: Mapping[Any, Any]) -> dict[str, Any]:
+    # AMQP allows names that are no text, and more levels than a function can call itself: those within are renamed
+    # where they are.
+    copy: dict[Any, Any] = dict(table)
+    containers: list[Any] = [copy]
+    while containers:
+        container = containers.pop()
+        if isinstance(container, dict):
+            for name in [name for name in container if not isinstance(name, str)]:
+                container[str(plain(name))] = container.pop(name)
+            containers += container.values()
+        elif isinstance(container, list):
+            containers += container
+    return copy
 
 
 def _body(body: Any, encoding: Any) -> bytes:
