@@ -1,0 +1,44 @@
+"""A storm of any length: `python -m tests.storm --broker redis --minutes 20 --seed 7`.
+
+Prints each fault and, in the end, the books. Exits with 1 if they do not balance.
+"""
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from ..servers.postgres import Postgres
+from ..servers.process import Processes
+from .faults import FAULTS
+from .run import make_broker, make_platform, storm
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser('python -m tests.storm', description='Run a storm and balance its books.')
+    parser.add_argument('--broker', choices=sorted(FAULTS), default='redis')
+    parser.add_argument('--minutes', type=float, default=5)
+    parser.add_argument('--seed', type=int, default=random.randrange(10000), help='repeats a run; default: any')
+    parser.add_argument('--rate', type=float, default=5, help='workflows a second, of about five tasks each')
+    parser.add_argument('--interval', type=float, default=2, help='seconds from one fault to the next, on average')
+    parser.add_argument('--logs', type=Path, help='keep the logs and notes of all processes in this directory')
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        directory = options.logs or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='storm-')))
+        directory.mkdir(exist_ok=True, parents=True)
+        broker = make_broker(options.broker, directory, stack)
+        postgres = Postgres()
+        stack.callback(postgres.close)
+        postgres.start()
+        processes = stack.enter_context(Processes(directory))
+        platform = make_platform(broker, postgres.create_database(), processes)
+        stack.callback(platform.close)
+        books = storm(platform, options.seed, options.minutes * 60, options.rate, options.interval)
+    return 0 if books.balance else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""The books of a storm: what was sent, run, tracked and stored, and whether all of it agrees.
+
+Celery delivers a message *at least once*. What is promised, and checked, is more exact than that:
+
+- What `delay()` returned for is tracked once, in the state of its last retry. What it raised for, or what was being
+  sent when its process was killed, may be tracked or not. Nothing else is tracked, and nothing is rejected.
+- A message runs until it is acknowledged, which its worker does when its task is done and its result is stored. It
+  runs again only where its worker, the process of the pool that ran it, or the connection over which it would have
+  been acknowledged broke meanwhile, or where the worker held it for longer than the broker's visibility timeout.
+- A message may be in a queue twice, and then be acknowledged twice, where a connection was cut while it was sent.
+- What was scheduled has come to its end, and its result is there. The bodies of all chords ran.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ..servers.broker import Key
+from .journal import Journal
+
+ENDS = ('SUCCESS', 'FAILURE')
+# Celery's own chore stores no result.
+WITHOUT_RESULT = 'celery.chord_unlock'
+
+
+class Tables(NamedTuple):
+    """What the database holds.
+
+    :param tracked: how often each task was retried, by id, from the Task table
+    :param rejected: how many rows the table of rejected messages has
+    :param results: the state of each result, by task id
+    """
+
+    tracked: Mapping[str, int]
+    rejected: int
+    results: Mapping[str, str]
+
+
+class Books(NamedTuple):
+    """The balance of a storm.
+
+    :param counts: how much there was, by what it is
+    :param missing: ids that were scheduled, and are not tracked, or not with their last retry
+    :param strange: ids that are tracked, and were never sent
+    :param rejected: how many messages the monitor could not understand
+    :param lost: messages that never came to an acknowledged end
+    :param doubled: messages that ran again without a reason
+    :param unfinished: ids without a result or with another than they must have, and which
+    :param chords: ids of the bodies of chords that did not run
+    :param lost_by_transport: messages that were lost as the transport loses them. This one may be other than empty.
+    """
+
+    counts: Mapping[str, int]
+    missing: list[str]
+    strange: list[str]
+    rejected: int
+    lost: list[Key]
+    doubled: list[Key]
+    unfinished: list[str]
+    chords: list[str]
+    lost_by_transport: list[Key]
+
+    @property
+    def balance(self) -> bool:
+        return not any(self[1:-1])
+
+    @property
+    def open_items(self) -> int:
+        """How much is still to come, if anything is."""
+        return sum(map(len, (self.missing, self.lost, self.lost_by_transport, self.unfinished, self.chords)))
+
+    def __str__(self) -> str:
+        lines = [f'{what:<36}{count:>8}' for what, count in self.counts.items()]
+        for name, value in zip(self._fields[1:], self[1:], strict=True):
+            items = [] if isinstance(value, int) else value
+            examples = '  '.join(str(item) for item in items[:3])
+            lines.append(f'{name.replace("_", " "):<36}{value if isinstance(value, int) else len(value):>8}  {examples}')
+        return '\n'.join([*lines, 'The books balance.' if self.balance else 'THE BOOKS DO NOT BALANCE.'])
+
+
+def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> Books:
+    """Balance the books.
+
+    :param journal: what was sent and run
+    :param tables: what was tracked and stored
+    :param transport_loses: whether the transport loses a message that it delivers when a connection breaks
+    """
+    sent = [key for key in journal.attempts if journal.sendings[key]]
+    retries: dict[str, int] = {}
+    for key in sent:
+        retries[key.id] = max(key.retries, retries.get(key.id, 0))
+    attempted = {key.id for key in journal.attempts}
+    open_ = [key for key in sent if not journal.acknowledgements[key]]
+    by_transport = [key for key in open_ if transport_loses and journal.breaks_after(journal.last_heard[key])]
+    excused = journal.dependents(by_transport)
+    done = {key.id for key, acknowledgements in journal.acknowledgements.items() if acknowledgements}
+    ends = {key.id: ENDS for key in sent if key.task != WITHOUT_RESULT} | {
+        id_: (state,) for workflow in journal.workflows for id_, state in workflow.items()}
+    return Books(
+        counts={
+            'workflows': len(journal.workflows),
+            'workflows refused to their sender': journal.refused,
+            'tasks scheduled': len(retries),
+            'tasks that may be there or not': len(attempted - retries.keys()),
+            'tasks tracked': len(tables.tracked),
+            'results': len(tables.results),
+            'chords': len(journal.chords),
+            'messages': len(sent),
+            'runs': sum(map(len, journal.runs.values())),
+            'runs again, for a reason': sum(len(runs) - 1 for runs in journal.runs.values() if runs),
+            'connections cut': len(journal.cuts),
+            'processes of workers killed': len(journal.kills),
+        },
+        missing=[id_ for id_, number in retries.items() if tables.tracked.get(id_, -1) < number],
+        strange=sorted(tables.tracked.keys() - attempted),
+        rejected=tables.rejected,
+        lost=[key for key in open_ if key not in by_transport],
+        doubled=[key for key in journal.runs
+                 if journal.times_done(key) > journal.times_sent(key) or journal.runs_without_end(key)],
+        unfinished=[f'{id_} is {tables.results.get(id_)}, not {" or ".join(states)}' for id_, states in ends.items()
+                    if tables.results.get(id_) not in states and id_ not in excused],
+        chords=sorted((journal.chords & ends.keys()) - done - excused),
+        lost_by_transport=by_transport,
+    )

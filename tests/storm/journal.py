@@ -1,0 +1,148 @@
+"""What the notes of a storm's processes say about each message."""
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from math import inf
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..servers.broker import Key
+
+#: For so long, in seconds, what a process has written to a connection may still be on its way.
+UNDER_WAY = 2.0
+
+Note = Mapping[str, Any]
+
+
+class Run(NamedTuple):
+    begin: float
+    worker: int
+    child: int
+
+
+class Acknowledgement(NamedTuple):
+    at: float
+    worker: int
+
+
+def read(path: Path) -> list[Note]:
+    """Read notes; the last line may be half written."""
+    return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith('\n')]
+
+
+class Journal:
+    """What was sent, received and run, and what broke meanwhile.
+
+    :param notes: as the processes wrote them
+    :param visibility_timeout: seconds after which the broker delivers again what is not acknowledged
+    """
+
+    def __init__(self, notes: Iterable[Note], visibility_timeout: float = inf) -> None:
+        self.visibility_timeout = visibility_timeout
+        self.cuts: list[float] = []
+        self.kills: dict[int, float] = {}
+        self.attempts: Counter[Key] = Counter()
+        self.sendings: dict[Key, list[tuple[float, float]]] = defaultdict(list)
+        self.received: dict[tuple[Key, int], list[float]] = defaultdict(list)
+        self.runs: dict[Key, list[Run]] = defaultdict(list)
+        self.acknowledgements: dict[Key, list[Acknowledgement]] = defaultdict(list)
+        self.last_heard: dict[Key, float] = {}
+        self.roots: dict[str, str] = {}
+        self.workflows: list[dict[str, str]] = []
+        self.refused = 0
+        self.chords: set[str] = set()
+        self._begun: dict[tuple[Key, int], float] = {}
+        for note in notes:
+            getattr(self, f'_read_{note["event"]}')(note)
+
+    def is_cut(self, begin: float, end: float) -> bool:
+        """Tell whether connections were cut between two times, or may have been."""
+        index = bisect_left(self.cuts, begin - UNDER_WAY)
+        return index < len(self.cuts) and self.cuts[index] <= end + UNDER_WAY
+
+    def times_sent(self, key: Key) -> float:
+        """Count how often a message was sent. Whoever is cut off while it sends may send again."""
+        sendings = self.sendings[key]
+        if len(sendings) < self.attempts[key] or any(self.is_cut(*times) for times in sendings):
+            return inf
+        return len(sendings)
+
+    def times_done(self, key: Key) -> int:
+        """Count the acknowledgements that must have reached the broker in time."""
+        return sum(self._has_reached(key, *one) for one in self.acknowledgements[key])
+
+    def runs_without_end(self, key: Key) -> int:
+        """Count the runs that were not acknowledged though nothing broke."""
+        ends = Counter(worker for _, worker in self.acknowledgements[key])
+        count = 0
+        for begin, worker, child in self.runs[key]:
+            if ends[worker]:
+                ends[worker] -= 1
+            elif not (self.is_cut(begin, inf) or worker in self.kills or child in self.kills):
+                count += 1
+        return count
+
+    def breaks_after(self, at: float) -> int:
+        """Count what could have broken a delivery since then."""
+        return sum(cut >= at - UNDER_WAY for cut in self.cuts) + sum(kill >= at for kill in self.kills.values())
+
+    def dependents(self, lost: Iterable[Key]) -> set[str]:
+        """Name all tasks that cannot end where these messages are lost."""
+        spoiled = self._with_trees({id_ for key in lost for id_ in (key.id, self.roots[key.id])})
+        for workflow in self.workflows:
+            if not spoiled.isdisjoint(workflow):
+                spoiled |= workflow.keys()
+        return self._with_trees(spoiled)
+
+    def _with_trees(self, ids: set[str]) -> set[str]:
+        return ids | {id_ for id_, root in self.roots.items() if root in ids}
+
+    def _has_reached(self, key: Key, at: float, worker: int) -> bool:
+        received = max((time for time in self.received[key, worker] if time <= at), default=-inf)
+        return not (
+            self.is_cut(received, at)
+            or self.kills.get(worker, inf) <= at + UNDER_WAY
+            or at - received > self.visibility_timeout
+        )
+
+    def _read_cut(self, note: Note) -> None:
+        self.cuts.append(note['at'])
+
+    def _read_killed(self, note: Note) -> None:
+        self.kills[note['of']] = note['at']
+
+    def _read_promised(self, note: Note) -> None:
+        self.workflows.append(note['promises'])
+
+    def _read_refused(self, note: Note) -> None:
+        self.refused += 1
+
+    def _read_chord(self, note: Note) -> None:
+        self.chords.add(note['body'])
+
+    def _read_sending(self, note: Note) -> None:
+        key = self._hear(note)
+        self.attempts[key] += 1
+        self.roots[key.id] = note['root']
+        self._begun[key, note['process']] = note['at']
+
+    def _read_sent(self, note: Note) -> None:
+        key = self._hear(note)
+        self.sendings[key].append((self._begun[key, note['process']], note['at']))
+
+    def _read_received(self, note: Note) -> None:
+        self.received[self._hear(note), note['process']].append(note['at'])
+
+    def _read_ran(self, note: Note) -> None:
+        self.runs[self._hear(note)].append(Run(note['at'], note['process'], note['child']))
+
+    def _read_acknowledged(self, note: Note) -> None:
+        self.acknowledgements[self._hear(note)].append(Acknowledgement(note['at'], note['process']))
+
+    def _hear(self, note: Note) -> Key:
+        key = Key(*note['key'])
+        self.last_heard[key] = note['at']
+        return key

@@ -1,0 +1,64 @@
+"""Notes, for the books, what each process of the storm sends and runs, and when: one line of JSON each."""
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+from celery import Task
+from celery.signals import after_task_publish, before_task_publish, task_prerun, task_received
+from celery.worker.request import Request
+
+# One write to a file in append mode is never torn by another process.
+_file = os.open(os.environ['NOTES'], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+# The children of a worker's pool are forked when this has been imported.
+_process = os.getpid()
+
+
+def note(event: str, **what: Any) -> None:
+    # Linux and macOS have one monotonic clock for all processes.
+    line = json.dumps({'event': event, 'at': time.monotonic(), 'process': _process, **what})
+    os.write(_file, f'{line}\n'.encode())
+
+
+@before_task_publish.connect
+def sending(sender: str, headers: dict[str, Any], body: Any, **kwargs: Any) -> None:
+    root = headers['root_id']
+    if sender == 'celery.chord_unlock':
+        # It is of another tree than the chord that hangs on it.
+        (_, chord_body), *_ = body
+        root = chord_body['options']['task_id']
+    note('sending', key=[sender, headers['id'], headers['retries']], root=root)
+
+
+@after_task_publish.connect
+def sent(sender: str, headers: dict[str, Any], **kwargs: Any) -> None:
+    note('sent', key=[sender, headers['id'], headers['retries']])
+
+
+@task_received.connect
+def received(request: Request, **kwargs: Any) -> None:
+    note('received', key=key_of(request))
+
+
+@task_prerun.connect
+def ran(task_id: str, task: Task, **kwargs: Any) -> None:
+    note('ran', key=[task.name, task_id, task.request.retries], child=os.getpid())
+
+
+class NotingRequest(Request):
+    """A message that a worker holds."""
+
+    def acknowledge(self) -> None:
+        if not self.acknowledged:
+            note('acknowledged', key=key_of(self))
+        super().acknowledge()
+
+
+class NotingTask(Task):
+    Request = NotingRequest
+
+
+def key_of(request: Request) -> list[Any]:
+    return [request.name, request.id, request.request_dict['retries']]

@@ -1,0 +1,116 @@
+"""A producer: `python producing.py SEED SECONDS WORKFLOWS`. It sends so many workflows in so many seconds.
+
+What it sends, and in which order, follows from the seed.
+"""
+from __future__ import annotations
+
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+from celery import Celery, chain, chord, group
+from kombu.exceptions import OperationalError
+from notes import note
+from service import make_app
+
+THREADS = 3
+
+# Each sends a workflow, and returns the tasks that must come to an end, with the state that they must end in.
+Promises = dict[str, str]
+
+
+def all_succeed(*results: Any) -> Promises:
+    return {result.id: 'SUCCESS' for result in results}
+
+
+def plain(app: Celery, chance: random.Random) -> Promises:
+    return all_succeed(app.send_task('export.add', (1, 2, chance.choice([0, 0.01, 0.5]))))
+
+
+def retried(app: Celery, chance: random.Random) -> Promises:
+    return all_succeed(app.send_task('export.flaky', (chance.randint(1, 3),)))
+
+
+def chained(app: Celery, chance: random.Random) -> Promises:
+    last = chain(app.signature('export.add', (1, 2)), app.signature('export.add', (3, chance.uniform(0, 0.1))),
+                 app.signature('msg.notify')).delay()
+    return all_succeed(last.parent.parent, last.parent, last)
+
+
+def grouped(app: Celery, chance: random.Random) -> Promises:
+    size = chance.randint(2, 5)
+    return all_succeed(*group(app.signature('export.add', (number, 1)) for number in range(size)).delay().results)
+
+
+def with_a_chord(app: Celery, chance: random.Random) -> Promises:
+    """Its body is in another queue than its header."""
+    header = [app.signature('export.add', (number, 1)) for number in range(chance.randint(2, 4))]
+    body = chord([*header, app.signature('export.flaky', (1,))], app.signature('msg.total')).delay()
+    note('chord', body=body.id)
+    return all_succeed(*body.parent.results, body)
+
+
+def with_a_chord_that_fails(app: Celery, chance: random.Random) -> Promises:
+    body = chord([app.signature('export.add', (1, 2)), app.signature('export.fail')],
+                 app.signature('msg.total')).delay()
+    good, bad = body.parent.results
+    return {good.id: 'SUCCESS', bad.id: 'FAILURE', body.id: 'FAILURE'}
+
+
+def with_errbacks(app: Celery, chance: random.Random) -> Promises:
+    """The worker has the code of one of them."""
+    errbacks = [app.signature(name).set(task_id=str(uuid4())) for name in ('export.regret', 'msg.notify')]
+    failing = app.send_task('export.fail', link_error=errbacks)
+    return {failing.id: 'FAILURE', **all_succeed(*errbacks)}
+
+
+def replaced(app: Celery, chance: random.Random) -> Promises:
+    return all_succeed(app.send_task('export.replaced', ([1, 2],)))
+
+
+def handing_on(app: Celery, chance: random.Random) -> Promises:
+    followup = app.signature('msg.notify').set(task_id=str(uuid4()))
+    return all_succeed(app.send_task('export.archive', link=[followup]), followup)
+
+
+Workflow = Callable[[Celery, random.Random], Promises]
+
+WORKFLOWS: list[Workflow] = [
+    plain, retried, chained, grouped, with_a_chord, with_a_chord_that_fails, with_errbacks, replaced, handing_on,
+]
+
+
+def send(app: Celery, chance: random.Random, seconds: float, workflows: int) -> None:
+    begun = time.monotonic()
+    bag: list[Workflow] = []
+    for number in range(workflows):
+        time.sleep(max(0, begun + number * seconds / workflows - time.monotonic()))
+        bag = bag or chance.sample(WORKFLOWS, len(WORKFLOWS))
+        workflow = bag.pop()
+        # Whoever loses one connection too many is told so, and knows that what it sent may be there or not.
+        try:
+            promises = workflow(app, chance)
+        except OperationalError:
+            note('refused', workflow=workflow.__name__)
+        else:
+            note('promised', workflow=workflow.__name__, promises=promises)
+
+
+def send_from_threads(app: Celery, seed: str, seconds: float, workflows: int) -> None:
+    threads = [
+        threading.Thread(target=send, args=(app, random.Random(f'{seed} {number}'), seconds, workflows // THREADS))
+        for number in range(THREADS)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+if __name__ == '__main__':
+    seed, seconds, workflows = sys.argv[1:]
+    send_from_threads(make_app('producing'), seed, float(seconds), int(workflows))
