@@ -11,10 +11,32 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+from ..servers.broker import Broker
+from ..servers.filesystem import FilesystemBroker
+from ..servers.memory import MemoryBroker
 from ..servers.postgres import Postgres
 from ..servers.process import Processes
+from ..servers.rabbitmq import RabbitMQ
+from ..servers.redis import Redis
+from ..servers.sqs import SQS
 from .faults import FAULTS
-from .run import make_broker, make_platform, storm
+from .run import make_platform, storm
+
+SERVERS: dict[str, type[Redis | RabbitMQ | SQS]] = {'redis': Redis, 'amqp': RabbitMQ, 'sqs': SQS}
+
+
+def make_broker(name: str, directory: Path, stack: ExitStack) -> Broker:
+    """A broker of its own, closed with the stack."""
+    if name == 'memory':
+        return MemoryBroker()
+    if name == 'filesystem':
+        return FilesystemBroker(directory)
+    server = SERVERS[name]()
+    stack.callback(server.close)
+    if isinstance(server, RabbitMQ):
+        server.start()
+    server.wait_until_ready()
+    return server.broker()
 
 
 def main() -> int:
@@ -30,6 +52,7 @@ def main() -> int:
         directory = options.logs or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='storm-')))
         directory.mkdir(exist_ok=True, parents=True)
         broker = make_broker(options.broker, directory, stack)
+        stack.callback(broker.close)
         postgres = Postgres()
         stack.callback(postgres.close)
         postgres.start()

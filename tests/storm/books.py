@@ -70,11 +70,10 @@ class Books(NamedTuple):
         return sum(map(len, (self.missing, self.lost, self.lost_by_transport, self.unfinished, self.chords)))
 
     def __str__(self) -> str:
-        lines = [f'{what:<36}{count:>8}' for what, count in self.counts.items()]
+        lines = [f'{what:<42}{count:>8}' for what, count in self.counts.items()]
         for name, value in zip(self._fields[1:], self[1:], strict=True):
-            items = [] if isinstance(value, int) else value
-            examples = '  '.join(str(item) for item in items[:3])
-            lines.append(f'{name.replace("_", " "):<36}{value if isinstance(value, int) else len(value):>8}  {examples}')
+            count, examples = (value, []) if isinstance(value, int) else (len(value), value[:3])
+            lines.append('  '.join([f'{name.replace("_", " "):<42}{count:>8}', *map(str, examples)]))
         return '\n'.join([*lines, 'The books balance.' if self.balance else 'THE BOOKS DO NOT BALANCE.'])
 
 
@@ -110,6 +109,7 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
             'runs again, for a reason': sum(len(runs) - 1 for runs in journal.runs.values() if runs),
             'connections cut': len(journal.cuts),
             'processes of workers killed': len(journal.kills),
+            'workers that hung when they were to stop': journal.hung,
         },
         missing=[id_ for id_, number in retries.items() if tables.tracked.get(id_, -1) < number],
         strange=sorted(tables.tracked.keys() - attempted),

@@ -53,6 +53,7 @@ class Journal:
         self.roots: dict[str, str] = {}
         self.workflows: list[dict[str, str]] = []
         self.refused = 0
+        self.hung = 0
         self.chords: set[str] = set()
         self._begun: dict[tuple[Key, int], float] = {}
         for note in notes:
@@ -76,14 +77,10 @@ class Journal:
 
     def runs_without_end(self, key: Key) -> int:
         """Count the runs that were not acknowledged though nothing broke."""
-        ends = Counter(worker for _, worker in self.acknowledgements[key])
-        count = 0
-        for begin, worker, child in self.runs[key]:
-            if ends[worker]:
-                ends[worker] -= 1
-            elif not (self.is_cut(begin, inf) or worker in self.kills or child in self.kills):
-                count += 1
-        return count
+        without = Counter(run.worker for run in self.runs[key])
+        without -= Counter(acknowledgement.worker for acknowledgement in self.acknowledgements[key])
+        without -= Counter(run.worker for run in self.runs[key] if self._is_broken(run))
+        return without.total()
 
     def breaks_after(self, at: float) -> int:
         """Count what could have broken a delivery since then."""
@@ -100,6 +97,9 @@ class Journal:
     def _with_trees(self, ids: set[str]) -> set[str]:
         return ids | {id_ for id_, root in self.roots.items() if root in ids}
 
+    def _is_broken(self, run: Run) -> bool:
+        return self.is_cut(run.begin, inf) or run.worker in self.kills or run.child in self.kills
+
     def _has_reached(self, key: Key, at: float, worker: int) -> bool:
         received = max((time for time in self.received[key, worker] if time <= at), default=-inf)
         return not (
@@ -110,6 +110,9 @@ class Journal:
 
     def _read_cut(self, note: Note) -> None:
         self.cuts.append(note['at'])
+
+    def _read_hung(self, note: Note) -> None:
+        self.hung += 1
 
     def _read_killed(self, note: Note) -> None:
         self.kills[note['of']] = note['at']

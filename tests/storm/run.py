@@ -3,21 +3,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from math import inf
-from pathlib import Path
 from typing import Any
 
 from ..servers.broker import PLATFORM_QUEUE, Broker
 from ..servers.postgres import Database
 from ..servers.process import Processes
-from ..servers.rabbitmq import RabbitMQ
-from ..servers.redis import Redis
-from ..servers.sqs import SQS
 from .books import Books, Tables, balance
 from .faults import FAULTS, plan
 from .journal import Journal, read
-from .platform import Platform, Separate
+from .platform import Platform
+from .separate import Separate
+from .together import Together
 
 #: Seconds without any progress after which nothing more will come.
 PATIENCE = 45.0
@@ -45,7 +42,7 @@ def storm(platform: Platform, seed: int, seconds: float, rate: float, interval: 
     platform.produce(seed, seconds, int(rate * seconds))
     begun = time.monotonic()
     for fault in plan(seed, FAULTS[platform.broker.name], seconds, interval):
-        time.sleep(fault.after)
+        time.sleep(max(0, begun + fault.at - time.monotonic()))
         say(f'{time.monotonic() - begun:6.1f} {fault.name}')
         platform.strike(fault.name, fault.chance)
     platform.wait_for_producers()
@@ -66,7 +63,7 @@ def wait_until_settled(platform: Platform) -> Books:
         now = time.monotonic()
         if books.open_items != open_items:
             open_items, last_change = books.open_items, now
-        if not open_items and platform.broker.count(PLATFORM_QUEUE) == 0 or now > last_change + PATIENCE:
+        if (not open_items and platform.broker.count(PLATFORM_QUEUE) == 0) or now > last_change + PATIENCE:
             return books
         time.sleep(1)
 
@@ -84,16 +81,5 @@ def read_books(platform: Platform) -> Books:
 def make_platform(broker: Broker, database: Database, processes: Processes) -> Platform:
     """All processes, at work."""
     broker.options |= OPTIONS.get(broker.name, {})
-    return Separate(broker, database, processes)
-
-
-def make_broker(name: str, directory: Path, stack: ExitStack) -> Broker:
-    """A broker of its own, closed with the stack."""
-    server = {'redis': Redis, 'amqp': RabbitMQ, 'sqs': SQS}[name]()
-    stack.callback(server.close)
-    if isinstance(server, RabbitMQ):
-        server.start()
-    server.wait_until_ready()
-    broker = server.broker()
-    stack.callback(broker.close)
-    return broker
+    kind = Together if broker.name == 'memory' else Separate
+    return kind(broker, database, processes)

@@ -1,9 +1,6 @@
 """A service, and beat."""
 from __future__ import annotations
 
-from service import make_app
+from service import BEAT_SCHEDULE, make_app
 
-app = make_app('exporting', 'export_tasks', beat_schedule={
-    'often': {'task': 'export.tick', 'schedule': 0.5},
-    'to another service': {'task': 'msg.notify', 'schedule': 1, 'args': ('tick',)},
-})
+app = make_app('exporting', 'export_tasks', beat_schedule=BEAT_SCHEDULE)

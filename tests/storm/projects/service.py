@@ -7,6 +7,11 @@ from celery import Celery
 
 from cadasta.workertoolbox.conf import Config
 
+BEAT_SCHEDULE = {
+    'often': {'task': 'export.tick', 'schedule': 0.5},
+    'to another service': {'task': 'msg.notify', 'schedule': 1, 'args': ('tick',)},
+}
+
 
 def make_app(name: str, *modules: str, **settings: Any) -> Celery:
     app = Celery(name, include=modules, task_cls='notes:NotingTask')
