@@ -24,7 +24,7 @@ BROKERS = ('memory', 'filesystem', 'redis', 'amqp', 'sqs')
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line('markers', 'slow: takes more than 15 seconds')
+    config.addinivalue_line('markers', 'slow: takes long, or is in a file that does')
     # By default pytest would end without a teardown, and the servers would outlive it.
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit('terminated'))
 

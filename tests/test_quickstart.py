@@ -25,6 +25,8 @@ from .servers.environment import clean_environment
 from .servers.postgres import ADMIN, ADMIN_PASSWORD, Database
 from .servers.process import Process, Processes
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 TASKS = {

@@ -32,7 +32,7 @@ KILLS = 50 if FULL else 2
 BATCH = ('--batch', '10', '--linger', '0.05')
 PATIENCE = 240 if FULL else 45
 
-pytestmark = pytest.mark.timeout(900 if FULL else 120)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900 if FULL else 120)]
 brokers = pytest.mark.parametrize('broker', ['redis', 'amqp', 'sqs'], indirect=True)
 
 
