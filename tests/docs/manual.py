@@ -13,6 +13,8 @@ from docutils import nodes
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / 'docs'
+#: What makes text bold or coloured on a terminal.
+STYLE = re.compile(r'\x1b\[[0-9;]*m')
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,10 @@ class Manual:
 
 
 def shows(expected: list[str], output: str) -> bool:
-    """Tells whether the output has the lines, in this order; `...` in a line stands for anything."""
-    lines = iter(output.splitlines())
-    patterns = [re.compile(re.escape(line.strip()).replace(r'\.\.\.', '.*')) for line in expected if line.strip()]
-    return all(any(pattern.fullmatch(line.strip()) for line in lines) for pattern in patterns)
+    """Tells whether the output has the lines, in this order; `...` in a line stands for anything.
+
+    Colours, and how much space there is between words, do not matter.
+    """
+    lines = (' '.join(line.split()) for line in STYLE.sub('', output).splitlines())
+    patterns = [re.compile('.*'.join(map(re.escape, ' '.join(line.split()).split('...')))) for line in expected]
+    return all(any(pattern.fullmatch(line) for line in lines) for pattern in patterns)

@@ -12,12 +12,14 @@ from .manual import Block, Manual
 from .terminal import Terminal
 
 PORT = '5566'
+# What is written into a file looks as it would on a terminal.
+SCREEN = {'FORCE_COLOR': '1', 'COLUMNS': '120'}
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """That of a reader, who has no variables set. What is to be installed is there already: pip needs no index."""
-    environment = clean_environment(*map(Path, site.getsitepackages()), HOME=str(tmp_path), PIP_NO_INDEX='1')
+    environment = clean_environment(*map(Path, site.getsitepackages()), HOME=str(tmp_path), PIP_NO_INDEX='1', **SCREEN)
     return {name: value for name, value in environment.items() if not name.startswith('AWS_') and name != 'VIRTUAL_ENV'}
 
 

@@ -36,7 +36,10 @@ COMMANDS = {
     'django-admin test export.tests': 'tests/suite/test_runners.py',
     'celery -A export toolbox tables --worker-role export --monitor-role monitor': 'tests/monitor/test_upgrade.py',
     'celery -A export toolbox monitor': 'tests/monitor/test_commands.py',
+    'celery -A export toolbox check': 'tests/commands/test_check.py',
     'celery -A export toolbox topology': 'tests/commands/test_topology.py',
+    'celery -A export toolbox tasks --state failure --newer-than 1d': 'tests/status/test_command.py',
+    'celery -A export toolbox ui': 'tests/ui/test_command.py',
     'pip install -r requirements-deploy.txt': 'requirements-test.txt',
     'python setup.py test clean build tag publish': 'tests/test_packaging.py',
 }
