@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -48,6 +49,8 @@ def main() -> int:
     parser.add_argument('--interval', type=float, default=2, help='seconds from one fault to the next, on average')
     parser.add_argument('--logs', type=Path, help='keep the logs and notes of all processes in this directory')
     options = parser.parse_args()
+    # Without it, the servers would outlive a run that is terminated.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
         directory = options.logs or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='storm-')))
         directory.mkdir(exist_ok=True, parents=True)

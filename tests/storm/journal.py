@@ -54,6 +54,7 @@ class Journal:
         self.workflows: list[dict[str, str]] = []
         self.refused = 0
         self.hung = 0
+        self.ended = 0
         self.chords: set[str] = set()
         self._begun: dict[tuple[Key, int], float] = {}
         for note in notes:
@@ -113,6 +114,9 @@ class Journal:
 
     def _read_hung(self, note: Note) -> None:
         self.hung += 1
+
+    def _read_ended(self, note: Note) -> None:
+        self.ended += 1
 
     def _read_killed(self, note: Note) -> None:
         self.kills[note['of']] = note['at']

@@ -62,6 +62,9 @@ class Platform:
         """Stop as an operator does. What does not end well by itself is an error."""
         raise NotImplementedError
 
+    def supervise(self) -> None:
+        """Start again what has ended by itself, as an operator's system does."""
+
     def strike(self, name: str, chance: random.Random) -> None:
         fault: Callable[[random.Random], None] = getattr(self, name)
         fault(chance)

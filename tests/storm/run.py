@@ -18,6 +18,8 @@ from .together import Together
 
 #: Seconds without any progress after which nothing more will come.
 PATIENCE = 45.0
+#: Seconds between two looks at how things are.
+LOOK = 0.5
 # What a killed worker held is hidden for so long, in seconds.
 OPTIONS: dict[str, dict[str, Any]] = {
     # Redis leaves it to the other workers to look for it. Who is killed while it looks must not keep them from it.
@@ -42,7 +44,9 @@ def storm(platform: Platform, seed: int, seconds: float, rate: float, interval: 
     platform.produce(seed, seconds, int(rate * seconds))
     begun = time.monotonic()
     for fault in plan(seed, FAULTS[platform.broker.name], seconds, interval):
-        time.sleep(max(0, begun + fault.at - time.monotonic()))
+        while (left := begun + fault.at - time.monotonic()) > 0:
+            time.sleep(min(left, LOOK))
+            platform.supervise()
         say(f'{time.monotonic() - begun:6.1f} {fault.name}')
         platform.strike(fault.name, fault.chance)
     platform.wait_for_producers()
@@ -59,13 +63,14 @@ def wait_until_settled(platform: Platform) -> Books:
     """Waits until the books balance, or until nothing changes any more."""
     open_items, last_change = None, 0.0
     while True:
+        platform.supervise()
         books = read_books(platform)
         now = time.monotonic()
         if books.open_items != open_items:
             open_items, last_change = books.open_items, now
         if (not open_items and platform.broker.count(PLATFORM_QUEUE) == 0) or now > last_change + PATIENCE:
             return books
-        time.sleep(1)
+        time.sleep(LOOK)
 
 
 def read_books(platform: Platform) -> Books:

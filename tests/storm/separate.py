@@ -5,6 +5,7 @@ import contextlib
 import os
 import random
 import signal
+import time
 from pathlib import Path
 
 from ..monitor.programs import Toolbox
@@ -17,8 +18,8 @@ from .platform import PROJECTS, Platform
 PRODUCERS = 2
 # Project, queues, and processes of its pool.
 WORKERS = (('exporting', 'celery,export', 3), ('messaging', 'msg', 2))
-# Celery's workers sometimes hang in a warm shutdown when they had lost their connection before.
-SECONDS_TO_STOP = 15
+# Workers that have lost their connection before sometimes hang in a warm shutdown, with all of their tasks done.
+SECONDS_TO_STOP = 10
 
 
 class Separate(Platform):
@@ -36,6 +37,7 @@ class Separate(Platform):
             self.workers[-1].wait_for(READY)
         self.beat = self.celery('exporting', 'beat', '-s', str(processes.logs / 'schedule'), '--pidfile=')
         self.producers: list[Process] = []
+        self.last_look = time.monotonic()
 
     def produce(self, seed: int, seconds: float, workflows: int) -> None:
         for number in range(PRODUCERS):
@@ -45,6 +47,15 @@ class Separate(Platform):
     def wait_for_producers(self) -> None:
         for producer in self.producers:
             assert producer.wait() == 0, producer.log
+
+    def supervise(self) -> None:
+        assert self.monitor.is_running, self.monitor.log[-4000:]
+        for number, worker in enumerate(self.workers):
+            if not worker.is_running:
+                self.note('ended')
+                self.note('killed', at=self.last_look, of=worker.popen.pid)
+                self.workers[number] = self._start_worker(number)
+        self.last_look = time.monotonic()
 
     def stop_beat(self) -> None:
         self.beat.stop()
@@ -99,10 +110,12 @@ class Separate(Platform):
 
     def _stop_worker(self, worker: Process) -> None:
         """Stop a worker as an operator's system does: one that has not ended in time is killed."""
+        asked = time.monotonic()
         worker.ask_to_stop()
         try:
             worker.wait(SECONDS_TO_STOP)
         except TimeoutError:
             self.note('hung')
-            self.note('killed', of=worker.popen.pid)
-        worker.stop()
+            # What it has done since is not sure.
+            self.note('killed', at=asked, of=worker.popen.pid)
+            worker.kill()

@@ -1,0 +1,124 @@
+"""The books of a storm show what is wrong with it."""
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ..servers.broker import Key
+from .books import Books, Tables, balance
+from .journal import UNDER_WAY, Journal
+
+WORKER, CHILD, PRODUCER = 1, 2, 3
+TASK = ('export.add', 'a', 0)
+KEY = Key(*TASK)
+
+
+def note(event: str, at: float, process: int = WORKER, **what: Any) -> dict[str, Any]:
+    return {'event': event, 'at': at, 'process': process, **what}
+
+
+def sent(at: float) -> list[dict[str, Any]]:
+    return [note('sending', at, PRODUCER, key=TASK, root='a'), note('sent', at + 1, PRODUCER, key=TASK)]
+
+
+def delivered(at: float) -> list[dict[str, Any]]:
+    return [note('received', at, key=TASK), note('ran', at + 1, key=TASK, child=CHILD)]
+
+
+def run(at: float) -> list[dict[str, Any]]:
+    return [*delivered(at), note('acknowledged', at + 2, key=TASK)]
+
+
+PROMISE = note('promised', 2, PRODUCER, promises={'a': 'SUCCESS'})
+ONCE = [*sent(0), PROMISE, *run(10)]
+ALL_WELL = Tables({'a': 0}, 0, {'a': 'SUCCESS'})
+
+
+def books(*notes: dict[str, Any], tables: Tables = ALL_WELL, transport_loses: bool = False,
+          visibility_timeout: float = 1000) -> Books:
+    return balance(Journal(notes, visibility_timeout), tables, transport_loses)
+
+
+def wrong(books: Books) -> set[str]:
+    return {name for name, value in zip(books._fields[1:], books[1:], strict=True) if value}
+
+
+def test_all_is_well() -> None:
+    assert wrong(books(*ONCE)) == set()
+    assert books(*ONCE).balance
+    assert str(books(*ONCE)).endswith('The books balance.')
+
+
+@pytest.mark.parametrize(('tables', 'what'), [
+    (Tables({}, 0, {'a': 'SUCCESS'}), 'missing'),
+    (Tables({'a': 0, 'b': 0}, 0, {'a': 'SUCCESS'}), 'strange'),
+    (Tables({'a': 0}, 1, {'a': 'SUCCESS'}), 'rejected'),
+    (Tables({'a': 0}, 0, {}), 'unfinished'),
+    (Tables({'a': 0}, 0, {'a': 'STARTED'}), 'unfinished'),
+    (Tables({'a': 0}, 0, {'a': 'FAILURE'}), 'unfinished'),
+])
+def test_tables_that_are_wrong(tables: Tables, what: str) -> None:
+    assert wrong(books(*ONCE, tables=tables)) == {what}
+    assert not books(*ONCE, tables=tables).balance
+
+
+def test_a_retry_that_was_not_tracked() -> None:
+    retry = ('export.add', 'a', 1)
+    notes = [note('sending', 12, key=retry, root='a'), note('sent', 12, key=retry), note('acknowledged', 14, key=retry)]
+    assert wrong(books(*ONCE, *notes)) == {'missing'}
+
+
+def test_lost() -> None:
+    assert wrong(books(*sent(0))) == {'lost'}
+    assert wrong(books(*sent(0), *delivered(10), note('killed', 11, of=WORKER))) == {'lost'}
+
+
+def test_lost_by_the_transport() -> None:
+    nothing = Tables({'a': 0}, 0, {})
+    assert wrong(books(*sent(0), PROMISE, tables=nothing, transport_loses=True)) == {'lost', 'unfinished'}
+    cut = books(*sent(0), PROMISE, note('cut', 5), tables=nothing, transport_loses=True)
+    assert wrong(cut) == {'lost_by_transport'}
+    assert cut.balance
+    assert wrong(books(note('cut', 5), *sent(10), tables=nothing, transport_loses=True)) == {'lost', 'unfinished'}
+
+
+@pytest.mark.parametrize('reason', [
+    note('killed', 12 + UNDER_WAY / 2, of=WORKER), note('cut', 11), note('cut', 1), note('killed', 11, of=WORKER),
+])
+def test_twice_for_a_reason(reason: dict[str, Any]) -> None:
+    assert wrong(books(*ONCE, reason, *run(30))) == set()
+
+
+def test_twice_because_the_first_run_broke() -> None:
+    assert wrong(books(*sent(0), *delivered(10), note('killed', 11, of=CHILD), *run(30))) == set()
+
+
+@pytest.mark.parametrize('no_reason', [
+    note('cut', 20), note('killed', 9, of=CHILD), note('killed', 11, of=WORKER + 100),
+])
+def test_twice_for_no_reason(no_reason: dict[str, Any]) -> None:
+    assert wrong(books(*ONCE, no_reason, *run(30))) == {'doubled'}
+
+
+def test_twice_because_it_was_held_for_too_long() -> None:
+    assert wrong(books(*ONCE, *run(30), visibility_timeout=1)) == set()
+
+
+def test_a_run_without_an_end() -> None:
+    assert wrong(books(*ONCE, *delivered(30))) == {'doubled'}
+
+
+def test_what_may_be_there_or_not() -> None:
+    attempt = note('sending', 0, PRODUCER, key=TASK, root='a')
+    assert wrong(books(attempt, tables=Tables({}, 0, {}))) == set()
+    assert wrong(books(attempt, *run(10))) == set()
+    assert wrong(books(attempt, *run(10), *run(20))) == set()
+
+
+def test_the_body_of_a_chord_that_did_not_run() -> None:
+    chord = note('chord', 2, PRODUCER, body='b')
+    promise = note('promised', 2, PRODUCER, promises={'a': 'SUCCESS', 'b': 'SUCCESS'})
+    tables = Tables({'a': 0}, 0, {'a': 'SUCCESS', 'b': 'SUCCESS'})
+    assert wrong(books(*ONCE, chord, promise, tables=tables)) == {'chords'}
+    assert wrong(books(*ONCE, chord, promise)) == {'unfinished', 'chords'}

@@ -1,0 +1,49 @@
+"""A short storm on each broker. `python -m tests.storm` makes longer ones."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ..servers.broker import Broker
+from ..servers.postgres import Database
+from ..servers.process import Processes
+from .faults import FAULTS, plan
+from .platform import Platform
+from .run import make_platform, storm
+
+SEED = 1
+SECONDS = 12
+# Each kind of fault about once.
+INTERVAL = 1.3
+
+
+@pytest.fixture
+def platform(broker: Broker, database: Database, processes: Processes) -> Iterator[Platform]:
+    platform = make_platform(broker, database, processes)
+    yield platform
+    platform.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_books_balance(platform: Platform) -> None:
+    books = storm(platform, SEED, SECONDS, rate=5, interval=INTERVAL)
+    assert books.balance, str(books)
+    assert books.counts['workflows'] + books.counts['workflows refused to their sender'] == 60
+    assert books.counts['tasks scheduled'] > 100
+    assert books.counts['chords'] > 0
+
+
+@pytest.mark.parametrize('broker_name', FAULTS)
+def test_the_short_storm_has_each_fault(broker_name: str) -> None:
+    faults = plan(SEED, FAULTS[broker_name], SECONDS, INTERVAL)
+    assert {fault.name for fault in faults} == set(FAULTS[broker_name])
+
+
+def test_a_seed_repeats_the_faults() -> None:
+    def faults(seed: int) -> list[tuple[float, str, float]]:
+        return [(fault.at, fault.name, fault.chance.random()) for fault in plan(seed, FAULTS['redis'], 60, 2)]
+
+    assert faults(7) == faults(7)
+    assert faults(7) != faults(8)
