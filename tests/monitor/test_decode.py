@@ -83,6 +83,12 @@ def test_first_protocol() -> None:
     assert row['options']['chord'] == {'task': 'c'}
 
 
+@pytest.mark.parametrize('name', ['group', 'taskset'])
+def test_the_group_of_the_first_protocol(name: str) -> None:
+    body = json.dumps({'task': 'a.b', 'id': '1', name: 'g'}).encode()
+    assert columns(Message(1, body, {}, {'content_type': 'application/json'}))['group_id'] == 'g'
+
+
 def test_first_protocol_without_arguments() -> None:
     row = columns(first_protocol('1', 'export.project', 7, callbacks=[{'args': ['secret']}]), arguments=False)
     assert (row['args'], row['kwargs']) == (None, None)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import warnings
 from typing import Any
 
@@ -129,24 +130,25 @@ def test_other_names_in_the_environment_are_left_alone(monkeypatch: pytest.Monke
     assert Config().ENV_PREFIX == 'CELERY_'
 
 
-@pytest.mark.parametrize(('variable', 'text', 'allowed'), [
-    ('CELERY_TASK_TIME_LIMIT', 'soon', 'a number'),
-    ('CELERY_WORKER_PREFETCH_MULTIPLIER', '1.5', 'a whole number'),
-    ('CELERY_TASK_ACKS_LATE', 'perhaps', "one of 'true'"),
-    ('CELERY_ACCEPT_CONTENT', 'json', 'a JSON list'),
-    ('CELERY_ACCEPT_CONTENT', '{"json": 1}', 'a JSON list'),
-    ('CELERY_IMPORTS', '"one"', 'a JSON list'),
-    ('CELERY_BEAT_SCHEDULE', '[' * 100_000, 'a JSON object'),
-    ('CELERY_TASK_ROUTES', '{"msg.*"', 'text, or JSON'),
-    ('CELERY_QUEUES', 'export', 'a JSON list'),
+@pytest.mark.parametrize(('variable', 'text', 'shown', 'allowed'), [
+    ('CELERY_TASK_TIME_LIMIT', 'soon', 'soon', 'a number'),
+    ('CELERY_WORKER_PREFETCH_MULTIPLIER', '1.5', '1.5', 'a whole number'),
+    ('CELERY_TASK_ACKS_LATE', 'perhaps', 'perhaps', "one of 'true'"),
+    ('CELERY_DATABASE_CREATE_TABLES_AT_SETUP', 'hush', '********', "one of 'true'"),
+    ('CELERY_ACCEPT_CONTENT', 'json', '…', 'a JSON list'),
+    ('CELERY_ACCEPT_CONTENT', '{"json": 1}', '…', 'a JSON list'),
+    ('CELERY_IMPORTS', '"one"', '…', 'a JSON list'),
+    ('CELERY_BEAT_SCHEDULE', '[' * 100_000, '…', 'a JSON object'),
+    ('CELERY_TASK_ROUTES', '{"msg.*"', '…', 'text, or JSON'),
+    ('CELERY_TASK_ROUTES', '["msg.*"', '…', 'text, or JSON'),
+    ('CELERY_QUEUES', 'export', '…', 'a JSON list'),
 ])
 def test_an_environment_value_that_does_not_parse(
-    monkeypatch: pytest.MonkeyPatch, variable: str, text: str, allowed: str,
+    monkeypatch: pytest.MonkeyPatch, variable: str, text: str, shown: str, allowed: str,
 ) -> None:
     monkeypatch.setenv(variable, text)
-    with pytest.raises(ValueError, match=f'^{variable}=.* in the environment is not {allowed}') as error:
+    with pytest.raises(ValueError, match=f'^{variable}={re.escape(repr(shown))} in the environment is not {allowed}'):
         Config()
-    assert len(str(error.value)) < 300
 
 
 def test_a_broken_value_that_may_hold_credentials_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,6 +352,7 @@ def test_good_broker_urls(url: str) -> None:
 
 @pytest.mark.parametrize('template', [
     '{0.nope}', '{1}', '{', '}', '{0.QUEUES[9]}', '{0.RESULT_DB_PORT:d}', '{nope}', '{0.QUEUES!x}',
+    'db+postgresql://{0.nope}:{0.RESULT_DB_PASS}@localhost/results',
 ])
 def test_a_result_backend_that_cannot_be_rendered(template: str) -> None:
     with pytest.raises(ValueError) as error:  # noqa: PT011  # the whole message is checked below

@@ -94,6 +94,12 @@ def test_every_message_reaches_its_queue_and_the_platforms(name: str, options: d
     assert contents() == {queue: 1, 'platform.fifo': 1}
 
 
+def test_a_queue_with_a_routing_key_of_its_own_is_reached_by_its_name() -> None:
+    app = app_with(task_queues=[Queue('urgent', EXCHANGE, routing_key='export.high'), PLATFORM])
+    app.send_task('export.project', queue='urgent')
+    assert contents() == {'urgent': 1, 'platform.fifo': 1}
+
+
 def test_options_of_the_task() -> None:
     app = app_with()
 
