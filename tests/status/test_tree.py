@@ -113,7 +113,8 @@ def test_relatives_by_what_a_message_embeds() -> None:
     last = {**signature('last'), 'options': {'task_id': 'last', 'group_id': 'of-last', 'link': [signature('linked')]}}
     found = set(relatives(task('a', root_id='r', parent_id='p', group_id='g', options={
         'chain': [last, group], 'chord': signature('c', 'chord', header=[signature('h')], body=signature('b')),
-        'callbacks': [signature('callback')], 'errbacks': [signature('errback')], 'other': [signature('other')]})))
+        'callbacks': [signature('callback')], 'errbacks': [{**signature('errback'), 'kwargs': None}],
+        'other': [signature('other')]})))
     assert found == {
         ('root_id', 'r'), ('group_id', 'g'), ('group_id', 'group'), ('group_id', 'of-last'),
         *(('task_id', name) for name in ('a', 'p', 'last', 'linked', 'of-group', 'c', 'h', 'b', 'callback', 'errback'))}
