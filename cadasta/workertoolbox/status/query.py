@@ -22,6 +22,7 @@ _T = TypeVar('_T')
 WORKFLOW_LIMIT = 10_000
 # Values of one condition: SQLite allows no more than 32,766, and one of these may be two.
 _VALUES = 500
+_FEW = 20
 # Of so many tasks PostgreSQL looks up the states in a few milliseconds.
 _NEWEST = 2_000
 
@@ -156,7 +157,8 @@ class Statuses:
         :raises NotUsable: where the role may not read the view.
         """
         ids = sorted({_storable(task_id) for task_id in task_ids})
-        return [row for some in _portions(ids) for row in self._rows(sa.select(*_all).where(_all.task_id.in_(some)))]
+        queries = (sa.select(*_all).where(_all.task_id.in_(some)) for some in _portions(ids, _VALUES))
+        return [row for query in queries for row in self._rows(query)]
 
     def get(self, task_id: str) -> TaskStatus | None:
         """Look up one task or result, as `find` does.
@@ -181,12 +183,17 @@ class Statuses:
         found: dict[str, TaskStatus] = {}
         asked: set[tuple[str, str]] = set()
         wanted = {('task_id', task_id), ('root_id', task_id), ('group_id', task_id)}
-        while wanted and len(found) < limit:
+        searched: set[str] = set()
+        unsent: set[str] = set()
+        while (wanted or unsent) and len(found) < limit:
             asked |= wanted
-            new = sorted(self._related(wanted, limit) - found.keys())[:limit - len(found)]
-            rows = self.find(new)
+            searched |= unsent
+            new = self._related(wanted, limit) | self._senders(unsent)
+            rows = self.find(sorted(new - found.keys())[:limit - len(found)])
             found.update((row.task_id, row) for row in rows)
             wanted = {relative for row in rows for relative in relatives(row)} - asked
+            sent = {row.task_id for row in found.values() if row.first_seen is not None}
+            unsent = {value for name, value in asked if name == 'task_id'} - sent - searched
         return sorted(found.values(), key=lambda row: (row.first_seen is None, row.first_seen, row.task_id))
 
     def counts(self, since: datetime, bucket: timedelta) -> list[Count]:
@@ -236,19 +243,25 @@ class Statuses:
         return self._rows(query)
 
     def _related(self, relatives: Iterable[tuple[str, str]], limit: int) -> set[str]:
-        # The ids alone: how many tasks meet a condition on what is in a signature, PostgreSQL cannot know, and would
-        # read all results to join them.
         found: set[str] = set()
-        for some in _portions(sorted(relatives)):
+        for some in _portions(sorted(relatives), _VALUES):
             values: dict[str, list[str]] = {}
             for name, value in some:
                 values.setdefault(name, []).append(_storable(value))
             conditions = [_all[name].in_(texts) for name, texts in values.items()]
-            conditions.append(later_id(_all.options).in_(values.get('task_id', ())))
             conditions += [_unlocks(group_id) for group_id in values.get('group_id', ())]
-            query = sa.select(_all.task_id).where(sa.or_(*conditions)).limit(limit)
-            found.update(row.task_id for row in self._run(query))
+            found |= self._ids(sa.or_(*conditions), limit)
         return found
+
+    def _senders(self, task_ids: Iterable[str]) -> set[str]:
+        # Whoever is to send a task names it in its message. How many do, PostgreSQL cannot know: of few ids it believes
+        # that an index helps.
+        portions = _portions(sorted(map(_storable, task_ids)), _FEW)
+        return {found for some in portions for found in self._ids(later_id(_all.options).in_(some), WORKFLOW_LIMIT)}
+
+    def _ids(self, condition: sa.ColumnElement[bool], limit: int) -> set[str]:
+        # The ids alone: for the other columns, it would read all results to join them.
+        return {row.task_id for row in self._run(sa.select(_all.task_id).where(condition).limit(limit))}
 
     def _rows(self, query: Any) -> list[TaskStatus]:
         return [_status(row) for row in self._run(query)]
@@ -260,8 +273,8 @@ class Statuses:
             raise NotUsable(f'The database refuses to show tasks: {error.orig}') from error
 
 
-def _portions(items: list[_T]) -> Iterator[list[_T]]:
-    return (items[start:start + _VALUES] for start in range(0, len(items), _VALUES))
+def _portions(items: list[_T], size: int) -> Iterator[list[_T]]:
+    return (items[start:start + size] for start in range(0, len(items), size))
 
 
 def _has_state(columns: Any, state: str) -> sa.ColumnElement[bool]:
