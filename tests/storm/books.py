@@ -24,15 +24,17 @@ WITHOUT_RESULT = 'celery.chord_unlock'
 
 
 class Tables(NamedTuple):
-    """What the database holds.
+    """What the database holds, and what is still to be stored there.
 
     :param tracked: how often each task was retried, by id, from the Task table
     :param rejected: how many rows the table of rejected messages has
+    :param waiting: how many messages the platform queue has
     :param results: the state of each result, by task id
     """
 
     tracked: Mapping[str, int]
     rejected: int
+    waiting: int
     results: Mapping[str, str]
 
 
@@ -43,6 +45,7 @@ class Books(NamedTuple):
     :param missing: ids that were scheduled, and are not tracked, or not with their last retry
     :param strange: ids that are tracked, and were never sent
     :param rejected: how many messages the monitor could not understand
+    :param waiting: how many messages are left in the platform queue
     :param lost: messages that never came to an acknowledged end
     :param doubled: messages that ran again without a reason
     :param unfinished: ids without a result or with another than they must have, and which
@@ -54,6 +57,7 @@ class Books(NamedTuple):
     missing: list[str]
     strange: list[str]
     rejected: int
+    waiting: int
     lost: list[Key]
     doubled: list[Key]
     unfinished: list[str]
@@ -67,7 +71,8 @@ class Books(NamedTuple):
     @property
     def open_items(self) -> int:
         """How much is still to come, if anything is."""
-        return sum(map(len, (self.missing, self.lost, self.lost_by_transport, self.unfinished, self.chords)))
+        lists = (self.missing, self.lost, self.lost_by_transport, self.unfinished, self.chords)
+        return self.waiting + sum(map(len, lists))
 
     def __str__(self) -> str:
         lines = [f'{what:<42}{count:>8}' for what, count in self.counts.items()]
@@ -115,6 +120,7 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
         missing=[id_ for id_, number in retries.items() if tables.tracked.get(id_, -1) < number],
         strange=sorted(tables.tracked.keys() - attempted),
         rejected=tables.rejected,
+        waiting=tables.waiting,
         lost=[key for key in open_ if key not in by_transport],
         doubled=[key for key in journal.runs
                  if journal.times_done(key) > journal.times_sent(key) or journal.runs_without_end(key)],

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from math import inf
 from typing import Any
 
@@ -18,6 +17,8 @@ from .together import Together
 
 #: Seconds without any progress after which nothing more will come.
 PATIENCE = 45.0
+#: Seconds without a note after which nothing is under way, over and above the visibility timeout.
+QUIET = 3.0
 #: Seconds between two looks at how things are.
 LOOK = 0.5
 # What a killed worker held is hidden for so long, in seconds.
@@ -29,46 +30,47 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def storm(platform: Platform, seed: int, seconds: float, rate: float, interval: float,
-          say: Callable[[str], None] = print) -> Books:
-    """Run a storm.
+def storm(platform: Platform, seed: int, seconds: float, rate: float, interval: float) -> Books:
+    """Run a storm. Prints each fault and the books.
 
     :param platform: what it hits, at work
     :param seed: the work, the faults and their order follow from it
     :param seconds: how long it lasts
     :param rate: workflows a second
     :param interval: seconds from one fault to the next, on average
-    :param say: gets a line for each fault
     """
-    say(f'storm on {platform.broker.name}: seed {seed}, {seconds:g} s, {rate:g} workflows/s')
+    _say(f'storm on {platform.broker.name}: seed {seed}, {seconds:g} s, {rate:g} workflows/s')
     platform.produce(seed, seconds, int(rate * seconds))
     begun = time.monotonic()
     for fault in plan(seed, FAULTS[platform.broker.name], seconds, interval):
         while (left := begun + fault.at - time.monotonic()) > 0:
             time.sleep(min(left, LOOK))
             platform.supervise()
-        say(f'{time.monotonic() - begun:6.1f} {fault.name}')
+        _say(f'{time.monotonic() - begun:6.1f} {fault.name}')
         platform.strike(fault.name, fault.chance)
     platform.wait_for_producers()
     platform.stop_beat()
     platform.calm()
-    say(f'{time.monotonic() - begun:6.1f} calm')
+    _say(f'{time.monotonic() - begun:6.1f} calm')
     books = wait_until_settled(platform)
     platform.stop()
-    say(str(books))
+    _say(str(books))
     return books
 
 
 def wait_until_settled(platform: Platform) -> Books:
-    """Waits until the books balance, or until nothing changes any more."""
-    open_items, last_change = None, 0.0
+    """Waits until the books balance and nothing is delivered again, or until nothing changes any more."""
+    quiet = QUIET + platform.broker.options.get('visibility_timeout', 0)
+    state, since = (-1, -1), 0.0
     while True:
         platform.supervise()
+        notes = platform.notes.stat().st_size
         books = read_books(platform)
+        last_state, state = state, (books.open_items, 0 if books.open_items else notes)
         now = time.monotonic()
-        if books.open_items != open_items:
-            open_items, last_change = books.open_items, now
-        if (not open_items and platform.broker.count(PLATFORM_QUEUE) == 0) or now > last_change + PATIENCE:
+        if state != last_state:
+            since = now
+        if now > since + (PATIENCE if books.open_items else quiet):
             return books
         time.sleep(LOOK)
 
@@ -78,7 +80,7 @@ def read_books(platform: Platform) -> Books:
     tracked = dict(platform.database.execute('SELECT task_id, retries FROM celery_task'))
     (rejected,), = platform.database.execute('SELECT count(*) FROM celery_task_rejected')
     # All that the tables hold was noted before it was stored, so they are read before the notes.
-    tables = Tables(tracked, rejected, platform.database.states())
+    tables = Tables(tracked, rejected, platform.broker.count(PLATFORM_QUEUE), platform.database.states())
     journal = Journal(read(platform.notes), platform.broker.options.get('visibility_timeout', inf))
     return balance(journal, tables, transport_loses=platform.broker.name == 'redis')
 
@@ -88,3 +90,7 @@ def make_platform(broker: Broker, database: Database, processes: Processes) -> P
     broker.options |= OPTIONS.get(broker.name, {})
     kind = Together if broker.name == 'memory' else Separate
     return kind(broker, database, processes)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

@@ -118,4 +118,8 @@ class Separate(Platform):
             self.note('hung')
             # What it has done since is not sure.
             self.note('killed', at=asked, of=worker.popen.pid)
+            # Celery writes what all threads do into its log.
+            worker.popen.send_signal(signal.SIGUSR1)
+            with contextlib.suppress(TimeoutError):
+                worker.wait(1)
             worker.kill()

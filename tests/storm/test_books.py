@@ -32,7 +32,7 @@ def run(at: float) -> list[dict[str, Any]]:
 
 PROMISE = note('promised', 2, PRODUCER, promises={'a': 'SUCCESS'})
 ONCE = [*sent(0), PROMISE, *run(10)]
-ALL_WELL = Tables({'a': 0}, 0, {'a': 'SUCCESS'})
+ALL_WELL = Tables({'a': 0}, 0, 0, {'a': 'SUCCESS'})
 
 
 def books(*notes: dict[str, Any], tables: Tables = ALL_WELL, transport_loses: bool = False,
@@ -51,12 +51,13 @@ def test_all_is_well() -> None:
 
 
 @pytest.mark.parametrize(('tables', 'what'), [
-    (Tables({}, 0, {'a': 'SUCCESS'}), 'missing'),
-    (Tables({'a': 0, 'b': 0}, 0, {'a': 'SUCCESS'}), 'strange'),
-    (Tables({'a': 0}, 1, {'a': 'SUCCESS'}), 'rejected'),
-    (Tables({'a': 0}, 0, {}), 'unfinished'),
-    (Tables({'a': 0}, 0, {'a': 'STARTED'}), 'unfinished'),
-    (Tables({'a': 0}, 0, {'a': 'FAILURE'}), 'unfinished'),
+    (Tables({}, 0, 0, {'a': 'SUCCESS'}), 'missing'),
+    (Tables({'a': 0, 'b': 0}, 0, 0, {'a': 'SUCCESS'}), 'strange'),
+    (Tables({'a': 0}, 1, 0, {'a': 'SUCCESS'}), 'rejected'),
+    (Tables({'a': 0}, 0, 1, {'a': 'SUCCESS'}), 'waiting'),
+    (Tables({'a': 0}, 0, 0, {}), 'unfinished'),
+    (Tables({'a': 0}, 0, 0, {'a': 'STARTED'}), 'unfinished'),
+    (Tables({'a': 0}, 0, 0, {'a': 'FAILURE'}), 'unfinished'),
 ])
 def test_tables_that_are_wrong(tables: Tables, what: str) -> None:
     assert wrong(books(*ONCE, tables=tables)) == {what}
@@ -75,7 +76,7 @@ def test_lost() -> None:
 
 
 def test_lost_by_the_transport() -> None:
-    nothing = Tables({'a': 0}, 0, {})
+    nothing = Tables({'a': 0}, 0, 0, {})
     assert wrong(books(*sent(0), PROMISE, tables=nothing, transport_loses=True)) == {'lost', 'unfinished'}
     cut = books(*sent(0), PROMISE, note('cut', 5), tables=nothing, transport_loses=True)
     assert wrong(cut) == {'lost_by_transport'}
@@ -111,7 +112,7 @@ def test_a_run_without_an_end() -> None:
 
 def test_what_may_be_there_or_not() -> None:
     attempt = note('sending', 0, PRODUCER, key=TASK, root='a')
-    assert wrong(books(attempt, tables=Tables({}, 0, {}))) == set()
+    assert wrong(books(attempt, tables=Tables({}, 0, 0, {}))) == set()
     assert wrong(books(attempt, *run(10))) == set()
     assert wrong(books(attempt, *run(10), *run(20))) == set()
 
@@ -119,6 +120,6 @@ def test_what_may_be_there_or_not() -> None:
 def test_the_body_of_a_chord_that_did_not_run() -> None:
     chord = note('chord', 2, PRODUCER, body='b')
     promise = note('promised', 2, PRODUCER, promises={'a': 'SUCCESS', 'b': 'SUCCESS'})
-    tables = Tables({'a': 0}, 0, {'a': 'SUCCESS', 'b': 'SUCCESS'})
+    tables = Tables({'a': 0}, 0, 0, {'a': 'SUCCESS', 'b': 'SUCCESS'})
     assert wrong(books(*ONCE, chord, promise, tables=tables)) == {'chords'}
     assert wrong(books(*ONCE, chord, promise)) == {'unfinished', 'chords'}

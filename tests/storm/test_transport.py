@@ -1,8 +1,11 @@
-"""What the transports do by themselves: the reasons why some books are read with leniency."""
+"""What transports and pools lose by themselves: why some faults are left out, and some books read with leniency."""
 from __future__ import annotations
 
+import os
+import signal
 from contextlib import closing
 
+import billiard
 import pytest
 import redis
 from kombu import Connection, Queue
@@ -14,18 +17,52 @@ from ..servers.process import wait_until
 @pytest.mark.parametrize('broker', ['redis'], indirect=True)
 def test_redis_loses_the_message_that_is_on_its_way_to_a_consumer(broker: Broker) -> None:
     """Redis takes a message off its list when it sends it; kombu notes it as unacknowledged when it has got it."""
-    queue = Queue('export')
     with (
-        Connection(broker.proxied_url) as connection, connection.Consumer(queue, callbacks=[print]),
+        Connection(broker.proxied_url) as connection, connection.Consumer(Queue('export'), callbacks=[print]),
         closing(redis.Redis.from_url(broker.url)) as client, broker.connect() as sender,
     ):
         with pytest.raises(TimeoutError):
             connection.drain_events(timeout=0.5)
         wait_until(lambda: any('brpop' in other['cmd'] for other in client.client_list()), 'BRPOP')
         broker.mute()
-        with sender.SimpleQueue(queue) as box:
+        with sender.SimpleQueue(Queue('export')) as box:
             box.put({'id': 1})
         wait_until(lambda: client.llen('export') == 0, 'the message to be taken off its list')
         broker.cut()
         assert client.hlen('unacked') == 0
         assert broker.count('export') == 0
+
+
+@pytest.mark.parametrize('broker', ['filesystem'], indirect=True)
+def test_the_filesystem_broker_forgets_what_it_has_delivered(broker: Broker) -> None:
+    with broker.connect() as connection, connection.SimpleQueue('export') as box:
+        box.put({'id': 1})
+        wait_until(lambda: broker.count('export'), 'the message')
+        message = box.get(timeout=10)
+        # Whoever is killed now has told nobody.
+        assert broker.count('export') == 0
+        message.requeue()
+        assert broker.count('export') == 1
+
+
+def test_a_pool_hangs_when_the_process_that_holds_its_lock_is_killed() -> None:
+    """So are the pools of workers on transports without an event loop."""
+    pool = billiard.Pool(2)
+    assert pool.apply(sum, ([1, 2],)) == 3
+    lock = pool._inqueue._rlock
+
+    def is_held() -> bool:
+        if lock.acquire(False):
+            lock.release()
+            return False
+        return True
+
+    wait_until(is_held, 'a process to wait for a task')
+    for process in list(pool._pool):
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+    with pytest.raises(billiard.TimeoutError):
+        pool.apply_async(sum, ([1, 2],)).get(timeout=3)
+    lock.release()
+    pool.terminate()
+    pool.join()
