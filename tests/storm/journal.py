@@ -24,6 +24,7 @@ class Run(NamedTuple):
 
 
 class Acknowledgement(NamedTuple):
+    received: float
     at: float
     worker: int
 
@@ -46,7 +47,6 @@ class Journal:
         self.kills: dict[int, float] = {}
         self.attempts: Counter[Key] = Counter()
         self.sendings: dict[Key, list[tuple[float, float]]] = defaultdict(list)
-        self.received: dict[tuple[Key, int], list[float]] = defaultdict(list)
         self.runs: dict[Key, list[Run]] = defaultdict(list)
         self.acknowledgements: dict[Key, list[Acknowledgement]] = defaultdict(list)
         self.last_heard: dict[Key, float] = {}
@@ -57,6 +57,7 @@ class Journal:
         self.ended = 0
         self.chords: set[str] = set()
         self._begun: dict[tuple[Key, int], float] = {}
+        self._received: dict[tuple[int, int], float] = {}
         for note in notes:
             getattr(self, f'_read_{note["event"]}')(note)
 
@@ -74,7 +75,7 @@ class Journal:
 
     def times_done(self, key: Key) -> int:
         """Count the acknowledgements that must have reached the broker in time."""
-        return sum(self._has_reached(key, *one) for one in self.acknowledgements[key])
+        return sum(map(self._has_reached, self.acknowledgements[key]))
 
     def runs_without_end(self, key: Key) -> int:
         """Count the runs that were not acknowledged though nothing broke."""
@@ -101,8 +102,8 @@ class Journal:
     def _is_broken(self, run: Run) -> bool:
         return self.is_cut(run.begin, inf) or run.worker in self.kills or run.child in self.kills
 
-    def _has_reached(self, key: Key, at: float, worker: int) -> bool:
-        received = max((time for time in self.received[key, worker] if time <= at), default=-inf)
+    def _has_reached(self, acknowledgement: Acknowledgement) -> bool:
+        received, at, worker = acknowledgement
         return not (
             self.is_cut(received, at)
             or self.kills.get(worker, inf) <= at + UNDER_WAY
@@ -141,13 +142,15 @@ class Journal:
         self.sendings[key].append((self._begun[key, note['process']], note['at']))
 
     def _read_received(self, note: Note) -> None:
-        self.received[self._hear(note), note['process']].append(note['at'])
+        self._hear(note)
+        self._received[note['process'], note['delivery']] = note['at']
 
     def _read_ran(self, note: Note) -> None:
         self.runs[self._hear(note)].append(Run(note['at'], note['process'], note['child']))
 
     def _read_acknowledged(self, note: Note) -> None:
-        self.acknowledgements[self._hear(note)].append(Acknowledgement(note['at'], note['process']))
+        received = self._received[note['process'], note['delivery']]
+        self.acknowledgements[self._hear(note)].append(Acknowledgement(received, note['at'], note['process']))
 
     def _hear(self, note: Note) -> Key:
         key = Key(*note['key'])

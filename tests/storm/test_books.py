@@ -22,12 +22,16 @@ def sent(at: float) -> list[dict[str, Any]]:
     return [note('sending', at, PRODUCER, key=TASK, root='a'), note('sent', at + 1, PRODUCER, key=TASK)]
 
 
-def delivered(at: float) -> list[dict[str, Any]]:
-    return [note('received', at, key=TASK), note('ran', at + 1, key=TASK, child=CHILD)]
+def delivered(at: float, delivery: int = 0) -> list[dict[str, Any]]:
+    return [note('received', at, key=TASK, delivery=delivery), note('ran', at + 1, key=TASK, child=CHILD)]
+
+
+def acknowledged(at: float, delivery: int = 0) -> dict[str, Any]:
+    return note('acknowledged', at, key=TASK, delivery=delivery)
 
 
 def run(at: float) -> list[dict[str, Any]]:
-    return [*delivered(at), note('acknowledged', at + 2, key=TASK)]
+    return [*delivered(at), acknowledged(at + 2)]
 
 
 PROMISE = note('promised', 2, PRODUCER, promises={'a': 'SUCCESS'})
@@ -66,7 +70,8 @@ def test_tables_that_are_wrong(tables: Tables, what: str) -> None:
 
 def test_a_retry_that_was_not_tracked() -> None:
     retry = ('export.add', 'a', 1)
-    notes = [note('sending', 12, key=retry, root='a'), note('sent', 12, key=retry), note('acknowledged', 14, key=retry)]
+    notes = [note('sending', 12, key=retry, root='a'), note('sent', 12, key=retry),
+             note('received', 13, key=retry, delivery=1), note('acknowledged', 14, key=retry, delivery=1)]
     assert wrong(books(*ONCE, *notes)) == {'missing'}
 
 
@@ -93,6 +98,14 @@ def test_twice_for_a_reason(reason: dict[str, Any]) -> None:
 
 def test_twice_because_the_first_run_broke() -> None:
     assert wrong(books(*sent(0), *delivered(10), note('killed', 11, of=CHILD), *run(30))) == set()
+
+
+def test_twice_at_the_same_time() -> None:
+    """A worker runs on what it received before the cut; that acknowledgement goes nowhere."""
+    first, second = delivered(10, delivery=1), delivered(20, delivery=2)
+    ends = [acknowledged(30, delivery=1), acknowledged(30, delivery=2)]
+    assert wrong(books(*sent(0), PROMISE, *first, note('cut', 15), *second, *ends)) == set()
+    assert wrong(books(*sent(0), PROMISE, *first, *second, *ends)) == {'doubled'}
 
 
 @pytest.mark.parametrize('no_reason', [

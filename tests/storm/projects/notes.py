@@ -39,7 +39,7 @@ def sent(sender: str, headers: dict[str, Any], **kwargs: Any) -> None:
 
 @task_received.connect
 def received(request: Request, **kwargs: Any) -> None:
-    note('received', key=key_of(request))
+    note('received', key=key_of(request), delivery=id(request))
 
 
 @task_prerun.connect
@@ -52,7 +52,7 @@ class NotingRequest(Request):
 
     def acknowledge(self) -> None:
         if not self.acknowledged:
-            note('acknowledged', key=key_of(self))
+            note('acknowledged', key=key_of(self), delivery=id(self))
         super().acknowledge()
 
 
