@@ -36,7 +36,7 @@ def to_rabbitmq(item: Message) -> bytes:
 
 
 def from_rabbitmq(data: bytes) -> Message | None:
-    """Read what RabbitMQ sends; None where its client library cannot."""
+    """Read what RabbitMQ sends; None where its client library cannot, so that no message comes to the monitor."""
     try:
         (routing_key,), offset = loads('s', data, 0)
         properties, offset = decode_properties_basic(data, offset)
