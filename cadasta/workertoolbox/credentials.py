@@ -9,7 +9,7 @@ from celery.app.utils import HIDDEN_SETTINGS
 MASK = '*' * 8
 
 # Greedy up to the last '@': a password that should have been percent-encoded may hold '/', '?' or '@' itself.
-_USERINFO = re.compile(r'(?<=://).*(?=@)', re.DOTALL)
+_USERINFO = re.compile(r'(?<=://)(.*)@(.*)', re.DOTALL)
 _PLACEHOLDER = r'\{0[^{}]*\}'
 _ONLY_PLACEHOLDERS = re.compile(rf'(?:{_PLACEHOLDER}|:)*')
 # To the end of the text, for the same reason.
@@ -43,4 +43,8 @@ def masked(value: Any, name: str = '') -> Any:
 
 
 def _masked_userinfo(match: re.Match[str]) -> str:
-    return match[0] if _ONLY_PLACEHOLDERS.fullmatch(match[0]) else MASK
+    userinfo, rest = match.groups()
+    if _ONLY_PLACEHOLDERS.fullmatch(userinfo):
+        return match[0]
+    # The '@' may be one of the password in a query: what follows it is the rest of that password.
+    return MASK if _ASSIGNMENT.search(userinfo) else f'{MASK}@{rest}'

@@ -324,6 +324,7 @@ def test_two_queues_of_one_name() -> None:
     ({'result_backend': 'db+postgresql://user:?hush@host/name'}, 'result_backend is .* it cannot be read'),
     ({'result_backend': 'db+postgresql://user:hu#sh@host/name'}, 'result_backend is .* it cannot be read'),
     ({'result_backend': 'db+postgresql://host/name?password=hush'}, 'result_backend has a password in its query'),
+    ({'result_backend': 'db+postgresql://host/name?password=1@hush{'}, "Unable to render 'result_backend' value: "),
 ])
 def test_bad_input(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message) as error:
