@@ -219,6 +219,14 @@ def test_bodies_of_envelopes(body: Any, encoding: str | None, read: bytes) -> No
     assert from_payload(1, {'body': body, 'properties': {'body_encoding': encoding}}).body == read
 
 
+def test_an_envelope_is_one_that_kombu_reads() -> None:
+    item = message(headers={'a': 1, 'b': 2})
+    envelope = json.loads(whole(item))
+    assert (envelope['content-type'], envelope['content-encoding']) == ('application/json', 'utf-8')
+    assert not envelope['properties'].keys() & {'content_type', 'content_encoding'}
+    assert whole(item._replace(headers=dict(reversed(item.headers.items())))) == whole(item)
+
+
 def test_an_envelope_can_be_published_again() -> None:
     item = message('1', 'export.project', headers={
         'redelivered': True, b'\xff': b'\xff', 'at': datetime(2030, 1, 1), 'nested': [{b'\xff': 1, 'x': 2}]})

@@ -94,10 +94,13 @@ def test_a_retry_updates_its_row(tasks: TaskDatabase) -> None:
     assert (row['retries'], row['eta']) == (1, datetime(2030, 1, 1, tzinfo=UTC))
 
 
-def test_messages_that_cannot_be_understood_are_kept_whole(tasks: TaskDatabase) -> None:
+def test_messages_that_cannot_be_understood_are_kept_whole(
+    tasks: TaskDatabase, caplog: pytest.LogCaptureFixture,
+) -> None:
     garbage = from_envelope(1, b'\x00\xff')
     pickled = message('2', 'a.b', properties={'content_type': 'application/x-python-serialize'}, body=b'\x80\x04N.')
     assert write(tasks, garbage, message('1'), pickled, garbage) == Stored(1, 3)
+    assert "Rejected a message: the body is 'application/x-python-serialize'" in caplog.messages[1]
     write(tasks, garbage)
     kept = {bytes(row['message']): row for row in tasks.rejected()}
     assert len(kept) == 2
