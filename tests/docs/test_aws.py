@@ -15,6 +15,8 @@ from .manual import Manual
 from .service import SEND, Service
 from .terminal import Terminal
 
+pytestmark = pytest.mark.slow
+
 PAGE = 'howto/aws'
 QUEUES = ('celery', 'export', 'msg', 'platform.fifo')
 ARN = 'arn:aws:sqs:eu-west-1:123456789012:prod-'

@@ -16,6 +16,7 @@ from .manual import Manual
 from .service import SEND, Service, sqlite, variables
 from .terminal import Terminal
 
+pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def rabbitmq(manual: Manual) -> Iterator[RabbitMQ]:
@@ -31,7 +32,6 @@ def rabbitmq(manual: Manual) -> Iterator[RabbitMQ]:
         server.close()
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_rabbitmq(manual: Manual, rabbitmq: RabbitMQ, processes: Processes, tmp_path: Path) -> None:
     environment = rabbitmq._environment()

@@ -21,6 +21,8 @@ from dockerfile_parse import DockerfileParser
 from ..servers.missing import missing
 from .manual import Manual
 
+pytestmark = pytest.mark.slow
+
 PAGE = 'howto/deployment'
 SERVICES = {'worker': 'export-worker.service', 'monitor': 'export-monitor.service'}
 

@@ -21,6 +21,8 @@ from .manual import Manual
 from .service import SEND, Service, variables
 from .terminal import Terminal
 
+pytestmark = pytest.mark.slow
+
 PAGE = 'howto/postgresql'
 PASSWORD = 'correct-horse'
 ROLES = ('export', 'monitor', 'reader')

@@ -16,6 +16,8 @@ from ..servers.browser import DESK, PHONE, Browser
 from ..servers.process import Processes, wait_until
 from .seed import HOSTILE, Seed
 
+pytestmark = pytest.mark.slow
+
 TASK_OF_ALL_SORTS = f'/tasks/{quote(HOSTILE)}'
 PAGES = ['/', '/?state=FAILURE', '/?name=nothing', '/tasks/project', TASK_OF_ALL_SORTS, '/counts', '/tasks/nowhere']
 
