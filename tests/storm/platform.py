@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..monitor.databases import TaskDatabase, url_of
+from cadasta.workertoolbox.monitor import upgrade
+
+from ..monitor.databases import url_of
 from ..servers.broker import Broker
 from ..servers.environment import clean_environment
 from ..servers.postgres import Database
@@ -19,7 +21,6 @@ from ..servers.proxy import Proxy
 from .faults import SLOWNESS
 
 PROJECTS = Path(__file__).parent / 'projects'
-PRODUCERS = 2
 
 _DISK = """
 CREATE OR REPLACE FUNCTION disk() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -39,7 +40,7 @@ class Platform:
         self.broker = broker
         self.processes = processes
         self.database = database
-        self.tasks = TaskDatabase(url_of(database))
+        upgrade(url_of(database))
         self.way_to_database = Proxy(database.server.port)
         self.notes = processes.logs / 'notes'
         self.notes.touch()
