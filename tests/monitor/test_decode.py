@@ -214,6 +214,7 @@ def test_broken_envelopes(raw: bytes | str, problem: str) -> None:
 
 @pytest.mark.parametrize(('body', 'encoding', 'read'), [
     ('W10=', 'base64', b'[]'), ('[]', None, b'[]'), ([1], None, b'[1]'), (None, None, b''),
+    ('\ud800', None, b'\xed\xa0\x80'),
 ])
 def test_bodies_of_envelopes(body: Any, encoding: str | None, read: bytes) -> None:
     assert from_payload(1, {'body': body, 'properties': {'body_encoding': encoding}}).body == read

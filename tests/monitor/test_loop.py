@@ -15,6 +15,7 @@ import pytest
 from cadasta.workertoolbox.monitor import Monitor, NotUsable, progress
 from cadasta.workertoolbox.monitor.sources import Limits, base, open_source
 from cadasta.workertoolbox.monitor.sources.base import MAX_BATCH_BYTES
+from cadasta.workertoolbox.monitor.store import Stored
 from cadasta.workertoolbox.monitor.tables import SCHEDULED_VIEW, VIEW
 
 from ..servers.broker import PLATFORM_QUEUE, Broker
@@ -128,6 +129,26 @@ def test_rate_and_lag_are_logged(
     assert '5 tasks in ' in caplog.text
     assert '0 messages rejected, ' in caplog.text
     assert '0 waiting in the platform queue' in caplog.text
+
+
+def test_a_report_is_of_what_came_since_the_last(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, 'cadasta')
+    told = progress.Progress(None)
+    told.begin()
+    for stored in (Stored(3, 1), Stored(4, 2)):
+        told.add(stored)
+        told.report(lambda: 8)
+    assert caplog.messages == ['Ready: storing what the platform queue holds']
+    monkeypatch.setattr(progress, 'INTERVAL', 0.0)
+    told.report(lambda: 8)
+    told.report(lambda: 9)
+    first, second = caplog.messages[1:]
+    assert (first.partition(' in ')[0], second.partition(' in ')[0]) == ('7 tasks', '0 tasks')
+    assert '3 messages rejected, ' in first
+    assert '0 messages rejected, ' in second
+    assert '8 waiting in the platform queue' in first
 
 
 @memory

@@ -197,9 +197,10 @@ def test_a_huge_batch_is_several_statements(postgresql: TaskDatabase, monkeypatc
     statements = []
     with Store(postgresql.url) as store:
         sa.event.listen(store._connection, 'before_cursor_execute', lambda *args: statements.append(args[2]))
-        assert store.write([message(str(number), retries=number % 2) for number in range(10)]) == Stored(10, 0)
-    assert 1 < len(statements) < 10
-    assert postgresql.count() == 10
+        messages = [message(str(number), retries=number % 2) for number in range(10)]
+        assert store.write([from_envelope(1, b'\xff'), *messages]) == Stored(10, 1)
+    assert 2 < len(statements) < 11
+    assert (postgresql.count(), postgresql.count('celery_task_rejected')) == (10, 1)
 
 
 def test_the_database_is_away(postgresql: TaskDatabase) -> None:
