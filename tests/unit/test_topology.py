@@ -257,6 +257,13 @@ def test_the_body_of_a_chord_has_a_queue() -> None:
     assert route['queue'].name == 'msg'
 
 
+def test_what_a_caller_declares_is_declared_as_well() -> None:
+    mine = Queue('mine', EXCHANGE, routing_key='mine')
+    options = {'declare': [mine]}
+    route = Config().topology.route('export.project', (), {}, options)
+    assert options['declare'] == [mine, *route['declare']]
+
+
 def test_a_route_belongs_to_its_call() -> None:
     made = Config().topology
     first, second = (made.route('export.project', (), {}, {}) for _ in range(2))
