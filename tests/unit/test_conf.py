@@ -471,7 +471,8 @@ def test_celery_report_shows_settings_and_variables_but_no_methods_and_no_creden
         task_time_limit=60,
     )).bugreport()
     assert 'hush' not in report
-    for line in ('task_time_limit: 60', "'msg', 'export'", "RESULT_DB_PASS: '********'"):
+    for line in ('task_time_limit: 60', "'msg', 'export'", "RESULT_DB_PASS: '********'",
+                 "broker_url: 'amqp://guest:********@localhost:5672//'", "//cadasta:********@localhost:5432/cadasta'"):
         assert line in report
     for name in ('to_dict', 'keys', 'topology:', '_grouped'):
         assert name not in report
