@@ -2,14 +2,19 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import pickle
+import struct
 import zlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from amqp.basic_message import Message as AMQPMessage
+from amqp.exceptions import UnexpectedFrame
 from celery import Celery, chain, chord, group
 from celery.canvas import StampingVisitor
 from kombu import Connection
@@ -17,6 +22,7 @@ from kombu import Connection
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.monitor import Monitor
 from cadasta.workertoolbox.monitor.body import MAX_BODY
+from cadasta.workertoolbox.monitor.sources.frames import tolerant_frame_handler
 
 from ..servers.broker import PLATFORM_QUEUE, Broker
 from .databases import TaskDatabase
@@ -204,3 +210,61 @@ def test_messages_that_no_kombu_wrote(broker: Broker, postgresql: TaskDatabase) 
     drain(broker, app, postgresql)
     assert {bytes(row['message']).decode() for row in postgresql.rejected()} == set(raw)
     assert broker.count(PLATFORM_QUEUE) == 0
+
+
+class Raw(AMQPMessage):
+    """A message whose properties are just these bytes."""
+
+    def __init__(self, body: bytes, raw: bytes) -> None:
+        super().__init__(body)
+        self.raw = raw
+
+    def _serialize_properties(self) -> bytes:
+        return self.raw
+
+
+def table(items: bytes) -> bytes:
+    """A table of headers."""
+    return struct.pack('>I', len(items)) + items
+
+
+def nested(depth: int) -> bytes:
+    """A table of headers that holds a table, and so on."""
+    found = table(b'')
+    for _ in range(depth):
+        found = table(b'\x01aF' + found)
+    return found
+
+
+@pytest.mark.parametrize('broker', ['amqp'], indirect=True)
+@pytest.mark.parametrize('body', [b'', b'the body'])
+def test_properties_that_the_client_library_cannot_read(
+    broker: Broker, postgresql: TaskDatabase, body: bytes,
+) -> None:
+    app = make_app(broker)
+    # Each with the flag of its property.
+    raw = {
+        'UnicodeDecodeError': b'\x04\x00' + b'\x02\xff\xfe',
+        'OverflowError': b'\x20\x00' + table(b'\x01aT' + struct.pack('>Q', 2 ** 64 - 1)),
+        'RecursionError': b'\x20\x00' + nested(1500),
+    }
+    before = app.tasks['export.project'].delay()
+    with broker.connect() as connection:
+        channel = connection.default_channel
+        for properties in raw.values():
+            channel.basic_publish(Raw(body, properties), 'task_exchange', 'export')
+    after = app.tasks['export.project'].delay()
+    drain(broker, app, postgresql, batch=2)
+    assert postgresql.tasks().keys() == {before.id, after.id}
+    kept = {row['reason'].split(': ')[1]: json.loads(row['message']) for row in postgresql.rejected()}
+    assert kept == {
+        error: {'properties': base64.b64encode(properties).decode(), 'body': base64.b64encode(body).decode()}
+        for error, properties in raw.items()}
+    assert broker.count(PLATFORM_QUEUE) == 0
+
+
+def test_frames_that_make_no_message_are_an_error() -> None:
+    connection = SimpleNamespace(bytes_recv=0)
+    on_frame = tolerant_frame_handler(connection, lambda *arguments: None)
+    with pytest.raises(UnexpectedFrame):
+        on_frame((3, 1, b'a body without a message'))

@@ -12,7 +12,7 @@ from celery import Celery
 from sqlalchemy.exc import DBAPIError
 
 from .progress import Progress
-from .sources import Limits, Source, open_source
+from .sources import Limits, Source, connection_of, open_source
 from .store import Store
 
 logger = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class Monitor:
             restore()
 
     def _run_until_something_fails(self) -> None:
-        with self._app.connection_for_read() as connection:
+        with connection_of(self._app) as connection:
             errors: tuple[type[Exception], ...] = (*connection.connection_errors, *connection.channel_errors)
             try:
                 with self._store:

@@ -3,14 +3,28 @@
 from collections.abc import Callable
 from typing import Any
 
+from celery import Celery
 from kombu import Connection, Queue
 from kombu.transport import pyamqp
 
 from .amqp import AMQPSource
 from .base import Limits, Source
+from .frames import tolerant_frame_handler
 from .virtual import VirtualSource
 
-__all__ = ['Limits', 'Source', 'open_source']
+__all__ = ['Limits', 'Source', 'connection_of', 'open_source']
+
+
+def connection_of(app: Celery) -> Connection:
+    """Make a connection that brings whatever the platform queue may hold.
+
+    :param app: the app.
+    :returns: the connection; it connects when it is used.
+    """
+    connection = app.connection_for_read()
+    if isinstance(connection.transport, pyamqp.Transport):
+        connection.transport_options = {**connection.transport_options, 'frame_handler': tolerant_frame_handler}
+    return connection
 
 
 def open_source(connection: Connection, queue: Queue, limits: Limits) -> Source:

@@ -1,5 +1,7 @@
 """RabbitMQ: a consumer that acknowledges a batch at once."""
 
+import base64
+import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -9,6 +11,7 @@ from kombu import Connection
 
 from ..message import Message
 from .base import MAX_BATCH_BYTES, PATIENCE, Limits
+from .frames import REASON, UNREAD
 
 # Long enough not to be busy with waiting, short enough not to delay an acknowledgement; in seconds.
 _GLANCE = 0.005
@@ -73,6 +76,15 @@ class AMQPSource:
         body = message.body
         if isinstance(body, str):
             body = body.encode()
+        problem = None
+        if UNREAD in properties:
+            problem = f'its properties cannot be read: {properties[REASON]}'
+            body = _whole(properties[UNREAD], body)
         self._pending_bytes += len(body)
-        self._pending.append(
-            Message(message.delivery_tag, body, headers, properties, message.delivery_info['routing_key']))
+        self._pending.append(Message(
+            message.delivery_tag, body, headers, properties, message.delivery_info['routing_key'], problem))
+
+
+def _whole(properties: bytes, body: bytes) -> bytes:
+    parts = {'properties': properties, 'body': body}
+    return json.dumps({name: base64.b64encode(part).decode() for name, part in parts.items()}).encode()
