@@ -1,6 +1,7 @@
 """kombu's in-memory broker, emptied: it is one for the whole process."""
 from __future__ import annotations
 
+import kombu.pools
 from kombu.transport.memory import Channel, Transport
 
 from .broker import Broker
@@ -16,5 +17,7 @@ class MemoryBroker(Broker):
         self._forget()
 
     def _forget(self) -> None:
+        # A connection that has declared something would not declare it again.
+        kombu.pools.reset()
         Transport.global_state.clear()
         Channel.queues.clear()
