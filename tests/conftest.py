@@ -27,6 +27,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line('markers', 'slow: takes long, or is in a file that does')
     # By default pytest would end without a teardown, and the servers would outlive it.
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit('terminated'))
+    # What is started in the background of a script ignores it, and so would all that the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope='session')
