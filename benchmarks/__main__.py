@@ -1,9 +1,11 @@
-"""Measure everything and print one table: `python -m benchmarks`."""
+"""Measure everything and print one table: `./benchmarks/run`."""
+import argparse
 import sys
 from itertools import chain
 
-from . import importing, monitor, publishing
+from . import importing, monitor, publishing, storms
 from .table import show
 
 if __name__ == '__main__':
-    sys.exit(not show(chain(publishing.measure(30), importing.measure(15), monitor.measure())))
+    argparse.ArgumentParser(prog='./benchmarks/run', description=__doc__).parse_args()
+    sys.exit(not show(chain(publishing.measure(30), importing.measure(15), monitor.measure(), storms.measure(30))))

@@ -27,6 +27,7 @@ RUN = {
     'howto/redis': 'test_brokers.py',
     'howto/postgresql': 'test_postgresql.py',
     'howto/migrating': 'test_postgresql.py',
+    'explanation/measured': 'test_measured.py',
     'explanation/scale': 'test_scale.py',
 }
 

@@ -48,7 +48,7 @@ _newest_first = _newest_first_of(_scheduled)
 class Filter:
     """Which tasks to list: those that meet all conditions which are given.
 
-    :param state: their state, one of `STATES` or of the app's own.
+    :param state: their state, one of ``STATES`` or of the app's own.
     :param name: their name, or its beginning and a ``*``.
     :param root: the id of the task that began their workflow.
     :param queue: their routing key.

@@ -1,0 +1,33 @@
+"""What is lost or doubled in a storm on each broker: `python -m benchmarks.storms`."""
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+
+from tests.storm.faults import FAULTS
+from tests.storm.standalone import storm_on
+
+from .table import Row, show
+
+SEED = 7
+
+
+def measure(seconds: float) -> Iterator[Row]:
+    """Count the rows about loss: a storm on each broker, and its books."""
+    for broker in FAULTS:
+        with redirect_stdout(sys.stderr):
+            books = storm_on(broker, SEED, seconds, rate=5, interval=2)
+        wrong = sum(map(len, (books.missing, books.strange, books.lost, books.doubled, books.lost_by_transport)))
+        tasks, results = books.counts['tasks scheduled'], len(books.unfinished)
+        cause = f'{len(books.lost_by_transport)} of them by the transport' if books.lost_by_transport else ''
+        where = f'storm of {seconds:g} s, {broker}'
+        yield Row(f'tasks lost or doubled, {where}', f'{wrong} of {tasks}', cause, wrong, 'at most 0')
+        yield Row(f'results lost, {where}', f'{results} of {tasks}', '', results, 'at most 0')
+
+
+if __name__ == '__main__':
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--seconds', type=float, default=60, help='how long a storm lasts')
+    sys.exit(not show(measure(parser.parse_args().seconds)))

@@ -1,0 +1,40 @@
+"""The benchmarks count right; how fast something is, no test says."""
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import importing
+from benchmarks.table import Row, alternately, show
+
+
+@pytest.mark.parametrize(('ratio', 'target', 'is_met'), [
+    (1.0, 'at least 1.0', True),
+    (0.99, 'at least 1.0', False),
+    (0.996, 'at least 1.0', True),
+    (0.25, 'at most 0.25', True),
+    (0.26, 'at most 0.25', False),
+])
+def test_targets(ratio: float, target: str, is_met: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    row = Row('what', 'ours', 'theirs', ratio, target)
+    assert row.is_met is is_met
+    assert show([row]) is is_met
+    assert f'{ratio:.2f}' in capsys.readouterr().out
+
+
+def test_each_way_is_first_as_often_as_the_others() -> None:
+    order: list[str] = []
+
+    def way(name: str, figures: list[float]) -> float:
+        order.append(name)
+        return figures.pop()
+
+    figures = {'a': [1.0, 9.0, 2.0, 3.0], 'b': [5.0, 5.0, 5.0, 7.0]}
+    medians = alternately({name: lambda name=name: way(name, figures[name]) for name in figures}, 4)
+    assert ''.join(order) == 'abbaabba'
+    assert medians == {'a': 2.5, 'b': 5.0}
+
+
+def test_imports_are_compared_with_the_same_names() -> None:
+    names = list(importing.names_of_celery_and_kombu())
+    assert 'from kombu import Exchange, Queue' in names
+    assert all(name.startswith(('from celery', 'from kombu')) for name in names)
