@@ -21,4 +21,4 @@ def target() -> Iterator[Callable[[bytes], object]]:
     """Leave only what the test says in the environment, and give the function that takes an input."""
     for name in filter(is_foreign, list(os.environ)):
         del os.environ[name]
-    yield test_any_mixture_of_settings.hypothesis.fuzz_one_input  # type: ignore[attr-defined]
+    yield test_any_mixture_of_settings.hypothesis.fuzz_one_input

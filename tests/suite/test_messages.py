@@ -86,4 +86,4 @@ def test_a_producer_has_no_worker() -> None:
 
 
 OurTests = build_functional_tests(make_app(), is_worker=False)
-OurTests.__test__ = False  # type: ignore[attr-defined]  # pytest's own
+OurTests.__test__ = False

@@ -45,7 +45,9 @@ class _Result(unittest.TestResult):
     def addError(self, test: unittest.TestCase, err: Any) -> None:  # noqa: N802  # unittest
         self._add(test, err[1])
 
-    def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: Any) -> None:  # noqa: N802
+    def addSubTest(  # noqa: N802  # unittest
+        self, test: unittest.TestCase, subtest: unittest.TestCase, err: Any,
+    ) -> None:
         if err is not None:
             self._add(test, err[1])
 

@@ -76,7 +76,7 @@ class Bindings:
 
 class _Topic(TopicExchange):
     # Not in kombu's own cache: that belongs to the process.
-    _compiled: dict[str, Any] = {}  # noqa: RUF012
+    _compiled: dict[str, Any] = {}  # noqa: RUF012  # as kombu has it
 
 
 class _Foreign(ExchangeType):
@@ -87,8 +87,9 @@ class _Foreign(ExchangeType):
 
 
 class _Channel(virtual.Channel):
-    # A mapping on the class, as kombu has it.
-    exchange_types = {'direct': DirectExchange, 'topic': _Topic, 'fanout': FanoutExchange, '': _Foreign}  # noqa: RUF012
+    exchange_types = {  # noqa: RUF012  # a mapping on the class, as kombu has it
+        'direct': DirectExchange, 'topic': _Topic, 'fanout': FanoutExchange, '': _Foreign,
+    }
 
     def typeof(self, exchange: str, default: str = 'direct') -> ExchangeType:
         declared = self.state.exchanges.get(exchange)

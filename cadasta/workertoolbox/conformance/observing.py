@@ -222,8 +222,8 @@ def _sqs_names(app: Celery) -> dict[str, SQSName | Exception]:
         return {}
     client = mock.Mock()
     client.list_queues.return_value = {}
-    # The argument has boto3's name.
-    client.create_queue.side_effect = lambda QueueName, **options: {'QueueUrl': f'https://sqs/0/{QueueName}'}  # noqa: N803
+    client.create_queue.side_effect = (
+        lambda QueueName, **options: {'QueueUrl': f'https://sqs/0/{QueueName}'})  # noqa: N803  # boto3's name
     names: dict[str, SQSName | Exception] = {}
     with mock.patch.object(transport.Channel, 'sqs', return_value=client), connection:
         for queue in app.amqp.queues:
