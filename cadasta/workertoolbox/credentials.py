@@ -30,6 +30,11 @@ def masked(value: Any, name: str = '') -> Any:
     'amqp://********@localhost//'
     >>> masked({'region': 'us-west-2', 'secret_access_key': 'hush'})
     {'region': 'us-west-2', 'secret_access_key': '********'}
+
+    What only stands for a credential is shown:
+
+    >>> masked('db+postgresql://{0.RESULT_DB_USER}:{0.RESULT_DB_PASS}@localhost/results')
+    'db+postgresql://{0.RESULT_DB_USER}:{0.RESULT_DB_PASS}@localhost/results'
     """
     if HIDDEN_SETTINGS.search(name):
         return MASK

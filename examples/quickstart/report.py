@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from celery import states
 
+from cadasta.workertoolbox.console import make_console
 from cadasta.workertoolbox.status import Node
 from cadasta.workertoolbox.status.terminal import Screen
 
@@ -61,7 +62,7 @@ class Report:
 
     def tree(self, state: str, roots: list[Node]) -> None:
         """Draw a workflow, with the state that it is in as a whole."""
-        Screen().tree(state, roots)
+        Screen(make_console()).tree(state, roots)
 
     def verdict(self, is_good: bool, text: str) -> None:
         """Write the last line."""

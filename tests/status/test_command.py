@@ -22,6 +22,7 @@ from click.testing import CliRunner, Result
 from cadasta.workertoolbox.commands import toolbox
 from cadasta.workertoolbox.commands.tasks import tasks as command
 from cadasta.workertoolbox.conf import Config
+from cadasta.workertoolbox.console import make_console
 from cadasta.workertoolbox.status import STATES, Filter, Statuses, TaskStatus, follow
 from cadasta.workertoolbox.status.terminal import Screen
 
@@ -199,7 +200,7 @@ def test_hostile_text(shell: Shell, tasks: TaskDatabase) -> None:
     (['--tree', 'x'], 1, "Error: No task 'x' is known: its id is wrong, or no monitor has stored it yet"),
     (['--tree', 'x', '--follow'], 2, '--tree shows a whole workflow'),
     (['--tree', 'x', '--state', 'FAILURE'], 2, '--tree shows a whole workflow'),
-    (['--newer-than', 'yesterday'], 2, "'yesterday' is no age such as 90s, 15m"),
+    (['--newer-than', 'yesterday'], 2, "'yesterday' is no age. Write it 30s, 15m"),
     (['--older-than', '1'], 2, "'1' is no age"), (['--newer-than', '1000000w'], 2, 'is no age'),
     (['--state', 'FAILED'], 2, "'FAILED' is not one of"), (['--limit', '0'], 2, "'--limit'"),
     (['--database', 'postgresql://ada:hush@127.0.0.1:1/'], 1, 'Error: The database cannot be reached'),
@@ -226,7 +227,7 @@ def test_states_are_those_of_celery() -> None:
 
 def test_an_output_that_is_no_file() -> None:
     with redirect_stdout(StringIO()) as output:
-        Screen(arguments=True).line(TaskStatus('a', 'PENDING', args=7, kwargs=7))
+        Screen(make_console(), arguments=True).line(TaskStatus('a', 'PENDING', args=7, kwargs=7))
     assert output.getvalue() == '\tPENDING\t\ta\t\t(not stored)\t()\n'
 
 

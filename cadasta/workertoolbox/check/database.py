@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from celery import Celery
 
 from ..credentials import masked
-from ..monitor.database import NotUsable, engine
+from ..monitor.database import NotUsable, engine, is_database
 from ..monitor.tables import QUOTE, rejected, result_tables, sequence, task
 from .finding import Finding, Outcome, Problem, in_order
 from .rights import Right, Rights
@@ -31,7 +31,6 @@ def check_results(app: Celery, is_worker: bool, any_role: bool) -> Iterator[Find
     :returns: the findings.
     """
     url = app.conf.result_backend
-    is_database = isinstance(url, str) and url.startswith(('db+', 'database+'))
     with ExitStack() as stack:
         results = _Results(app, is_worker, any_role, stack)
         steps = {
@@ -40,7 +39,7 @@ def check_results(app: Celery, is_worker: bool, any_role: bool) -> Iterator[Find
             'the role may store results': results.look_for_missing_rights,
             'the role may do nothing else': results.look_for_excess_rights,
         }
-        if not is_database:
+        if not is_database(url):
             for check in steps:
                 yield Finding('results', check, Outcome(skipped='the results of this app do not go to a database'))
             return

@@ -6,19 +6,20 @@ from contextlib import suppress
 from ipaddress import ip_address
 
 import click
-from celery.bin.base import CeleryCommand, CeleryOption, handle_preload_options
+from celery.bin.base import CeleryCommand, handle_preload_options
 
-from .database import database_of, database_option
+from .database import database_of, database_option, usable_database
+from .options import option
 
 
 @click.command(cls=CeleryCommand)
 @database_option
-@click.option('--host', cls=CeleryOption, default='127.0.0.1', show_default=True, envvar='TOOLBOX_HOST',
-              show_envvar=True, help='Address to listen on. There is no authentication: whoever reaches it can read.')
-@click.option('--port', cls=CeleryOption, type=click.IntRange(0, 65_535), default=8_642, show_default=True,
-              envvar='TOOLBOX_PORT', show_envvar=True, help='Port to listen on; 0 takes a free one.')
-@click.option('--show-arguments', cls=CeleryOption, is_flag=True, envvar='TOOLBOX_SHOW_ARGUMENTS', show_envvar=True,
-              help='Show what tasks are called with, what they return and how they fail.')
+@option('--host', default='127.0.0.1', show_default=True,
+        help='Address to listen on. There is no authentication: whoever reaches it can read.')
+@option('--port', type=click.IntRange(0, 65_535), default=8_642, show_default=True,
+        help='Port to listen on; 0 takes a free one.')
+@option('--show-arguments', is_flag=True,
+        help='Show what tasks are called with, what they return and how they fail.')
 @click.pass_context
 @handle_preload_options
 def ui(ctx: click.Context, database: str | None, host: str, port: int, show_arguments: bool) -> None:
@@ -29,7 +30,6 @@ def ui(ctx: click.Context, database: str | None, host: str, port: int, show_argu
     try:
         from waitress.server import create_server
 
-        from ..monitor.database import NotUsable
         from ..ui.app import LOOPBACK, create_app
     except ModuleNotFoundError as error:
         raise click.ClickException(
@@ -42,10 +42,8 @@ def ui(ctx: click.Context, database: str | None, host: str, port: int, show_argu
     address, port = listener.getsockname()[:2]
     name = f'[{address}]' if ':' in address else address
     is_private = ip_address(address).is_loopback
-    try:
+    with usable_database():
         app = create_app(url, show_arguments, {*LOOPBACK, name} if is_private else None)
-    except NotUsable as error:
-        raise click.ClickException(str(error)) from error
     # Before anything is printed: who reads it may end the process.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):

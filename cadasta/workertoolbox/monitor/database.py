@@ -1,6 +1,10 @@
 """Which databases can hold the tables, and how to connect to them."""
 
 import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self, TypeGuard
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -8,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from ..credentials import masked
 from .message import plain
 
+_SCHEMES = ('db+', 'database+')
 _DIALECTS = ('postgresql', 'sqlite')
 # A database that is gone is noticed within a minute; libpq would wait for hours.
 _LIBPQ = {'connect_timeout': 10, 'keepalives_idle': 30, 'keepalives_interval': 10, 'keepalives_count': 3}
@@ -15,6 +20,17 @@ _LIBPQ = {'connect_timeout': 10, 'keepalives_idle': 30, 'keepalives_interval': 1
 
 class NotUsable(Exception):  # noqa: N818  # not every exception is an error of the program
     """The database, or a file, cannot be used, and waiting will not help; the text says what to change."""
+
+
+def is_database(backend: object) -> TypeGuard[str]:
+    """Tell whether results go to a database.
+
+    :param backend: Celery's ``result_backend``.
+
+    >>> is_database('db+sqlite:///results.db'), is_database('redis://'), is_database(None)
+    (True, False, False)
+    """
+    return isinstance(backend, str) and backend.startswith(_SCHEMES)
 
 
 def engine(url: str) -> sa.Engine:
@@ -40,3 +56,40 @@ def engine(url: str) -> sa.Engine:
     missing = {name: value for name, value in defaults.items() if name not in parsed.query}
     return sa.create_engine(
         parsed, connect_args=missing, poolclass=sa.NullPool, json_serializer=json.JSONEncoder(default=plain).encode)
+
+
+class Connected(ABC):
+    """A connection to a database that can hold the tables, as a context manager.
+
+    :param url: the database's URL, as `engine` takes it.
+    :raises NotUsable: where the URL is not that of such a database, or what is needed there is missing.
+    :raises sqlalchemy.exc.DBAPIError: where the database cannot be reached.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = engine(url)
+
+    def __enter__(self) -> Self:
+        self._connection = self._engine.connect()
+        try:
+            self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+        self._engine.dispose()
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Make the connection ready for use."""
+
+    def _require(self, kind: str, names: Iterable[str]) -> None:
+        inspector = sa.inspect(self._connection)
+        for name in names:
+            if not inspector.has_table(name):
+                raise NotUsable(f'The database has no {kind} {name!r}: run `celery toolbox tables` first')

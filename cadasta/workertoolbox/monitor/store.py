@@ -4,15 +4,14 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from .body import Unreadable
-from .database import NotUsable, engine
+from .database import Connected, NotUsable
 from .decode import Row, decode
 from .message import Message, whole
 from .tables import rejected, task
@@ -40,7 +39,7 @@ class Stored(NamedTuple):
     rejected: int
 
 
-class Store:
+class Store(Connected):
     """A connection to the database that has the Task table, as a context manager.
 
     :param url: the database's URL, as SQLAlchemy spells it: PostgreSQL's or SQLite's.
@@ -58,33 +57,18 @@ class Store:
     """
 
     def __init__(self, url: str, arguments: bool = True) -> None:
+        super().__init__(url)
         self.arguments = arguments
-        self._engine = engine(url)
         self._upsert = _UPSERTS[self._engine.dialect.name]
 
-    def __enter__(self) -> Self:
-        self._connection = self._engine.connect()
-        try:
-            inspector = sa.inspect(self._connection)
-            for table in (task, rejected):
-                if not inspector.has_table(table.name):
-                    raise NotUsable(f'The database has no table {table.name!r}: run `celery toolbox tables` first')
-            self._connection.rollback()
-            if self._engine.dialect.name == 'postgresql':
-                # A statement is a transaction: no round trip for BEGIN and none for COMMIT.
-                self._connection.execution_options(isolation_level='AUTOCOMMIT')
-                self._connection.execute(_DURABLE)
-                self._connection.commit()
-        except BaseException:
-            self._connection.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None,
-    ) -> None:
-        self._connection.close()
-        self._engine.dispose()
+    def _prepare(self) -> None:
+        self._require('table', (task.name, rejected.name))
+        self._connection.rollback()
+        if self._engine.dialect.name == 'postgresql':
+            # A statement is a transaction: no round trip for BEGIN and none for COMMIT.
+            self._connection.execution_options(isolation_level='AUTOCOMMIT')
+            self._connection.execute(_DURABLE)
+            self._connection.commit()
 
     def write(self, messages: Iterable[Message]) -> Stored:
         """Store a batch. When this returns, it is committed.

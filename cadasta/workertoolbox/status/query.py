@@ -3,13 +3,12 @@
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ProgrammingError
 
-from ..monitor.database import NotUsable, engine
+from ..monitor.database import Connected, NotUsable
 from ..monitor.tables import CHORD_UNLOCK, SCHEDULED_VIEW, VIEW, later_id, result_tables, task, unlock_arguments
 from .canvas import relatives
 from .task import STATES, Cursor, TaskStatus
@@ -87,7 +86,7 @@ class Count(NamedTuple):
     tasks: int
 
 
-class Statuses:
+class Statuses(Connected):
     """A connection to the database that has the view, as a context manager. It writes nothing.
 
     A role that may SELECT from ``celery_task_status`` and ``celery_task_scheduled`` is enough.
@@ -103,32 +102,15 @@ class Statuses:
     []
     """
 
-    def __init__(self, url: str) -> None:
-        self._engine = engine(url)
-
-    def __enter__(self) -> Self:
+    def _prepare(self) -> None:
         # A statement is a transaction: somebody who watches keeps nothing from being cleaned up.
-        self._connection = self._engine.connect().execution_options(isolation_level='AUTOCOMMIT')
-        try:
-            if self._engine.dialect.name == 'postgresql':
-                self._connection.execute(sa.text('SET default_transaction_read_only = on'))
-            else:
-                self._connection.execute(sa.text('PRAGMA query_only = on'))
-                self._connection.execute(sa.text('PRAGMA case_sensitive_like = on'))
-            inspector = sa.inspect(self._connection)
-            for view in (VIEW, SCHEDULED_VIEW):
-                if not inspector.has_table(view):
-                    raise NotUsable(f'The database has no view {view!r}: run `celery toolbox tables` first')
-        except BaseException:
-            self._connection.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None,
-    ) -> None:
-        self._connection.close()
-        self._engine.dispose()
+        self._connection.execution_options(isolation_level='AUTOCOMMIT')
+        if self._engine.dialect.name == 'postgresql':
+            self._connection.execute(sa.text('SET default_transaction_read_only = on'))
+        else:
+            self._connection.execute(sa.text('PRAGMA query_only = on'))
+            self._connection.execute(sa.text('PRAGMA case_sensitive_like = on'))
+        self._require('view', (VIEW, SCHEDULED_VIEW))
 
     def page(self, where: Filter, limit: int, before: Cursor | None = None) -> list[TaskStatus]:
         """List tasks, newest first. Last come results whose task is not stored (yet), by their ids.

@@ -1,9 +1,7 @@
 """Tasks on a terminal, as a table that fits it, and in a pipe, as lines of fields."""
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from io import TextIOWrapper
 from typing import Literal, NamedTuple
 
 import click
@@ -56,16 +54,12 @@ _QUEUE = _Column('QUEUE', lambda line: line.task.routing_key or '', 20)
 class Screen:
     """Shows tasks on the standard output.
 
-    :param no_color: show no colours, even on a terminal.
+    :param console: what shows them on a terminal.
     :param arguments: show what tasks were called with, and what they returned or raised.
     """
 
-    def __init__(self, no_color: bool = False, arguments: bool = False) -> None:
-        if isinstance(sys.stdout, TextIOWrapper):
-            # What it cannot write is spelled out.
-            sys.stdout.reconfigure(errors='backslashreplace')
-        self.console = Console(
-            no_color=no_color or None, markup=False, emoji=False, highlight=False, soft_wrap=False)
+    def __init__(self, console: Console, arguments: bool = False) -> None:
+        self.console = console
         self.arguments = arguments
 
     @property

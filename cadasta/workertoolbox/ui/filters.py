@@ -1,16 +1,14 @@
 """What an address of the list says: the filters, and where the list goes on."""
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from werkzeug.exceptions import BadRequest
 
+from ..status.age import ago
 from ..status.query import Cursor, Filter
 
 _FIELDS = ('state', 'name', 'queue', 'root', 'newer', 'older')
-_AGE = re.compile(r'(\d{1,5})([smhdw])', re.ASCII)
-_UNITS = {'s': 'seconds', 'm': 'minutes', 'h': 'hours', 'd': 'days', 'w': 'weeks'}
 
 
 def read(arguments: Mapping[str, str]) -> dict[str, str]:
@@ -45,10 +43,10 @@ def to_filter(fields: Mapping[str, str]) -> Filter:
 def _moment(label: str, age: str) -> datetime | None:
     if not age:
         return None
-    match = _AGE.fullmatch(age)
-    if match is None:
-        raise BadRequest(f'{label}: {age!r} is no age. Write it 30s, 15m, 2h, 3d or 1w.')
-    return datetime.now(UTC) - timedelta(**{_UNITS[match[2]]: int(match[1])})
+    try:
+        return ago(age)
+    except ValueError as error:
+        raise BadRequest(f'{label}: {error}') from None
 
 
 def write_cursor(cursor: Cursor) -> str:
