@@ -6,6 +6,7 @@ import bz2
 import json
 import lzma
 import pickle
+import time
 import zlib
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -80,7 +81,8 @@ def test_first_protocol() -> None:
         '1', 'export.project', 7, kwargs={'a': 1}, retries=2, group_id='g', chord={'task': 'c'}, time_limit=9))
     assert (row['task_id'], row['name'], row['args'], row['kwargs']) == ('1', 'export.project', [7], {'a': 1})
     assert (row['retries'], row['group_id'], row['timelimit'], row['root_id']) == (2, 'g', [9, None], None)
-    assert row['options']['chord'] == {'task': 'c'}
+    assert row['options'] == {
+        'chord': {'task': 'c'}, 'content_encoding': 'utf-8', 'content_type': 'application/json', 'reply_to': ''}
 
 
 @pytest.mark.parametrize('name', ['group', 'taskset'])
@@ -100,8 +102,18 @@ def test_first_protocol_without_arguments() -> None:
     ('2030-01-02T03:04:05+02:00', datetime(2030, 1, 2, 1, 4, 5, tzinfo=UTC)),
     ('2030-01-02T03:04:05Z', datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)),
 ])
-def test_times_are_utc(given: str, stored: datetime) -> None:
-    assert columns(message(headers={'eta': given, 'expires': given}))['expires'] == stored
+def test_times_are_utc_wherever_the_monitor_runs(
+    given: str, stored: datetime, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv('TZ', 'America/New_York')
+    time.tzset()
+    try:
+        row = columns(message(headers={'eta': given, 'expires': given}))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert [row['eta'], row['expires']] == [stored] * 2
+    assert row['eta'].tzinfo is UTC
 
 
 @pytest.mark.parametrize(('name', 'compress'), [
@@ -160,9 +172,14 @@ NESTED = b'[' * (MAX_DEPTH + 1) + b']' * (MAX_DEPTH + 1)
     (message(body=b'"' + b'[' * 300 + b'\\'), 'not JSON'),
     (message(body=b'7'), 'not a list of'),
     (message(body=b'[1, 2]'), 'not a list of'),
-    (message(body=b'[1, 2, 3]'), 'does not hold'),
+    (message(body=b'[{}, {}, {}]'), 'does not hold'),
+    (message(body=b'[[], [], {}]'), 'does not hold'),
+    (message(body=b'[[], {}, []]'), 'does not hold'),
     (message('x' * 156), 'at most 155'),
     (message(headers={'id': 7}), 'the id is 7'),
+    (message(headers={'root_id': 7}), 'the root_id is 7'),
+    (message(headers={'parent_id': 7}), 'the parent_id is 7'),
+    (message(headers={'group': 7}), 'the group is 7'),
     (message(headers={'id': None}), 'no id'),
     (message(headers={'task': ''}), 'no name'),
     (message(headers={'task': 7}), 'the task is 7'),
@@ -170,9 +187,9 @@ NESTED = b'[' * (MAX_DEPTH + 1) + b']' * (MAX_DEPTH + 1)
     (message('a\0b'), 'no id has'),
     (message(headers={'root_id': '\ud800'}), 'no id has'),
     (message(headers={'group': 'x' * 156}), 'at most 155'),
-    (message(headers={'eta': 'soon'}), 'not a time'),
-    (message(headers={'eta': 7}), 'not a time'),
-    (message(headers={'expires': '0001-01-01T00:00:00+23:00'}), 'not a time'),
+    (message(headers={'eta': 'soon'}), "eta is 'soon', not a time"),
+    (message(headers={'eta': 7}), 'eta is 7, not a time'),
+    (message(headers={'expires': '0001-01-01T00:00:00+23:00'}), 'expires is .*, not a time'),
     (message(headers={'retries': -1}), 'number of retries'),
     (message(headers={'retries': True}), 'number of retries'),
     (message(headers={'retries': 2 ** 31}), 'number of retries'),
@@ -186,6 +203,17 @@ NESTED = b'[' * (MAX_DEPTH + 1) + b']' * (MAX_DEPTH + 1)
 def test_refused(item: Message, reason: str) -> None:
     with pytest.raises(Unreadable, match=reason):
         decode(item)
+
+
+def test_all_that_is_allowed() -> None:
+    deepest = b'[' * (MAX_DEPTH - 2) + b']' * (MAX_DEPTH - 2)
+    body = b'[[' + deepest + b', []], {}, {}]'
+    row = columns(message('x' * 155, body=body + b' ' * (MAX_BODY - len(body)), headers={'retries': 2 ** 31 - 1}))
+    assert (len(row['task_id']), row['retries'], row['args']) == (155, 2 ** 31 - 1, [json.loads(deepest), []])
+
+
+def test_a_message_that_says_nothing_of_retries() -> None:
+    assert columns(message(headers={'retries': None}))['retries'] == 0
 
 
 def test_endlessly_nested_headers() -> None:
@@ -205,6 +233,7 @@ def test_endlessly_nested_headers() -> None:
 ])
 def test_broken_envelopes(raw: bytes | str, problem: str) -> None:
     item = from_envelope(1, raw)
+    assert item.receipt == 1
     assert item.problem is not None
     assert problem in item.problem
     with pytest.raises(Unreadable, match=problem):

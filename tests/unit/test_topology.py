@@ -207,7 +207,7 @@ def test_a_child_that_was_forked_while_a_thread_declared_can_declare() -> None:
     with Connection('memory://') as connection, topology._declaring:
         channel = connection.default_channel
         child = os.fork()
-        if not child:  # pragma: no cover  # a process of its own
+        if not child:
             signal.alarm(10)
             os._exit(queue.declare(channel=channel) != 'export')
     assert os.waitpid(child, 0)[1] == 0
@@ -222,6 +222,20 @@ def test_a_task_that_no_queue_serves_is_refused() -> None:
         "Add 'import' to the QUEUES of this app's Config, or send the task with queue= or routing_key= of one of these."
     )
     assert contents() == {}
+
+
+@pytest.mark.parametrize(('number', 'shown'), [(20, 'queue-19. Add'), (21, 'queue-19 and 1 more. Add')])
+def test_a_refusal_names_twenty_queues(number: int, shown: str) -> None:
+    queues = [Queue(f'queue-{index:02}', EXCHANGE, routing_key=f'queue-{index:02}') for index in range(number)]
+    with pytest.raises(QueueNotFound) as error:
+        Topology(EXCHANGE, [PLATFORM, *queues], PLATFORM.name).route('import.project', (), {}, {})
+    assert f', {shown}' in error.value.args[0]
+
+
+def test_a_queue_is_called_by_its_name_where_its_routing_key_is_another() -> None:
+    billing = Queue('billing', EXCHANGE, routing_key='invoices')
+    route = Topology(EXCHANGE, [PLATFORM, billing], PLATFORM.name).route('a.b', (), {}, {'queue': 'billing'})
+    assert (route['queue'].name, route['routing_key']) == ('billing', 'invoices')
 
 
 def test_a_routing_key_that_no_queue_serves_is_refused() -> None:
