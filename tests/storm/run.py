@@ -64,6 +64,7 @@ def wait_until_settled(platform: Platform) -> Books:
     state, since = (-1, -1), 0.0
     while True:
         platform.supervise()
+        begun = time.monotonic()
         notes = platform.notes.stat().st_size
         books = read_books(platform)
         last_state, state = state, (books.open_items, 0 if books.open_items else notes)
@@ -72,7 +73,8 @@ def wait_until_settled(platform: Platform) -> Books:
             since = now
         if now > since + (PATIENCE if books.open_items else quiet):
             return books
-        time.sleep(LOOK)
+        # Long books take long to read. What is still to be done needs the processor, too.
+        time.sleep(max(LOOK, 3 * (now - begun)))
 
 
 def read_books(platform: Platform) -> Books:

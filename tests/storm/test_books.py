@@ -18,8 +18,8 @@ def note(event: str, at: float, process: int = WORKER, **what: Any) -> dict[str,
     return {'event': event, 'at': at, 'process': process, **what}
 
 
-def sent(at: float) -> list[dict[str, Any]]:
-    return [note('sending', at, PRODUCER, key=TASK, root='a'), note('sent', at + 1, PRODUCER, key=TASK)]
+def sent(at: float, key: tuple[str, str, int] = TASK, root: str = 'a') -> list[dict[str, Any]]:
+    return [note('sending', at, PRODUCER, key=key, root=root), note('sent', at + 1, PRODUCER, key=key)]
 
 
 def delivered(at: float, delivery: int = 0) -> list[dict[str, Any]]:
@@ -70,8 +70,8 @@ def test_tables_that_are_wrong(tables: Tables, what: str) -> None:
 
 def test_a_retry_that_was_not_tracked() -> None:
     retry = ('export.add', 'a', 1)
-    notes = [note('sending', 12, key=retry, root='a'), note('sent', 12, key=retry),
-             note('received', 13, key=retry, delivery=1), note('acknowledged', 14, key=retry, delivery=1)]
+    notes = [*sent(12, retry), note('received', 13, key=retry, delivery=1),
+             note('acknowledged', 14, key=retry, delivery=1)]
     assert wrong(books(*ONCE, *notes)) == {'missing'}
 
 
@@ -87,6 +87,16 @@ def test_lost_by_the_transport() -> None:
     assert wrong(cut) == {'lost_by_transport'}
     assert cut.balance
     assert wrong(books(note('cut', 5), *sent(10), tables=nothing, transport_loses=True)) == {'lost', 'unfinished'}
+
+
+def test_a_chord_that_waits_for_what_the_transport_lost() -> None:
+    chord = note('promised', 2, PRODUCER, promises={'a': 'SUCCESS', 'body': 'SUCCESS'})
+    lost = [*sent(0), chord, note('cut', 5)]
+    tables = Tables({'a': 0, 'unlock': 7}, 0, 0, {})
+    unlock = ('celery.chord_unlock', 'unlock', 7)
+    its_own, of_another = sent(20, unlock, 'body'), sent(20, unlock, 'another')
+    assert wrong(books(*lost, *its_own, tables=tables, transport_loses=True)) == {'lost_by_transport'}
+    assert wrong(books(*lost, *of_another, tables=tables, transport_loses=True)) == {'lost', 'lost_by_transport'}
 
 
 @pytest.mark.parametrize('reason', [
