@@ -3,9 +3,10 @@ import argparse
 import sys
 from itertools import chain
 
-from . import importing, monitor, publishing, storms
+from . import importing, losses, monitor, publishing, storms
 from .table import show
 
 if __name__ == '__main__':
     argparse.ArgumentParser(prog='./benchmarks/run', description=__doc__).parse_args()
-    sys.exit(not show(chain(publishing.measure(30), importing.measure(15), monitor.measure(), storms.measure(30))))
+    sys.exit(not show(chain(
+        publishing.measure(30), importing.measure(15), monitor.measure(), losses.measure(), storms.measure(30))))

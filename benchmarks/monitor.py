@@ -27,6 +27,7 @@ from tests.servers.broker import PLATFORM_QUEUE, Broker
 from tests.servers.postgres import ADMIN, ADMIN_PASSWORD, Postgres
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.sqs import SQS
+from tests.servers.started import started
 
 from .table import Row, alternately, show
 
@@ -51,13 +52,9 @@ def measure(messages: int = 15_000, rounds: int = 3, sqs_messages: int = 500) ->
     :param sqs_messages: messages for each measurement on SQS
     """
     with ExitStack() as stack:
-        postgres, rabbitmq, sqs = Postgres(), RabbitMQ(), SQS()
-        for server in (postgres, rabbitmq, sqs):
-            stack.callback(server.close)
-        postgres.start()
-        rabbitmq.start()
-        rabbitmq.wait_until_ready()
-        sqs.wait_until_ready()
+        postgres = stack.enter_context(started(Postgres()))
+        rabbitmq = stack.enter_context(started(RabbitMQ()))
+        sqs = stack.enter_context(started(SQS()))
         database = postgres.create_database()
         url = f'postgresql+psycopg2://{ADMIN}:{ADMIN_PASSWORD}@127.0.0.1:{postgres.port}/{database.name}'
         upgrade(url)

@@ -19,6 +19,7 @@ from .servers.process import Processes
 from .servers.rabbitmq import RabbitMQ
 from .servers.redis import Redis
 from .servers.sqs import SQS
+from .servers.started import started
 
 BROKERS = ('memory', 'filesystem', 'redis', 'amqp', 'sqs')
 
@@ -63,12 +64,8 @@ def tasks_of_no_other_test() -> Iterator[None]:
 
 @pytest.fixture(scope='session')
 def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    try:
-        server.start()
+    with started(Postgres()) as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture
@@ -79,33 +76,20 @@ def database(postgres: Postgres) -> Database:
 
 @pytest.fixture(scope='session')
 def sqs_server() -> Iterator[SQS]:
-    server = SQS()
-    try:
-        server.wait_until_ready()
+    with started(SQS()) as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture(scope='session')
 def redis_server() -> Iterator[Redis]:
-    server = Redis()
-    try:
-        server.wait_until_ready()
+    with started(Redis()) as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture(scope='session')
 def rabbitmq_server() -> Iterator[RabbitMQ]:
-    server = RabbitMQ()
-    try:
-        server.start()
-        server.wait_until_ready()
+    with started(RabbitMQ()) as server:
         yield server
-    finally:
-        server.close()
 
 
 def make_broker(name: str, request: pytest.FixtureRequest, directory: Path) -> Broker:

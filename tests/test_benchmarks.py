@@ -1,10 +1,14 @@
 """The benchmarks count right; how fast something is, no test says."""
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
-from benchmarks import importing
+from benchmarks import importing, losses
 from benchmarks.table import Row, alternately, show
+
+from .servers.broker import Broker, Key
 
 
 @pytest.mark.parametrize(('ratio', 'target', 'is_met'), [
@@ -38,3 +42,21 @@ def test_imports_are_compared_with_the_same_names() -> None:
     names = list(importing.names_of_celery_and_kombu())
     assert 'from kombu import Exchange, Queue' in names
     assert all(name.startswith(('from celery', 'from kombu')) for name in names)
+
+
+def test_what_is_lost_or_doubled_is_counted() -> None:
+    one, two = Key('export.add', '1', 0), Key('export.add', '2', 0)
+
+    class Noted:
+        broker = Broker('memory', 'memory://', {})
+
+        def __init__(self, ran: Counter[Key]) -> None:
+            self.ran = lambda: ran
+
+        def published(self) -> Counter[Key]:
+            return Counter([one, two])
+
+    all_well = losses.compared(Noted(Counter([one, two])), Counter([one, two]))
+    assert (all_well.ratio, all_well.is_met) == (0, True)
+    doubled_and_lost = losses.compared(Noted(Counter([one, one])), Counter([two]))
+    assert (doubled_and_lost.ratio, doubled_and_lost.is_met) == (3, False)

@@ -12,24 +12,22 @@ from kombu import Connection
 from ..servers.missing import missing
 from ..servers.process import Process, Processes, free_port
 from ..servers.rabbitmq import SCRIPTS, RabbitMQ
+from ..servers.started import started
 from .manual import Manual
 from .service import SEND, Service, sqlite, variables
 from .terminal import Terminal
 
 pytestmark = pytest.mark.slow
 
+
 @pytest.fixture
 def rabbitmq(manual: Manual) -> Iterator[RabbitMQ]:
     """A node with the settings of the manual."""
     server = RabbitMQ()
-    try:
-        with (server.directory / 'rabbitmq.conf').open('a') as configuration:
-            configuration.write(f'{manual.file("howto/rabbitmq", "rabbitmq.conf")}\n')
-        server.start()
-        server.wait_until_ready()
+    with (server.directory / 'rabbitmq.conf').open('a') as configuration:
+        configuration.write(f'{manual.file("howto/rabbitmq", "rabbitmq.conf")}\n')
+    with started(server):
         yield server
-    finally:
-        server.close()
 
 
 @pytest.mark.timeout(300)

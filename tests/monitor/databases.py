@@ -36,6 +36,10 @@ class TaskDatabase:
         return {row['task_id']: {name: aware(value) for name, value in row.items()}
                 for row in self.execute(sa.select(task))}
 
+    def retries(self) -> dict[str, int]:
+        """The retries of each task, by id."""
+        return {task_id: row['retries'] for task_id, row in self.tasks().items()}
+
     def rejected(self) -> list[Any]:
         from cadasta.workertoolbox.monitor.tables import rejected
 

@@ -5,31 +5,27 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
-import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from celery import Celery
 
 from ..conftest import make_broker
-from ..servers.broker import PLATFORM_QUEUE, Broker
+from ..servers.broker import Broker
 from ..servers.environment import clean_environment
 from ..servers.postgres import Database
-from ..servers.process import Process, Processes, free_port, wait_until
+from ..servers.process import Process, Processes, free_port
 from ..servers.rabbitmq import RabbitMQ
 from .databases import TaskDatabase
+from .producer import BATCH, Producer, expect_kills, kill_while_it_stores
 from .programs import Toolbox
 from .test_streams import make_app
 
 FULL = 'FULL_FAULTS' in os.environ
 TASKS = 2000 if FULL else 150
 KILLS = 50 if FULL else 2
-BATCH = ('--batch', '10', '--linger', '0.05')
 PATIENCE = 240 if FULL else 45
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900 if FULL else 120)]
@@ -39,9 +35,7 @@ brokers = pytest.mark.parametrize('broker', ['redis', 'amqp', 'sqs'], indirect=T
 @pytest.fixture
 def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
     broker = make_broker(request.param, request, tmp_path)
-    if broker.name == 'sqs':
-        # What a killed monitor had received is hidden for so long.
-        broker.options['visibility_timeout'] = 2
+    expect_kills(broker)
     yield broker
     broker.close()
 
@@ -51,40 +45,18 @@ def toolbox(tmp_path: Path, processes: Processes, broker: Broker, postgresql: Ta
     return Toolbox(tmp_path, processes, broker, postgresql.url)
 
 
-class Producer:
-    """Schedules tasks, some of them with retries, and knows what must be stored."""
-
-    def __init__(self, app: Celery) -> None:
-        self.app = app
-        self.retries: dict[str, int] = {}
-        self.messages: Counter[str] = Counter()
-
-    def send(self, count: int) -> None:
-        for number in range(count):
-            result = self.app.send_task('export.project', (len(self.retries),))
-            self.retries[result.id] = number % 3
-            for retry in range(1, number % 3 + 1):
-                self.app.send_task('export.project', (), task_id=result.id, retries=retry)
-            self.messages[result.id] += 1 + number % 3
-
-    def check(self, tasks: TaskDatabase, broker: Broker) -> None:
-        stored = {task_id: row['retries'] for task_id, row in tasks.tasks().items()}
-        assert len(stored) == len(self.retries)
-        assert stored == self.retries
-        assert tasks.rejected() == []
-        # No copy has strayed into the work queue: its task would run twice.
-        assert Counter(message.headers['id'] for message in broker.drain('export')) == self.messages
-
-
 @pytest.fixture
 def producer(broker: Broker) -> Producer:
     return Producer(make_app(broker))
 
 
-def wait_until_stored(producer: Producer, tasks: TaskDatabase, broker: Broker) -> None:
-    """Waits until the platform queue is empty, and every task is stored as it must be."""
-    wait_until(lambda: tasks.count() == len(producer.retries), 'tasks to be stored', PATIENCE, 0.1)
-    wait_until(lambda: broker.count(PLATFORM_QUEUE) == 0, 'the queue to be empty', PATIENCE, 0.1)
+def check(producer: Producer, tasks: TaskDatabase, broker: Broker) -> None:
+    stored = tasks.retries()
+    assert len(stored) == len(producer.retries)
+    assert stored == producer.retries
+    assert tasks.rejected() == []
+    # No copy has strayed into the work queue: its task would run twice.
+    assert Counter(message.headers['id'] for message in broker.drain('export')) == producer.messages
 
 
 def terminate(process: Process) -> None:
@@ -94,18 +66,10 @@ def terminate(process: Process) -> None:
 
 @brokers
 def test_killed(broker: Broker, postgresql: TaskDatabase, toolbox: Toolbox, producer: Producer) -> None:
-    chance = random.Random(4)
-    sending = threading.Thread(target=producer.send, args=(TASKS,))
-    sending.start()
-    for _ in range(KILLS):
-        process = toolbox.monitor(*BATCH)
-        time.sleep(chance.uniform(0, 0.15))
-        process.kill()
-    sending.join()
-    last = toolbox.monitor(*BATCH)
-    wait_until_stored(producer, postgresql, broker)
+    last = kill_while_it_stores(toolbox, producer, TASKS, KILLS)
+    producer.wait_until_stored(postgresql, broker, PATIENCE)
     terminate(last)
-    producer.check(postgresql, broker)
+    check(producer, postgresql, broker)
 
 
 @brokers
@@ -114,10 +78,10 @@ def test_two_at_once(broker: Broker, postgresql: TaskDatabase, toolbox: Toolbox,
     for process in monitors:
         process.wait_for('Ready: ')
     producer.send(TASKS)
-    wait_until_stored(producer, postgresql, broker)
+    producer.wait_until_stored(postgresql, broker, PATIENCE)
     for process in monitors:
         terminate(process)
-    producer.check(postgresql, broker)
+    check(producer, postgresql, broker)
 
 
 @brokers
@@ -130,9 +94,9 @@ def test_the_database_is_away(
     producer.send(TASKS // 2)
     process.wait_for('The database is away')
     database.server.start()
-    wait_until_stored(producer, postgresql, broker)
+    producer.wait_until_stored(postgresql, broker, PATIENCE)
     terminate(process)
-    producer.check(postgresql, broker)
+    check(producer, postgresql, broker)
 
 
 def test_rabbitmq_is_away(
@@ -145,11 +109,10 @@ def test_rabbitmq_is_away(
     rabbitmq_server.stop()
     process.wait_for('The broker is away')
     rabbitmq_server.start()
-    rabbitmq_server.wait_until_ready()
     producer.send(TASKS // 2)
-    wait_until_stored(producer, postgresql, broker)
+    producer.wait_until_stored(postgresql, broker, PATIENCE)
     terminate(process)
-    producer.check(postgresql, broker)
+    check(producer, postgresql, broker)
 
 
 def test_redis_is_away(tmp_path: Path, processes: Processes, postgresql: TaskDatabase) -> None:
@@ -171,6 +134,6 @@ def test_redis_is_away(tmp_path: Path, processes: Processes, postgresql: TaskDat
     process.wait_for('The broker is away')
     start_redis()
     producer.send(TASKS // 2)
-    wait_until_stored(producer, postgresql, broker)
+    producer.wait_until_stored(postgresql, broker, PATIENCE)
     terminate(process)
-    producer.check(postgresql, broker)
+    check(producer, postgresql, broker)

@@ -16,6 +16,13 @@ PROJECTS = Path(__file__).parent / 'projects'
 
 # What a worker logs when it begins to work.
 READY = r'ready\.$'
+#: The messages of the stage `workflows`, without those of `celery.chord_unlock`: one or more.
+WORKFLOWS = {
+    'export.tasks.flaky': 3, 'audit.flaky': 2, 'export.tasks.fail': 1, 'celery.accumulate': 1,
+    'export.tasks.add': 2 + 5 + 4, 'report.tasks.total': 2,
+}
+#: The messages of beat.
+BEAT = {'export.tasks.tick': 3, 'audit.tick': 3, 'report.tasks.total': 3}
 
 
 class Services:
@@ -46,6 +53,16 @@ class Services:
             self._celery(project, 'worker', '-l', 'INFO', '-n', f'{project}@%h', *options),
             self._environment(self.broker.environment))
 
+    def start_workers(self) -> list[Process]:
+        """Starts a worker for each of two services, one with `-Q` and one without, and waits until they work."""
+        workers = []
+        for project, *options in (('export', '-Q', 'celery,export'), ('report',)):
+            # One after the other: two that start at once can spoil the files in which kombu's filesystem broker keeps
+            # bindings.
+            workers.append(self.start_worker(project, '-c', '2', *options))
+            workers[-1].wait_for(READY)
+        return workers
+
     def start_beat(self, project: str) -> Process:
         return self.processes.start(
             self._celery(project, 'beat', '-l', 'INFO', '-s', str(self.processes.logs / 'schedule'), '--pidfile='),
@@ -74,7 +91,8 @@ class Services:
         """What the processes have written into their journal."""
         with self.journal_file.open() as journal:
             journal.seek(self.journal_begin)
-            notes: list[dict[str, Any]] = [json.loads(line) for line in journal]
+            # The last line may be half written.
+            notes: list[dict[str, Any]] = [json.loads(line) for line in journal if line.endswith('\n')]
         return Counter(Key(note['task'], note['id'], note['retries']) for note in notes if note['event'] == event)
 
     def copies(self) -> Counter[Key]:

@@ -1,5 +1,7 @@
-"""A broker that is restarted between two tasks of a producer: nothing is lost."""
+"""A broker that is restarted between two tasks of a producer, or while it sends: nothing is lost."""
 from __future__ import annotations
+
+from collections import Counter
 
 import pytest
 
@@ -7,19 +9,30 @@ from ..servers.broker import Broker
 from ..servers.postgres import Database
 from ..servers.process import Processes
 from ..servers.rabbitmq import RabbitMQ
+from .restart import publish_in_restart
 from .services import Services
 
 
 @pytest.mark.parametrize('broker', ['amqp'], indirect=True)
-def test_rabbitmq(broker: Broker, database: Database, processes: Processes, rabbitmq_server: RabbitMQ) -> None:
+def test_between_two_tasks(broker: Broker, database: Database, processes: Processes, rabbitmq_server: RabbitMQ) -> None:
     services = Services(broker, database, processes)
     producer = services.start_producer('export', 'interrupted')
     producer.wait_for('^half$')
     rabbitmq_server.stop()
     rabbitmq_server.start()
-    rabbitmq_server.wait_until_ready()
     producer.send_line('go')
     assert producer.wait() == 0, producer.log
     assert sorted(message.key for message in broker.drain('export')) == sorted(services.published())
     assert services.copies() == services.published()
     assert services.published().total() == 200
+
+
+@pytest.mark.parametrize('broker', ['amqp'], indirect=True)
+def test_while_tasks_are_published(
+    broker: Broker, database: Database, processes: Processes, rabbitmq_server: RabbitMQ,
+) -> None:
+    services = Services(broker, database, processes)
+    publish_in_restart(services, rabbitmq_server)
+    # What was refused, or sent again because the answer did not come, may be there as well.
+    assert services.published() <= Counter(message.key for message in broker.drain('export'))
+    assert services.published() <= services.copies()

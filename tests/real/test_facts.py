@@ -181,7 +181,7 @@ def test_worker_without_queues_option_runs_each_task_twice(
     """Ours is in test_worker_queues.py."""
     services = Services(broker, database, processes)
     services.start_worker('naive', '-c', '2').wait_for(READY)
-    services.produce('naive', 'flood_200')
+    services.produce('naive', 'flood', '200')
     wait_until(lambda: services.ran().total() == 400, 'all tasks to run twice', interval=0.1)
     assert set(services.ran().values()) == {2}
     assert not services.copies()

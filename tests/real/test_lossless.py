@@ -11,7 +11,7 @@ from ..conftest import make_broker
 from ..servers.broker import PLATFORM_QUEUE
 from ..servers.postgres import Postgres
 from ..servers.process import Processes, wait_until
-from .services import READY, Services, names
+from .services import BEAT, WORKFLOWS, Services, names
 
 # Whatever a password may hold, in a URL too.
 PASSWORD = 'p@ss:w/rd%?#&+ é'
@@ -37,7 +37,7 @@ def services(
 @pytest.fixture(scope='module')
 def flooded(services: Services) -> Counts:
     """200 tasks from a producer that found nothing on the broker: what the queues held before any worker started."""
-    services.produce('export', 'flood_200')
+    services.produce('export', 'flood', '200')
     return Counts(services.broker.count('export'), services.broker.count(PLATFORM_QUEUE))
 
 
@@ -47,16 +47,12 @@ def workers(services: Services, flooded: Counts) -> Iterator[None]:
 
     When they have stopped, everything has run once, and nothing is left in the work queues.
     """
-    # One after the other: two that start at once can spoil the files in which kombu's filesystem broker keeps bindings.
-    exporter = services.start_worker('export', '-c', '2', '-Q', 'celery,export')
-    exporter.wait_for(READY)
-    reporter = services.start_worker('report', '-c', '2')
-    reporter.wait_for(READY)
+    workers = services.start_workers()
     services.wait_until_done({'export.tasks.add': 200})
     yield
-    for worker in (exporter, reporter):
+    for worker in workers:
         worker.ask_to_stop()
-    assert [worker.stop() for worker in (exporter, reporter)] == [0, 0]
+    assert [worker.stop() for worker in workers] == [0, 0]
     assert services.ran() == services.published()
     assert [services.broker.count(queue) for queue in WORK_QUEUES] == [0, 0, 0]
 
@@ -77,20 +73,16 @@ def test_producer_with_threads(services: Services, flooded: Counts, workers: Non
 def test_workflows(services: Services, workers: None) -> None:
     services.begin()
     services.produce('export', 'workflows')
-    expected = {
-        'export.tasks.flaky': 3, 'audit.flaky': 2, 'export.tasks.fail': 1, 'celery.accumulate': 1,
-        'export.tasks.add': 2 + 5 + 4, 'report.tasks.total': 2,
-    }
-    services.wait_until_done({**expected, 'celery.chord_unlock': 1})
+    services.wait_until_done({**WORKFLOWS, 'celery.chord_unlock': 1})
     sent = names(services.published())
     assert sent.pop('celery.chord_unlock') >= 1
-    assert sent == expected
+    assert sent == WORKFLOWS
     assert_all_tracked(services)
 
     tasks = {message.id: message.task for message in services.published() if message.task != 'celery.chord_unlock'}
     results = wait_until(lambda: finished(services, set(tasks)), f'the results of {tasks}')
     assert {(tasks[id_], state) for id_, (state, _) in results.items()} == {
-        (task, 'FAILURE' if task == 'export.tasks.fail' else 'SUCCESS') for task in expected}
+        (task, 'FAILURE' if task == 'export.tasks.fail' else 'SUCCESS') for task in WORKFLOWS}
     totals = sorted(result for id_, (_, result) in results.items() if tasks[id_] == 'report.tasks.total')
     assert totals == [4, 0 + 2 + 4 + 6]
 
@@ -106,10 +98,9 @@ def finished(services: Services, ids: set[str]) -> dict[str, tuple[str, Any]] | 
 def test_beat(services: Services, workers: None) -> None:
     services.begin()
     beat = services.start_beat('export')
-    tasks = {'export.tasks.tick': 3, 'audit.tick': 3, 'report.tasks.total': 3}
-    services.wait_until_done(tasks)
+    services.wait_until_done(BEAT)
     beat.stop()
-    services.wait_until_done(tasks)
+    services.wait_until_done(BEAT)
     assert_all_tracked(services)
 
 

@@ -1,9 +1,6 @@
 """Results with a worker's role: what it may do is enough, it may do no more, and an outage loses nothing."""
 from __future__ import annotations
 
-import time
-from pathlib import Path
-
 import psycopg2
 import pytest
 import sqlalchemy
@@ -14,7 +11,8 @@ from cadasta.workertoolbox.conf import Config
 from ..servers.broker import PLATFORM_QUEUE, Broker
 from ..servers.postgres import Database, Postgres
 from ..servers.process import Processes, wait_until
-from .services import READY, Services
+from .outage import finish_in_outage
+from .services import Services
 
 # Whatever a password may hold, in a URL too.
 PASSWORD = 'p@ss:w/rd%?#&+ é'
@@ -86,7 +84,7 @@ def test_producer_needs_no_database(broker: Broker, postgres: Postgres, processe
     services = Services(broker, database, processes)
     postgres.stop()
     try:
-        services.produce('export', 'flood_200')
+        services.produce('export', 'flood', '200')
     finally:
         postgres.start()
     assert broker.count('export') == broker.count(PLATFORM_QUEUE) == 200
@@ -94,25 +92,10 @@ def test_producer_needs_no_database(broker: Broker, postgres: Postgres, processe
 
 @pytest.mark.slow
 @pytest.mark.parametrize('broker', ['redis'], indirect=True)
-def test_database_outage(broker: Broker, database: Database, processes: Processes, tmp_path: Path) -> None:
+def test_database_outage(broker: Broker, database: Database, processes: Processes) -> None:
     """PostgreSQL is stopped for 20 seconds in which all tasks finish."""
     services = Services(broker, database, processes)
-    gate, done = tmp_path / 'gate', tmp_path / 'done'
-    done.mkdir()
-    worker = services.start_worker('export', '-c', str(TASKS), '-Q', 'export')
-    worker.wait_for(READY)
-    services.produce('export', 'gated', str(TASKS), str(gate), str(done))
-    wait_until(lambda: list(database.states().values()) == ['STARTED'] * TASKS, 'all tasks to be started')
-
-    database.server.stop()
-    try:
-        stopped = time.monotonic()
-        gate.touch()
-        wait_until(lambda: len(list(done.iterdir())) == TASKS, 'all tasks to finish')
-        time.sleep(OUTAGE_SECONDS - (time.monotonic() - stopped))
-    finally:
-        database.server.start()
-
+    worker = finish_in_outage(services, TASKS, OUTAGE_SECONDS)
     wait_until(lambda: 'STARTED' not in database.states().values(), 'all results to be stored')
     assert list(database.states().values()) == ['SUCCESS'] * TASKS
     assert worker.stop() == 0

@@ -18,7 +18,7 @@ def services(broker: Broker, database: Database, processes: Processes) -> Servic
 def test_worker_without_queues_option(services: Services) -> None:
     worker = services.start_worker('together', '-c', '2')
     worker.wait_for(READY)
-    services.produce('together', 'flood_200')
+    services.produce('together', 'flood', '200')
     services.wait_until_done({'export.tasks.add': 200})
     assert worker.stop() == 0
     assert names(services.ran()) == {'export.tasks.add': 200}
@@ -28,7 +28,7 @@ def test_worker_without_queues_option(services: Services) -> None:
 @pytest.mark.parametrize('queues', [PLATFORM_QUEUE, f'export,{PLATFORM_QUEUE}'])
 @pytest.mark.parametrize('broker', ['filesystem'], indirect=True)
 def test_worker_told_to_consume_the_platform_queue(services: Services, queues: str) -> None:
-    services.produce('together', 'flood_200')
+    services.produce('together', 'flood', '200')
     worker = services.start_worker('together', '-c', '2', '-Q', queues)
     assert worker.wait() != 0
     assert 'ready.' not in worker.log

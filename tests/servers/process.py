@@ -10,11 +10,17 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
 POLL_SECONDS = 0.02
+#: Those below the ones that Linux and macOS give to outgoing connections.
+PORTS = range(10_000, 32_000)
+
+# Processes that run tests at the same time, and were started one after the other, begin far apart.
+_numbers = count(100 * os.getpid())
 
 T = TypeVar('T')
 
@@ -34,9 +40,12 @@ def wait_until(condition: Callable[[], T | None], what: str, timeout: float = 30
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return int(probe.getsockname()[1])
+    """Finds a port that nobody listens on, and that the system gives to no outgoing connection meanwhile."""
+    while True:
+        port = PORTS[next(_numbers) % len(PORTS)]
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(('127.0.0.1', port))
+            return port
 
 
 def accepts_connections(port: int) -> bool:

@@ -42,13 +42,9 @@ class RabbitMQ:
             self.directory / 'epmd.log', self._environment())
 
     def start(self) -> None:
-        """Begins to start; `wait_until_ready` waits for the end of it."""
         wait_until(lambda: accepts_connections(self.name_server_port), 'epmd to accept connections')
         self.process = Process(
             [self.program], self.directory / f'node-{next(self.starts)}.log', self._environment(), self.directory)
-
-    def wait_until_ready(self) -> None:
-        assert self.process is not None
         self.process.wait_for('completed with .* plugins', 60)
 
     def stop(self) -> None:

@@ -18,15 +18,17 @@ class Redis:
     """A `redis-server` on a free port of 127.0.0.1 that keeps nothing."""
 
     def __init__(self) -> None:
-        program = shutil.which('redis-server') or missing('redis-server is not installed')
+        self.program = shutil.which('redis-server') or missing('redis-server is not installed')
         self.port = free_port()
         self.directory = Path(tempfile.mkdtemp(prefix='redis-'))
         self.databases = count()
-        self.process = Process(
-            [program, '--port', str(self.port), '--bind', '127.0.0.1', '--databases', str(DATABASES), '--save', ''],
-            self.directory / 'log', clean_environment(), self.directory)
+        self.process: Process | None = None
 
-    def wait_until_ready(self) -> None:
+    def start(self) -> None:
+        self.process = Process(
+            [self.program, '--port', str(self.port), '--bind', '127.0.0.1', '--databases', str(DATABASES),
+             '--save', ''],
+            self.directory / 'log', clean_environment(), self.directory)
         self.process.wait_for('Ready to accept connections')
 
     def broker(self) -> Broker:
@@ -34,5 +36,6 @@ class Redis:
         return Broker('redis', f'redis://127.0.0.1:{{port}}/{next(self.databases)}', {}, self.port)
 
     def close(self) -> None:
-        self.process.stop()
+        if self.process is not None:
+            self.process.stop()
         shutil.rmtree(self.directory)

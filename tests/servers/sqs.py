@@ -26,14 +26,15 @@ class SQS:
     def __init__(self) -> None:
         self.port = free_port()
         self.directory = Path(tempfile.mkdtemp(prefix='sqs-'))
-        self.process = Process(
-            [sys.executable, moto_server.__file__, str(self.port)], self.directory / 'log', clean_environment())
+        self.process: Process | None = None
         self.prefixes = count(1)
         self.client: Any = boto3.client(
             'sqs', endpoint_url=f'http://127.0.0.1:{self.port}', region_name=REGION,
             aws_access_key_id='key', aws_secret_access_key='secret')
 
-    def wait_until_ready(self) -> None:
+    def start(self) -> None:
+        self.process = Process(
+            [sys.executable, moto_server.__file__, str(self.port)], self.directory / 'log', clean_environment())
         self.process.wait_for('^ready$')
 
     def broker(self) -> Broker:
@@ -46,7 +47,8 @@ class SQS:
             return json.load(answer)
 
     def close(self) -> None:
-        self.process.stop()
+        if self.process is not None:
+            self.process.stop()
         shutil.rmtree(self.directory)
 
 

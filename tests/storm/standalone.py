@@ -5,18 +5,12 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from ..servers.broker import Broker
-from ..servers.filesystem import FilesystemBroker
-from ..servers.memory import MemoryBroker
+from ..servers.brokers import open_broker
 from ..servers.postgres import Postgres
 from ..servers.process import Processes
-from ..servers.rabbitmq import RabbitMQ
-from ..servers.redis import Redis
-from ..servers.sqs import SQS
+from ..servers.started import started
 from .books import Books
 from .run import make_platform, storm
-
-SERVERS: dict[str, type[Redis | RabbitMQ | SQS]] = {'redis': Redis, 'amqp': RabbitMQ, 'sqs': SQS}
 
 
 def storm_on(broker_name: str, seed: int, seconds: float, rate: float, interval: float,
@@ -31,25 +25,9 @@ def storm_on(broker_name: str, seed: int, seconds: float, rate: float, interval:
         if directory is None:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='storm-')))
         directory.mkdir(exist_ok=True, parents=True)
-        broker = _make_broker(broker_name, directory, stack)
-        stack.callback(broker.close)
-        postgres = Postgres()
-        stack.callback(postgres.close)
-        postgres.start()
+        broker = stack.enter_context(open_broker(broker_name, directory))
+        postgres = stack.enter_context(started(Postgres()))
         processes = stack.enter_context(Processes(directory))
         platform = make_platform(broker, postgres.create_database(), processes)
         stack.callback(platform.close)
         return storm(platform, seed, seconds, rate, interval)
-
-
-def _make_broker(name: str, directory: Path, stack: ExitStack) -> Broker:
-    if name == 'memory':
-        return MemoryBroker()
-    if name == 'filesystem':
-        return FilesystemBroker(directory)
-    server = SERVERS[name]()
-    stack.callback(server.close)
-    if isinstance(server, RabbitMQ):
-        server.start()
-    server.wait_until_ready()
-    return server.broker()

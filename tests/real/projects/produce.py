@@ -1,48 +1,76 @@
-"""A producer: `python produce.py PROJECT STAGE`. It never sets anything up; it only sends tasks."""
+"""A producer: `python produce.py PROJECT STAGE ARGUMENT...`. It never sets anything up; it only sends tasks."""
 from __future__ import annotations
 
 import sys
 import threading
+import time
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 from celery import Celery, chain, chord, group
+from kombu.exceptions import OperationalError
 
-THREADS = 4
+THREADS = 8
+CONNECTIONS = 4
 
 
-def flood(tasks: Any, count: int) -> None:
-    """Sends `count` tasks from several threads that begin at the same moment."""
+def in_threads(send: Callable[[int], None]) -> None:
+    """Calls `send` with its number from each of several threads that begin at the same moment."""
     start = threading.Barrier(THREADS)
 
-    def send() -> None:
+    def begin(thread: int) -> None:
         start.wait()
-        for number in range(count // THREADS):
-            tasks.add.delay(number, number)
+        send(thread)
 
-    threads = [threading.Thread(target=send) for _ in range(THREADS)]
+    threads = [threading.Thread(target=begin, args=(thread,)) for thread in range(THREADS)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
 
-def flood_200(tasks: Any) -> None:
-    flood(tasks, 200)
+def flood(tasks: Any, count: str) -> None:
+    """Sends `count` tasks."""
+    def send(thread: int) -> None:
+        for number in range(thread, int(count), THREADS):
+            tasks.add.delay(number, number)
+
+    in_threads(send)
+
+
+def until_told(tasks: Any) -> None:
+    """Sends tasks until there is a line on stdin, and goes on when it is told that one could not be sent."""
+    told = threading.Event()
+
+    def send(thread: int) -> None:
+        while not told.is_set():
+            try:
+                tasks.add.delay(thread, thread)
+            except OperationalError:
+                print('refused', flush=True)
+                time.sleep(0.1)
+
+    def listen() -> None:
+        sys.stdin.readline()
+        told.set()
+
+    threading.Thread(target=listen).start()
+    in_threads(send)
 
 
 def interrupted(tasks: Any) -> None:
     """Sends 100 tasks, says so, and sends 100 more when it is told that its connections are gone."""
-    flood(tasks, 100)
+    flood(tasks, '100')
     print('half', flush=True)
     if sys.stdin.readline() == 'close\n':
         close_connections(tasks.app)
-    flood(tasks, 100)
+    flood(tasks, '100')
 
 
 def close_connections(app: Celery) -> None:
     """For brokers without a server that could do it."""
-    connections = [app.pool.acquire() for _ in range(THREADS)]
+    connections = [app.pool.acquire(block=True) for _ in range(CONNECTIONS)]
     for connection in connections:
         connection.close()
         connection.release()
@@ -59,12 +87,14 @@ def workflows(tasks: Any) -> None:
     chord([add.s(number, number) for number in range(4)], app.signature('report.tasks.total')).delay()
 
 
-def gated(tasks: Any) -> None:
-    """`python produce.py PROJECT gated COUNT GATE DONE`: the arguments are those of `finish_after`."""
-    count, gate, done = sys.argv[3:]
+def gated(tasks: Any, count: str, gate: str, done: str) -> None:
+    """Sends `count` tasks that finish when the file `gate` is there."""
     for _ in range(int(count)):
         tasks.finish_after.delay(gate, done)
 
 
 if __name__ == '__main__':
-    globals()[sys.argv[2]](import_module(f'{sys.argv[1]}.tasks'))
+    project, stage, *arguments = sys.argv[1:]
+    tasks = import_module(f'{project}.tasks')
+    tasks.app.conf.broker_pool_limit = CONNECTIONS
+    globals()[stage](tasks, *arguments)

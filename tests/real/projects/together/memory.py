@@ -20,6 +20,7 @@ from .celery import app
 
 EVERY = 0.1
 
+app.conf.broker_pool_limit = produce.CONNECTIONS
 app.conf.beat_schedule = {
     'by name': {'task': 'export.tasks.tick', 'schedule': EVERY},
     'by queue': {'task': 'audit.tick', 'schedule': EVERY, 'options': {'queue': 'export'}},
@@ -32,9 +33,9 @@ def begin(**kwargs: Any) -> None:
 
 
 def run() -> None:
-    produce.flood(tasks, 100)
+    produce.flood(tasks, '100')
     produce.close_connections(app)
-    produce.flood(tasks, 100)
+    produce.flood(tasks, '100')
     produce.workflows(tasks)
     beat = EmbeddedService(app, thread=True, schedule_filename=f'{os.environ["JOURNAL"]}-schedule')
     beat.start()

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from celery import Task
+from retrying import fail_first
 
 from .celery import app
 
@@ -24,16 +25,12 @@ def audit_tick() -> None:
 
 @app.task(name='export.tasks.flaky', bind=True)
 def flaky(self: Task, failures: int) -> int:
-    if self.request.retries < failures:
-        raise self.retry(countdown=0)
-    return failures
+    return fail_first(self, failures)
 
 
 @app.task(name='audit.flaky', bind=True, queue='export')
 def audit_flaky(self: Task, failures: int) -> int:
-    if self.request.retries < failures:
-        raise self.retry(countdown=0)
-    return failures
+    return fail_first(self, failures)
 
 
 @app.task(name='export.tasks.fail')

@@ -1,0 +1,64 @@
+"""A producer that knows what must be stored, and a monitor that is killed."""
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+
+from celery import Celery
+
+from ..servers.broker import PLATFORM_QUEUE, Broker
+from ..servers.process import Process, wait_until
+from .databases import TaskDatabase
+from .programs import Toolbox
+
+BATCH = ('--batch', '10', '--linger', '0.05')
+
+
+class Producer:
+    """Schedules tasks, some of them with retries."""
+
+    def __init__(self, app: Celery) -> None:
+        self.app = app
+        self.retries: dict[str, int] = {}
+        self.messages: Counter[str] = Counter()
+
+    def send(self, count: int) -> None:
+        for number in range(count):
+            result = self.app.send_task('export.project', (len(self.retries),))
+            self.retries[result.id] = number % 3
+            for retry in range(1, number % 3 + 1):
+                self.app.send_task('export.project', (), task_id=result.id, retries=retry)
+            self.messages[result.id] += 1 + number % 3
+
+    def wait_until_stored(self, tasks: TaskDatabase, broker: Broker, patience: float) -> None:
+        """Waits until the platform queue is empty, and as many tasks are stored as must be."""
+        wait_until(lambda: tasks.count() == len(self.retries), 'tasks to be stored', patience, 0.1)
+        wait_until(lambda: broker.count(PLATFORM_QUEUE) == 0, 'the queue to be empty', patience, 0.1)
+
+
+def expect_kills(broker: Broker) -> None:
+    """Has what a killed monitor had received delivered again soon."""
+    if broker.name == 'sqs':
+        broker.options['visibility_timeout'] = 2
+
+
+def kill_while_it_stores(toolbox: Toolbox, producer: Producer, tasks: int, kills: int) -> Process:
+    """Kills monitor after monitor while tasks are sent.
+
+    :param toolbox: starts the monitors
+    :param producer: sends the tasks
+    :param tasks: how many
+    :param kills: how many monitors
+    :returns: the last monitor, which still runs
+    """
+    chance = random.Random(4)
+    sending = threading.Thread(target=producer.send, args=(tasks,))
+    sending.start()
+    for _ in range(kills):
+        process = toolbox.monitor(*BATCH)
+        time.sleep(chance.uniform(0, 0.15))
+        process.kill()
+    sending.join()
+    return toolbox.monitor(*BATCH)
