@@ -234,10 +234,10 @@ class Topology:
 
 def _by_name(queues: Iterable[Queue] | Mapping[str, Any]) -> dict[str, Queue]:
     if isinstance(queues, Mapping):
-        return {
-            name: options if isinstance(options, Queue) else Queue.from_dict(name, **options)
+        queues = [
+            options if isinstance(options, Queue) else Queue.from_dict(name, **options)
             for name, options in queues.items()
-        }
+        ]
     by_name: dict[str, Queue] = {}
     for queue in queues:
         if not isinstance(queue, Queue):

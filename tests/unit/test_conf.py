@@ -288,6 +288,14 @@ def test_two_queues_of_one_name() -> None:
         Config(task_queues=[Queue('one', routing_key='a'), Queue('one', routing_key='b')])
 
 
+def test_queues_in_a_mapping_have_the_names_that_they_say() -> None:
+    one = Queue('one', EXCHANGE, routing_key='key')
+    assert one in Config(task_queues={'one': one, 'celery': {}}).task_queues
+    assert Config(task_queues={'all': Queue('platform.fifo'), 'celery': {}}).task_queues == Config([]).task_queues
+    with pytest.raises(ValueError, match="Two queues have the name 'one'"):
+        Config(task_queues={'one': one, 'two': Queue('one')})
+
+
 @pytest.mark.parametrize(('given', 'message'), [
     ({'PLATFORM_QUEUE_NAME': 'a.b'}, "PLATFORM_QUEUE_NAME is 'a.b': it must be a name of letters"),
     ({'QUEUE_NAME_PREFIX': 'a.b'}, "QUEUE_NAME_PREFIX is 'a.b': it must be letters"),
