@@ -1,6 +1,7 @@
 """Databases with the Task table."""
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,16 @@ def tasks(request: pytest.FixtureRequest, tmp_path: Path) -> TaskDatabase:
         return TaskDatabase(f'sqlite:///{tmp_path}/tasks.db')
     database: TaskDatabase = request.getfixturevalue('postgresql')
     return database
+
+
+@pytest.fixture
+def new_york() -> Iterator[None]:
+    """The monitor's own time is another than the one it stores."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv('TZ', 'America/New_York')
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.fixture(autouse=True)

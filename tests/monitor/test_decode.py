@@ -6,7 +6,6 @@ import bz2
 import json
 import lzma
 import pickle
-import time
 import zlib
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -102,16 +101,9 @@ def test_first_protocol_without_arguments() -> None:
     ('2030-01-02T03:04:05+02:00', datetime(2030, 1, 2, 1, 4, 5, tzinfo=UTC)),
     ('2030-01-02T03:04:05Z', datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)),
 ])
-def test_times_are_utc_wherever_the_monitor_runs(
-    given: str, stored: datetime, monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv('TZ', 'America/New_York')
-    time.tzset()
-    try:
-        row = columns(message(headers={'eta': given, 'expires': given}))
-    finally:
-        monkeypatch.undo()
-        time.tzset()
+@pytest.mark.usefixtures('new_york')
+def test_times_are_utc_wherever_the_monitor_runs(given: str, stored: datetime) -> None:
+    row = columns(message(headers={'eta': given, 'expires': given}))
     assert [row['eta'], row['expires']] == [stored] * 2
     assert row['eta'].tzinfo is UTC
 

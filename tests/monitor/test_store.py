@@ -41,6 +41,13 @@ def test_a_row_holds_what_the_message_says(tasks: TaskDatabase) -> None:
     assert before <= row['first_seen'] == row['last_seen'] <= datetime.now(UTC)
 
 
+@pytest.mark.usefixtures('new_york')
+def test_a_row_says_in_utc_when_its_task_was_seen(tasks: TaskDatabase) -> None:
+    before = datetime.now(UTC)
+    write(tasks, message('1'))
+    assert before <= tasks.tasks()['1']['first_seen'] <= datetime.now(UTC)
+
+
 def test_times_stay_times_beside_text_that_is_cleaned(tasks: TaskDatabase) -> None:
     eta, expires = datetime(2030, 1, 2, tzinfo=UTC), datetime(2030, 1, 3, tzinfo=UTC)
     assert write(tasks, message('1', 'export.project', 'a\0b', eta=eta, expires=expires)) == Stored(1, 0)
