@@ -52,4 +52,5 @@ def _masked_userinfo(match: re.Match[str]) -> str:
     if _ONLY_PLACEHOLDERS.fullmatch(userinfo):
         return match[0]
     # The '@' may be one of the password in a query: what follows it is the rest of that password.
-    return MASK if _ASSIGNMENT.search(userinfo) else f'{MASK}@{rest}'
+    assignment = _ASSIGNMENT.search(match[0])
+    return MASK if assignment and assignment.start() < len(userinfo) else f'{MASK}@{rest}'

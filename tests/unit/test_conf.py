@@ -333,6 +333,8 @@ def test_queues_in_a_mapping_have_the_names_that_they_say() -> None:
     ({'result_backend': 'db+postgresql://user:hu#sh@host/name'}, 'result_backend is .* it cannot be read'),
     ({'result_backend': 'db+postgresql://host/name?password=hush'}, 'result_backend has a password in its query'),
     ({'result_backend': 'db+postgresql://host/name?password=1@hush{'}, "Unable to render 'result_backend' value: "),
+    ({'result_backend': 'db+postgresql://host/name?password=@hush{'}, "Unable to render 'result_backend' value: "),
+    ({'result_backend': 'db+postgresql://host/name?password={0.RESULT_DB_PASS}@hush{'}, 'Unable to render'),
 ])
 def test_bad_input(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message) as error:
