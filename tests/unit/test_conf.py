@@ -175,6 +175,13 @@ def test_celerys_own_variables_count_as_a_given_broker_url(
     assert 'broker_transport' not in Config(ENV_PREFIX=prefix)
 
 
+@pytest.mark.parametrize('name', ['broker_url', 'broker_read_url', 'broker_write_url'])
+def test_celerys_own_variables_are_checked_like_a_given_broker_url(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f'CELERY_{name.upper()}', 'amqp://user:hu/sh@host//')
+    with pytest.raises(ValueError, match=f'^{name} is .*: it cannot be read as a URL'):
+        Config(ENV_PREFIX='EXPORT_')
+
+
 def test_an_app_with_a_broker_url_connects_there() -> None:
     assert app_with(Config(broker_url='memory://')).connection_for_write().transport_cls == 'memory'
     assert app_with(Config()).connection_for_write().transport_cls == 'sqs'
@@ -410,6 +417,10 @@ def test_celery_takes_its_own_variable_as_it_stands(monkeypatch: pytest.MonkeyPa
     with pytest.warns(UserWarning, match='Celery itself reads CELERY_RESULT_BACKEND') as caught:
         Config()
     assert 'hush' not in str(caught[0].message)
+    assert caught[0].filename == __file__
+    monkeypatch.setenv('CELERY_RESULT_BACKEND', '')
+    with warnings.catch_warnings(action='error'):
+        assert app_with(Config(ENV_PREFIX='EXPORT_')).conf.result_backend == DEFAULT_BACKEND
 
 
 def test_an_unknown_setting_is_kept_with_a_warning_that_names_the_closest() -> None:
