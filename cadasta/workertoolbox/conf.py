@@ -14,6 +14,7 @@ from kombu import Exchange, Queue
 
 from . import DEFAULT_QUEUES, environment
 from . import signals as _connected  # noqa: F401  # its receivers serve every app that uses Config
+from .backends import is_database
 from .credentials import masked
 from .topology import FIFO, Topology
 
@@ -26,6 +27,8 @@ _QUEUE_PREFIX = re.compile(r'[A-Za-z0-9_-]*')
 _HOST = re.compile(r'[^/@?#\s]*')
 _DRIVERLESS = re.compile(r'^((?:db\+|database\+)?)postgresql://')
 _QUERY_PASSWORD = re.compile(r'[?&]\w*(?:pass|secret|token)\w*=', re.IGNORECASE)
+# Celery would take such a password for a list of servers, and show a part of it.
+_LIST = re.compile('[,;].*:')
 _BROKER_URLS = ('broker_url', 'broker_read_url', 'broker_write_url')
 _AMQP = ('amqp', 'amqps', 'pyamqp')
 
@@ -276,7 +279,7 @@ def _check_url(name: str, url: Any) -> None:
         return
     if _QUERY_PASSWORD.search(url):
         raise ValueError(f'{name} has a password in its query, where Celery would log it: write user:password@host')
-    for part in url.split(';') if name in _BROKER_URLS else [url]:
+    for part in [url] if is_database(url) else url.split(';'):
         if not _is_clear(part):
             raise ValueError(
                 f'{name} is {masked(url)!r}: it cannot be read as a URL. If its password has other characters than '
@@ -289,12 +292,13 @@ def _is_clear(url: str) -> bool:
     if '://' not in url:
         return '@' not in url or ':' in url.partition('@')[0]
     try:
-        host = urlsplit(url).netloc
+        authority = urlsplit(url).netloc
+        userinfo, _, host = authority.rpartition('@')
         # Some transports take a list of hosts.
-        _ = ',' in host.rpartition('@')[2] or urlsplit(url).port
+        _ = ',' in host or urlsplit(url).port
     except ValueError:
         return False
-    return not host or '@' not in url.partition(host)[2]
+    return not authority or ('@' not in url.partition(authority)[2] and not _LIST.search(userinfo.partition(':')[2]))
 
 
 def _check_predefined(queue_name: str) -> None:

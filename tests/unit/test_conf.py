@@ -199,8 +199,8 @@ def test_given_transport_options_are_laid_over_the_defaults() -> None:
 
 @pytest.mark.parametrize(('url', 'confirms'), [
     ('amqp://', True), ('amqps://host', True), ('pyamqp://', True), (['amqp://one', 'amqp://two'], True),
-    ('host', True),
-    ('sqs://', False), ('redis://', False), ([], False),
+    ('host', True), ('amqp://host/a://b', True),
+    (['sqs://one', 'amqp://two'], False), ('sqs://', False), ('redis://', False), ([], False),
 ])
 def test_messages_to_rabbitmq_are_confirmed(url: Any, confirms: bool) -> None:
     assert Config(broker_url=url).broker_transport_options.get('confirm_publish', False) is confirms
@@ -286,7 +286,7 @@ def test_a_queue_name_that_is_too_long_with_its_prefix(queue: str) -> None:
     {'task_queues': [Queue('one', routing_key='key'), Queue('two', routing_key='key')]},
 ])
 def test_two_queues_for_one_key(given: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match='both serve the routing key'):
+    with pytest.raises(ValueError, match=r"^Queues '.*' and '.*' both serve the routing key '.*': each of its tasks"):
         Config(**given)
 
 
@@ -307,11 +307,12 @@ def test_queues_in_a_mapping_have_the_names_that_they_say() -> None:
     ({'PLATFORM_QUEUE_NAME': 'a.b'}, "PLATFORM_QUEUE_NAME is 'a.b': it must be a name of letters"),
     ({'QUEUE_NAME_PREFIX': 'a.b'}, "QUEUE_NAME_PREFIX is 'a.b': it must be letters"),
     ({'QUEUE_PREFIX': 1}, 'QUEUE_NAME_PREFIX is 1: it must be letters'),
-    ({'QUEUE_PREFIX': 'a', 'QUEUE_NAME_PREFIX': 'b'}, 'one variable'),
+    ({'QUEUE_PREFIX': 'a', 'QUEUE_NAME_PREFIX': 'b'}, '^QUEUE_PREFIX and QUEUE_NAME_PREFIX are one variable'),
     ({'RESULT_DB_PORT': 'abc'}, "RESULT_DB_PORT is 'abc': it must be a whole number from 1 to 65535"),
+    ({'RESULT_DB_PORT': 0}, 'RESULT_DB_PORT is 0'),
     ({'RESULT_DB_PORT': 65536}, 'RESULT_DB_PORT is 65536'),
     ({'RESULT_DB_PORT': ''}, "RESULT_DB_PORT is ''"),
-    ({'RESULT_DB_HOST': 'user:hush@host'}, 'RESULT_DB_HOST is .* a host name'),
+    ({'RESULT_DB_HOST': 'user:hush@host'}, r"RESULT_DB_HOST is '\*{8}@host': it must be a host name"),
     ({'RESULT_DB_USER': None}, 'RESULT_DB_USER is None: it must be text'),
     ({'RESULT_DB_PASS': 12345}, r'RESULT_DB_PASS is .\*{8}.: it must be text'),
     ({'ENV_PREFIX': None}, 'ENV_PREFIX is None'),
@@ -320,8 +321,10 @@ def test_queues_in_a_mapping_have_the_names_that_they_say() -> None:
     ({'CHORD_UNLOCK_MAX_RETRIES': -1}, 'CHORD_UNLOCK_MAX_RETRIES is -1'),
     ({'CHORD_UNLOCK_MAX_RETRIES': True}, 'CHORD_UNLOCK_MAX_RETRIES is True'),
     ({'CHORD_UNLOCK_MAX_RETRIES': 1.5}, 'CHORD_UNLOCK_MAX_RETRIES is 1.5'),
-    ({'broker_transport_options': ['region']}, 'broker_transport_options is .* a dict'),
-    ({'task_default_exchange': None}, 'task_default_exchange is None'),
+    ({'QUEUES': 'export'}, r"QUEUES is 'export': it must be a list of names, such as \['export', 'msg'\]"),
+    ({'broker_transport_options': ['region']}, r"broker_transport_options is \['region'\]: it must be a dict"),
+    ({'task_default_exchange': 1}, 'task_default_exchange is 1: it must be text'),
+    ({'task_default_exchange_type': None}, 'task_default_exchange_type is None: it must be text'),
     ({'task_queues': 'export'}, "task_queues holds 'e': give kombu Queues"),
     ({'QUEUES': ['export.fifo'], 'broker_transport_options': {'predefined_queues': {'dev-export.fifo': {}}}},
      "has predefined_queues, and 'export.fifo' is a FIFO work queue: .* or make it a standard queue, 'export'"),
@@ -335,9 +338,19 @@ def test_queues_in_a_mapping_have_the_names_that_they_say() -> None:
     ({'broker_url': 'amqp://user:hu/sh@host//'}, r'broker_url is .amqp://\*{8}@host//.: it cannot be read as a URL'),
     ({'broker_url': 'amqp://user:1/hush@host//'}, 'it cannot be read as a URL'),
     ({'broker_url': 'amqp://user:1;hush@host//'}, 'it cannot be read as a URL'),
+    ({'broker_url': 'amqp://user:1;hush@host:5672//'}, 'it cannot be read as a URL'),
+    ({'broker_url': 'amqp://user:1;hu@sh:2@host//'}, 'it cannot be read as a URL'),
     ({'broker_url': 'amqp://user:a@/hush@host//'}, 'it cannot be read as a URL'),
+    ({'broker_url': 'amqp://user/hush@user'}, 'it cannot be read as a URL'),
+    ({'broker_url': 'amqp://host:port//'}, 'it cannot be read as a URL'),
+    ({'broker_url': 'amqp://user:p,w@host:port//'}, 'it cannot be read as a URL'),
+    ({'broker_url': 'amqp://user:p@p,w@host:port//'}, 'it cannot be read as a URL'),
     ({'result_backend': 'db+postgresql://user:?hush@host/name'}, 'result_backend is .* it cannot be read'),
     ({'result_backend': 'db+postgresql://user:hu#sh@host/name'}, 'result_backend is .* it cannot be read'),
+    ({'result_backend': 'db+postgresql://user:,hush:@host/name'}, 'result_backend is .* it cannot be read'),
+    ({'result_backend': 'db+postgresql://user:hush;a:b@host/name'}, 'result_backend is .* it cannot be read'),
+    ({'result_backend': 'db+postgresql://user:a@b;hush:@host/name'}, 'result_backend is .* it cannot be read'),
+    ({'broker_url': 'amqp://user:hush,a:b@host//'}, 'broker_url is .* it cannot be read'),
     ({'result_backend': 'db+postgresql://host/name?password=hush'}, 'result_backend has a password in its query'),
     ({'result_backend': 'db+postgresql://host/name?password=1@hush{'}, "Unable to render 'result_backend' value: "),
     ({'result_backend': 'db+postgresql://host/name?password=@hush{'}, "Unable to render 'result_backend' value: "),
@@ -394,6 +407,9 @@ def test_a_template_is_rendered_with_the_instance() -> None:
     ({'result_backend': 'postgresql://host/name'}, 'postgresql+psycopg2://host/name'),
     ({'result_backend': 'db+postgresql+psycopg://host/name'}, 'db+postgresql+psycopg://host/name'),
     ({'result_backend': 'db+mysql://{0.RESULT_DB_HOST}/x'}, 'db+mysql://localhost/x'),
+    ({'result_backend': 'db+mysql://user:p;w@host/x', 'RESULT_DB_PORT': 1}, 'db+mysql://user:p;w@host/x'),
+    ({'result_backend': 'sentinel://:a@one:1;sentinel://:a@two:2/0'}, 'sentinel://:a@one:1;sentinel://:a@two:2/0'),
+    ({'result_backend': 'cache+memcached://u:p@one:1;u:p@two/'}, 'cache+memcached://u:p@one:1;u:p@two/'),
     ({'result_backend': None}, None),
 ])
 def test_result_backend(given: dict[str, Any], url: str | None) -> None:
@@ -414,7 +430,7 @@ def test_celery_takes_its_own_variable_as_it_stands(monkeypatch: pytest.MonkeyPa
     with warnings.catch_warnings(action='error'):
         assert app_with(Config()).conf.result_backend == Config().result_backend == url
     monkeypatch.setenv('CELERY_RESULT_BACKEND', 'db+postgresql://user:hush@host/name')
-    with pytest.warns(UserWarning, match='Celery itself reads CELERY_RESULT_BACKEND') as caught:
+    with pytest.warns(UserWarning, match=r'Celery itself reads .*, .db.*//\*{8}@host/name.\. Unset it') as caught:
         Config()
     assert 'hush' not in str(caught[0].message)
     assert caught[0].filename == __file__

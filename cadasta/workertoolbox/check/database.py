@@ -8,8 +8,9 @@ from pathlib import Path
 import sqlalchemy as sa
 from celery import Celery
 
+from ..backends import is_database
 from ..credentials import masked
-from ..monitor.database import NotUsable, engine, is_database
+from ..monitor.database import NotUsable, engine
 from ..monitor.tables import QUOTE, rejected, result_tables, sequence, task
 from .finding import Finding, Outcome, Problem, in_order
 from .rights import Right, Rights

@@ -7,6 +7,7 @@ from typing import Any
 import click
 from celery import Celery
 
+from ..backends import is_database
 from .options import option
 
 #: The option ``--database``.
@@ -24,8 +25,6 @@ def database_of(app: Celery, given: str | None) -> str:
     :returns: the URL.
     :raises click.UsageError: where none was given and the app's results are not in a database.
     """
-    from ..monitor.database import is_database
-
     if given:
         return given
     backend = app.conf.result_backend

@@ -4,7 +4,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Self, TypeGuard
+from typing import Self
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -12,7 +12,6 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from ..credentials import masked
 from .message import plain
 
-_SCHEMES = ('db+', 'database+')
 _DIALECTS = ('postgresql', 'sqlite')
 # A database that is gone is noticed within a minute; libpq would wait for hours.
 _LIBPQ = {'connect_timeout': 10, 'keepalives_idle': 30, 'keepalives_interval': 10, 'keepalives_count': 3}
@@ -20,17 +19,6 @@ _LIBPQ = {'connect_timeout': 10, 'keepalives_idle': 30, 'keepalives_interval': 1
 
 class NotUsable(Exception):  # noqa: N818  # not every exception is an error of the program
     """The database, or a file, cannot be used, and waiting will not help; the text says what to change."""
-
-
-def is_database(backend: object) -> TypeGuard[str]:
-    """Tell whether results go to a database.
-
-    :param backend: Celery's ``result_backend``.
-
-    >>> is_database('db+sqlite:///results.db'), is_database('redis://'), is_database(None)
-    (True, False, False)
-    """
-    return isinstance(backend, str) and backend.startswith(_SCHEMES)
 
 
 def engine(url: str) -> sa.Engine:
