@@ -136,7 +136,7 @@ class TestProcess:
         process = toolbox.start('monitor', TOOLBOX_DATABASE=url_of(database, database.role, database.password))
         assert process.wait() == 1
         assert 'Error: The database refuses to store tasks: permission denied' in process.log
-        assert broker.count(PLATFORM_QUEUE) == 1
+        wait_until(lambda: broker.count(PLATFORM_QUEUE) == 1, 'the message to be back')
 
 
 @pytest.mark.parametrize('broker', ['redis', 'sqs'], indirect=True)
