@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from tests.monitor.databases import TaskDatabase, url_of
 from tests.monitor.producer import Producer, expect_kills, kill_while_it_stores
 from tests.monitor.programs import Toolbox
+from tests.real.one_process import SENT, send_all_in_one
 from tests.real.outage import finish_in_outage
 from tests.real.restart import publish_in_restart
 from tests.real.services import BEAT, WORKFLOWS, Services
@@ -71,10 +72,8 @@ def mixture(services: Services, tasks: int) -> Row:
 
 def mixture_in_one_process(services: Services) -> Row:
     """The same for the broker that is in the memory of one process."""
-    worker = services.start_worker('together.memory', '-P', 'threads', '-c', '4')
-    expected = Counter(WORKFLOWS) + Counter({
-        'export.tasks.add': 200, 'celery.chord_unlock': 1, 'export.tasks.tick': 1, 'audit.tick': 1})
-    _wait_until_done(services, expected)
+    worker = send_all_in_one(services)
+    _wait_until_done(services, SENT)
     worker.send_line('write')
     worker.wait_for('written$')
     worker.stop()

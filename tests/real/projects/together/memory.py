@@ -1,18 +1,18 @@
 """The service on the in-memory broker, which is one per process: worker, producer and beat share this one.
 
-When the worker is ready, a thread sends all tasks. At each line on stdin it writes down what the platform queue holds.
+When the worker is ready, a thread sends all tasks. Then, at each line on stdin, it writes down what the platform queue
+holds.
 """
 from __future__ import annotations
 
 import os
 import sys
 import threading
-import time
 from typing import Any
 
 import produce
 from celery.beat import EmbeddedService
-from celery.signals import worker_ready
+from celery.signals import after_task_publish, worker_ready
 from journal import note
 
 from . import tasks
@@ -37,13 +37,28 @@ def run() -> None:
     produce.close_connections(app)
     produce.flood(tasks, '100')
     produce.workflows(tasks)
-    beat = EmbeddedService(app, thread=True, schedule_filename=f'{os.environ["JOURNAL"]}-schedule')
-    beat.start()
-    time.sleep(5 * EVERY)
-    beat.stop()
+    beat_once()
+    print('all sent', flush=True)
     for _ in sys.stdin:
         write_down_platform_queue()
         print('written', flush=True)
+
+
+def beat_once() -> None:
+    """Runs beat until it has sent each of its tasks."""
+    left = {entry['task'] for entry in app.conf.beat_schedule.values()}
+    all_sent = threading.Event()
+
+    @after_task_publish.connect
+    def cross_off(sender: str, **kwargs: Any) -> None:
+        left.discard(sender)
+        if not left:
+            all_sent.set()
+
+    beat = EmbeddedService(app, thread=True, schedule_filename=f'{os.environ["JOURNAL"]}-schedule')
+    beat.start()
+    all_sent.wait()
+    beat.stop()
 
 
 def write_down_platform_queue() -> None:

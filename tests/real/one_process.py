@@ -1,0 +1,19 @@
+"""Worker, producer, beat and platform queue in one process, for the broker that is in the memory of one."""
+from __future__ import annotations
+
+from ..servers.process import Process
+from .services import READY, WORKFLOWS, Services
+
+#: The messages that are sent, at the least.
+SENT = {
+    **WORKFLOWS, 'export.tasks.add': 200 + WORKFLOWS['export.tasks.add'],
+    'celery.chord_unlock': 1, 'export.tasks.tick': 1, 'audit.tick': 1,
+}
+
+
+def send_all_in_one(services: Services) -> Process:
+    """Starts the worker, and waits until all has been sent. At a line on stdin it writes down the platform queue."""
+    process = services.start_worker('together.memory', '-P', 'threads', '-c', '4')
+    process.wait_for(READY)
+    process.wait_for('all sent$')
+    return process
