@@ -28,7 +28,7 @@ TASKS = 2000 if FULL else 150
 KILLS = 50 if FULL else 2
 PATIENCE = 240 if FULL else 45
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900 if FULL else 120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900 if FULL else 240)]
 brokers = pytest.mark.parametrize('broker', ['redis', 'amqp', 'sqs'], indirect=True)
 
 

@@ -100,7 +100,7 @@ class Services:
         self.tracked.update(message.key for message in self.broker.drain(PLATFORM_QUEUE))
         return self.tracked
 
-    def wait_until_done(self, tasks: dict[str, int], timeout: float = 60) -> None:
+    def wait_until_done(self, tasks: dict[str, int], timeout: float = 120) -> None:
         """Waits until so many messages of each task were sent in all, and everything that was sent has run."""
         def is_done() -> bool:
             sent = self.published()

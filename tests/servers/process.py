@@ -16,6 +16,8 @@ from types import TracebackType
 from typing import TypeVar
 
 POLL_SECONDS = 0.02
+#: How long anything may take on a machine that is busy with other things, in seconds.
+PATIENCE = 60.0
 #: Those below the ones that Linux and macOS give to outgoing connections.
 PORTS = range(10_000, 32_000)
 
@@ -25,7 +27,8 @@ _numbers = count(100 * os.getpid())
 T = TypeVar('T')
 
 
-def wait_until(condition: Callable[[], T | None], what: str, timeout: float = 30, interval: float = POLL_SECONDS) -> T:
+def wait_until(condition: Callable[[], T | None], what: str, timeout: float = PATIENCE,
+               interval: float = POLL_SECONDS) -> T:
     """Returns the first true answer of `condition`, asked every `interval` seconds.
 
     Raises `TimeoutError`, which says `what` was waited for, after `timeout` seconds.
@@ -83,7 +86,7 @@ class Process:
     def is_running(self) -> bool:
         return self.popen.poll() is None
 
-    def wait_for(self, pattern: str, timeout: float = 30) -> re.Match[str]:
+    def wait_for(self, pattern: str, timeout: float = PATIENCE) -> re.Match[str]:
         """Waits until the log has a line that `pattern` matches; fails at once if the process ends first."""
         def found() -> re.Match[str] | None:
             was_running = self.is_running
@@ -103,7 +106,7 @@ class Process:
         self.popen.stdin.write(f'{line}\n')
         self.popen.stdin.flush()
 
-    def wait(self, timeout: float = 60) -> int:
+    def wait(self, timeout: float = 2 * PATIENCE) -> int:
         """Returns the exit code; raises with the log if the process does not end by itself."""
         try:
             return self.popen.wait(timeout)
