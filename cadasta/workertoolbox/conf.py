@@ -127,12 +127,21 @@ class Config(Mapping[str, Any], metaclass=_ToBeMade):
             self.PLATFORM_QUEUE_NAME,
             create_missing=bool(self.task_create_missing_queues),
             grouped=self._grouped,
+            missing_arguments=self._missing_arguments(),
         )
         if self.broker_transport_options.get('predefined_queues'):
             for queue in self._topology.queues - {self._topology.platform}:
-                _check_predefined(queue.name)
+                _check_predefined(queue)
         self.task_queues = self._topology.queues
         self.__dict__.setdefault('task_routes', self._topology.route)
+
+    def _missing_arguments(self) -> dict[str, Any]:
+        """Tell the arguments with which Celery makes a missing queue: RabbitMQ refuses a queue that has others."""
+        arguments = {
+            'x-queue-type': {'classic': None}.get(kind := self.get('task_create_missing_queue_type'), kind),
+            'x-max-priority': self.get('task_queue_max_priority'),
+        }
+        return {name: value for name, value in arguments.items() if value is not None}
 
     def _queue_names(self) -> list[str]:
         prefix = self.broker_transport_options['queue_name_prefix']
@@ -301,13 +310,14 @@ def _is_clear(url: str) -> bool:
     return not authority or ('@' not in url.partition(authority)[2] and not _LIST.search(userinfo.partition(':')[2]))
 
 
-def _check_predefined(queue_name: str) -> None:
-    # kombu looks up the queue of an acknowledgement by the routing key, which for a FIFO queue is not its name.
-    if queue_name.endswith(FIFO):
+def _check_predefined(queue: Queue) -> None:
+    # kombu looks up the queue of an acknowledgement by the routing key.
+    if queue.routing_key != queue.name:
+        kind = 'is a FIFO work queue' if queue.name.endswith(FIFO) else f'has the routing key {queue.routing_key!r}'
         raise ValueError(
-            f'broker_transport_options has predefined_queues, and {queue_name!r} is a FIFO work queue: its messages '
-            'could not be acknowledged, and each task would run again. Leave out predefined_queues, or make it a '
-            f'standard queue, {queue_name.removesuffix(FIFO)!r}.'
+            f'broker_transport_options has predefined_queues, and {queue.name!r} {kind}: its messages could not be '
+            'acknowledged, and each task would run again. Leave out predefined_queues, or make it a standard queue, '
+            f'{queue.routing_key!r}.'
         )
 
 

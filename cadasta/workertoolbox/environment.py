@@ -9,6 +9,12 @@ from celery.utils.serialization import strtobool
 
 from .credentials import masked
 
+#: Where Celery's table is wrong: RabbitMQ refuses a priority that is text.
+_TYPES = {'task_default_priority': 'int'}
+
+#: Celery reads these from the environment itself, and takes an empty one for none.
+_URLS = ('broker_url', 'broker_read_url', 'broker_write_url', 'result_backend')
+
 #: Celery's options by the lower-case names of their settings.
 OPTIONS: dict[str, Any] = dict(flatten(NAMESPACES))
 
@@ -27,8 +33,8 @@ def read(environ: Mapping[str, str], prefix: str) -> dict[str, Any]:
     values = {}
     for name, option in OPTIONS.items():
         variable = prefix + name.upper()
-        if variable in environ:
-            values[name] = cast(variable, environ[variable], option.type)
+        if environ.get(variable) or (variable in environ and name not in _URLS):
+            values[name] = cast(variable, environ[variable], _TYPES.get(name, option.type))
     return values
 
 

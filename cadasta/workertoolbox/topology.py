@@ -46,7 +46,7 @@ def key_of(queue_name: str) -> str:
 
 
 class WorkQueue(Queue):
-    """A queue whose declaration brings the platform queue along.
+    """A queue whose declaration by a producer brings the platform queue along.
 
     Takes what `kombu.Queue` takes, and
 
@@ -62,10 +62,16 @@ class WorkQueue(Queue):
     attrs = (*Queue.attrs, ('platform', None))
 
     def declare(self, nowait: bool = False, channel: Any = None) -> str:
-        """Declare this queue and the platform queue, their exchange and bindings, on a channel."""
-        channel = channel or self.channel
+        """Declare this queue; for a producer the platform queue, too. Their exchange and bindings come with them.
+
+        :param channel: kombu's producers name it, and its consumers declare on the one that the queue is bound to.
+        """
+        # On Amazon SQS, what a consumer puts back goes to every queue that its connection has bound, and the platform
+        # queue would refuse the receipt of another queue.
+        for_producer, channel = channel is not None, channel or self.channel
         with _declaring if hasattr(channel.connection, 'global_state') else nullcontext():
-            self.platform.declare(nowait=nowait, channel=channel)
+            if for_producer:
+                self.platform.declare(nowait=nowait, channel=channel)
             name: str = super().declare(nowait=nowait, channel=channel)
         return name
 
@@ -97,7 +103,7 @@ class Declaration(MaybeChannelBound):
         self.grouped = grouped
         self.name = queue.name
         self._hash = hash(tuple(
-            (queue.name, queue.exchange.name, queue.exchange.type, queue.routing_key)
+            (queue.name, queue.exchange and (queue.exchange.name, queue.exchange.type), queue.routing_key)
             for queue in (queue, queue.platform)
         ))
 
@@ -129,6 +135,7 @@ class Topology:
     :param platform: the name of the platform queue.
     :param create_missing: whether a routing key that no queue serves gets a queue of its own.
     :param grouped: whether messages get a ``MessageGroupId``, as on Amazon SQS.
+    :param missing_arguments: the ``queue_arguments`` of such a queue.
     :raises ValueError: where two queues have one name, or serve one routing key.
 
     >>> exchange = Exchange('task_exchange', 'topic')
@@ -145,14 +152,18 @@ class Topology:
         platform: str,
         create_missing: bool = False,
         grouped: bool = False,
+        missing_arguments: dict[str, Any] | None = None,
     ) -> None:
         self.exchange = exchange
+        self._missing_arguments = missing_arguments
         self.create_missing = create_missing
         self.grouped = grouped
         by_name = _by_name(queues)
         self.platform = _completed(by_name.pop(platform, Queue(platform)), exchange, '#')
         self._keys: dict[str, str] = {}
         self._routes: dict[str, tuple[WorkQueue, Declaration]] = {}
+        # Those that are bound elsewhere, by the key that a task has which was sent to them by their name, and its retry.
+        self._others: dict[str, Queue] = {}
         #: All queues, as the value for ``task_queues``.
         self.queues = {self.platform, *(self._bound(queue) for queue in by_name.values())}
 
@@ -189,7 +200,8 @@ class Topology:
         try:
             work_queue, declaration = self._routes[key]
         except KeyError:
-            work_queue, declaration = self._missing(name, key)
+            other = self._others.get(key) if 'routing_key' in options else None
+            work_queue, declaration = self._missing(name, key) if other is None else self._adopt(key, other)
         if options.get('declare') is not None:
             options['declare'] = [*options['declare'], declaration]
         return {'queue': work_queue, 'exchange': self.exchange, 'routing_key': key, 'declare': [declaration]}
@@ -199,13 +211,17 @@ class Topology:
         key = self._keys.get(name)
         if key is None:
             key = key_of(name)
-            if isinstance(queue, Queue) and key not in self._routes:
-                self._serve(key, _work_queue(queue, self.platform, exchange=self.exchange, routing_key=key))
+            if isinstance(queue, Queue) and key not in self._routes and name != self.platform.name:
+                self._adopt(key, queue)
         return key
 
+    def _adopt(self, key: str, queue: Queue) -> tuple[WorkQueue, Declaration]:
+        return self._serve(key, _work_queue(queue, self.platform, exchange=self.exchange, routing_key=key))
+
     def _missing(self, name: str, key: str) -> tuple[WorkQueue, Declaration]:
-        if self.create_missing:
-            return self._serve(key, WorkQueue(key, self.exchange, routing_key=key, platform=self.platform))
+        if self.create_missing and key != self.platform.name:
+            return self._serve(key, WorkQueue(
+                key, self.exchange, routing_key=key, platform=self.platform, queue_arguments=self._missing_arguments))
         known = sorted(self._keys)
         more = f' and {len(known) - _SHOWN_QUEUES} more' if len(known) > _SHOWN_QUEUES else ''
         raise QueueNotFound(
@@ -218,6 +234,7 @@ class Topology:
     def _bound(self, queue: Queue) -> Queue:
         queue = _completed(queue, self.exchange, key_of(queue.name))
         if queue.bindings or queue.exchange != self.exchange:
+            self._others[key_of(queue.name)] = queue
             return queue
         key = queue.routing_key
         if key in self._routes:

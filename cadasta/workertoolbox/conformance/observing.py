@@ -10,9 +10,12 @@ from typing import Any, NamedTuple, cast
 import mock  # noqa: UP026  # the name by which users know it
 from celery import Celery, Task, chord, signals
 from celery.app.backends import by_url
+from celery.backends.database import DatabaseBackend
 from celery.beat import Scheduler, SchedulingError
+from celery.exceptions import QueueNotFound
 from celery.local import Proxy
 from celery.worker import WorkController
+from sqlalchemy import make_url
 
 from ..topology import FIFO, key_of
 from .borrowing import borrowed, redirected
@@ -159,8 +162,8 @@ def _task(broker: Broker, task: Task) -> Attempt:
         attempts.append(_attempt(broker, partial(task.apply_async, args, kwargs)))
         if attempts[-1].sent and not attempts[-1].error:
             return attempts[-1]
-    # An apply_async of the app's own may need what only its callers have.
-    if type(task).apply_async is not Task.apply_async:
+    # An apply_async of the app's own may need what only its callers have: but not another queue.
+    if type(task).apply_async is not Task.apply_async and not isinstance(attempts[0].error, QueueNotFound):
         args, kwargs = next(_arguments(task))
         return _attempt(broker, partial(Task.apply_async, task, args, kwargs))
     return attempts[0]
@@ -209,7 +212,12 @@ def _chord(app: Celery, broker: Broker, queue: str) -> Attempt:
 
 def _backend(app: Celery) -> Any:
     try:
-        return by_url(app.backend_cls or app.conf.result_backend, app.loader)[0]
+        backend, url = by_url(app.backend_cls or app.conf.result_backend, app.loader)
+        url = url or app.conf.database_url
+        if url and issubclass(backend, DatabaseBackend):
+            # The dialect, not its driver: whether SQLAlchemy knows what the URL begins with.
+            make_url(url).get_dialect()
+        return backend
     except Exception as error:
         return error
 

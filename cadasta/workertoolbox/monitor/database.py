@@ -42,8 +42,13 @@ def engine(url: str) -> sa.Engine:
         parsed = parsed.set(drivername='postgresql+psycopg2')
     defaults = _LIBPQ if dialect.name == 'postgresql' else {}
     missing = {name: value for name, value in defaults.items() if name not in parsed.query}
-    return sa.create_engine(
-        parsed, connect_args=missing, poolclass=sa.NullPool, json_serializer=json.JSONEncoder(default=plain).encode)
+    try:
+        return sa.create_engine(
+            parsed, connect_args=missing, poolclass=sa.NullPool, json_serializer=json.JSONEncoder(default=plain).encode)
+    except ModuleNotFoundError as error:
+        raise NotUsable(
+            f'{masked(url)!r} needs {error.name}, which is not installed: install it, or write postgresql+psycopg2://'
+        ) from None
 
 
 class Connected(ABC):

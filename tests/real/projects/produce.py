@@ -93,6 +93,10 @@ def gated(tasks: Any, count: str, gate: str, done: str) -> None:
         tasks.finish_after.delay(gate, done)
 
 
+def mortal(tasks: Any, died: str) -> None:
+    tasks.die_once.delay(died)
+
+
 if __name__ == '__main__':
     project, stage, *arguments = sys.argv[1:]
     tasks = import_module(f'{project}.tasks')

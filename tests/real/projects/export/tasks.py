@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 import time
 from pathlib import Path
 from typing import NoReturn
@@ -47,3 +49,11 @@ def finish_after(gate: str, done: str) -> None:
     while not Path(gate).exists():
         time.sleep(0.02)
     Path(done, finish_after.request.id).touch()
+
+
+@app.task(acks_late=True, reject_on_worker_lost=True)
+def die_once(died: str) -> None:
+    """Kills the process that runs it, unless the file `died` says that it has done so."""
+    if not Path(died).exists():
+        Path(died).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
