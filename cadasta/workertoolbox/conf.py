@@ -88,6 +88,9 @@ class Config(Mapping[str, Any], metaclass=_ToBeMade):
         for klass in reversed(cls.__mro__[:cls.__mro__.index(Config)]):
             names = (name for name in vars(klass) if not name.startswith('_'))
             attributes = {name: getattr(klass, name) for name in names}
+            for name, value in attributes.items():
+                if hasattr(value, '__get__') and not callable(value):
+                    raise ValueError(f'{klass.__name__}.{name} is computed, {value!r}: give it a value, or a keyword')
             values.update(_renamed({
                 name: value for name, value in attributes.items()
                 if name in environment.OPTIONS or not callable(value)
@@ -136,12 +139,12 @@ class Config(Mapping[str, Any], metaclass=_ToBeMade):
         self.__dict__.setdefault('task_routes', self._topology.route)
 
     def _missing_arguments(self) -> dict[str, Any]:
-        """Tell the arguments with which Celery makes a missing queue: RabbitMQ refuses a queue that has others."""
-        arguments = {
-            'x-queue-type': {'classic': None}.get(kind := self.get('task_create_missing_queue_type'), kind),
-            'x-max-priority': self.get('task_queue_max_priority'),
+        """Give the arguments of the queues that Celery makes: RabbitMQ refuses a second declaration with others."""
+        kind, priority = self.get('task_create_missing_queue_type'), self.get('task_queue_max_priority')
+        return {
+            **({'x-queue-type': kind} if kind == 'quorum' else {}),
+            **({'x-max-priority': priority} if priority is not None else {}),
         }
-        return {name: value for name, value in arguments.items() if value is not None}
 
     def _queue_names(self) -> list[str]:
         prefix = self.broker_transport_options['queue_name_prefix']

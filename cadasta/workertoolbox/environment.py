@@ -9,14 +9,13 @@ from celery.utils.serialization import strtobool
 
 from .credentials import masked
 
-#: Where Celery's table is wrong: RabbitMQ refuses a priority that is text.
-_TYPES = {'task_default_priority': 'int'}
-
-#: Celery reads these from the environment itself, and takes an empty one for none.
-_URLS = ('broker_url', 'broker_read_url', 'broker_write_url', 'result_backend')
-
 #: Celery's options by the lower-case names of their settings.
 OPTIONS: dict[str, Any] = dict(flatten(NAMESPACES))
+
+# Where that table is wrong: RabbitMQ refuses a priority that is text.
+_TYPES = {'task_default_priority': 'int'}
+# Celery reads these from the environment itself, and takes an empty one for none.
+_URLS = ('broker_url', 'broker_read_url', 'broker_write_url', 'result_backend')
 
 
 def read(environ: Mapping[str, str], prefix: str) -> dict[str, Any]:
@@ -33,8 +32,9 @@ def read(environ: Mapping[str, str], prefix: str) -> dict[str, Any]:
     values = {}
     for name, option in OPTIONS.items():
         variable = prefix + name.upper()
-        if environ.get(variable) or (variable in environ and name not in _URLS):
-            values[name] = cast(variable, environ[variable], _TYPES.get(name, option.type))
+        text = environ.get(variable)
+        if text or (text is not None and name not in _URLS):
+            values[name] = cast(variable, text, _TYPES.get(name, option.type))
     return values
 
 

@@ -152,7 +152,7 @@ class Topology:
         platform: str,
         create_missing: bool = False,
         grouped: bool = False,
-        missing_arguments: dict[str, Any] | None = None,
+        missing_arguments: Mapping[str, Any] | None = None,
     ) -> None:
         self.exchange = exchange
         self._missing_arguments = missing_arguments
@@ -162,7 +162,7 @@ class Topology:
         self.platform = _completed(by_name.pop(platform, Queue(platform)), exchange, '#')
         self._keys: dict[str, str] = {}
         self._routes: dict[str, tuple[WorkQueue, Declaration]] = {}
-        # Those that are bound elsewhere, by the key that a task has which was sent to them by their name, and its retry.
+        # Queues that are bound elsewhere, by the key of tasks that are sent to them by name, and of their retries.
         self._others: dict[str, Queue] = {}
         #: All queues, as the value for ``task_queues``.
         self.queues = {self.platform, *(self._bound(queue) for queue in by_name.values())}
@@ -208,10 +208,12 @@ class Topology:
 
     def _key_for(self, queue: Queue | str) -> str:
         name = queue if isinstance(queue, str) else queue.name
+        if name == self.platform.name:
+            return name
         key = self._keys.get(name)
         if key is None:
             key = key_of(name)
-            if isinstance(queue, Queue) and key not in self._routes and name != self.platform.name:
+            if isinstance(queue, Queue) and key not in self._routes:
                 self._adopt(key, queue)
         return key
 
@@ -219,7 +221,12 @@ class Topology:
         return self._serve(key, _work_queue(queue, self.platform, exchange=self.exchange, routing_key=key))
 
     def _missing(self, name: str, key: str) -> tuple[WorkQueue, Declaration]:
-        if self.create_missing and key != self.platform.name:
+        if key == self.platform.name:
+            raise QueueNotFound(
+                f'Task {name!r} was not sent: {key!r} is the platform queue, which no worker consumes. It gets a copy '
+                'of every message by itself. Send the task to a work queue.'
+            )
+        if self.create_missing:
             return self._serve(key, WorkQueue(
                 key, self.exchange, routing_key=key, platform=self.platform, queue_arguments=self._missing_arguments))
         known = sorted(self._keys)
@@ -252,9 +259,11 @@ class Topology:
 def _by_name(queues: Iterable[Queue] | Mapping[str, Any]) -> dict[str, Queue]:
     if isinstance(queues, Mapping):
         queues = [
-            options if isinstance(options, Queue) else Queue.from_dict(name, **options)
+            options if isinstance(options, Queue) else Queue.from_dict(name, **options or {})
             for name, options in queues.items()
         ]
+    if not isinstance(queues, Iterable):
+        raise ValueError(f'task_queues is {queues!r}: give kombu Queues, or a mapping of names to their options')
     by_name: dict[str, Queue] = {}
     for queue in queues:
         if not isinstance(queue, Queue):

@@ -327,6 +327,17 @@ def apply_async_with_another_queue() -> Celery:
 
 
 @breaks(4)
+def apply_async_with_a_key_of_no_queue() -> Celery:
+    class Archived(Task):
+        def apply_async(self, *args: Any, **options: Any) -> Any:
+            return super().apply_async(*args, **{**options, 'routing_key': 'archive'})
+
+    app = make_app()
+    add(app, 'export.archive', base=Archived)
+    return app
+
+
+@breaks(4)
 def foreign_router_with_a_key_of_its_own() -> Celery:
     app = make_app()
     app.conf.task_routes = [{'export.project': {'queue': 'msg', 'routing_key': 'export'}}, app.conf.task_routes]
@@ -505,6 +516,11 @@ def results_nowhere() -> Celery:
 @breaks(6)
 def results_in_a_backend_that_does_not_exist() -> Celery:
     return make_app(result_backend='nothing.of:TheKind')
+
+
+@breaks(6)
+def results_in_a_database_that_does_not_exist() -> Celery:
+    return make_app(result_backend='db+postgres://cadasta:cadasta@localhost/cadasta')
 
 
 @breaks(6, environ={'CELERY_RESULT_BACKEND': 'cache+memory://'})

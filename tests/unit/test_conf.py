@@ -192,6 +192,16 @@ def test_an_empty_broker_url_in_the_environment_is_none(monkeypatch: pytest.Monk
     assert Config().broker_transport == 'sqs'
 
 
+def test_an_empty_result_backend_in_the_environment_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('CELERY_RESULT_BACKEND', '')
+    assert Config().result_backend == 'db+postgresql+psycopg2://cadasta:cadasta@localhost:5432/cadasta'
+
+
+def test_a_priority_in_the_environment_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('CELERY_TASK_DEFAULT_PRIORITY', '5')
+    assert Config().task_default_priority == 5
+
+
 def test_given_transport_options_are_laid_over_the_defaults() -> None:
     options = Config(broker_transport_options={'region': 'eu-west-1', 'wait_time_seconds': 20}).broker_transport_options
     assert options == {'region': 'eu-west-1', 'queue_name_prefix': 'dev-', 'wait_time_seconds': 20}
@@ -297,7 +307,7 @@ def test_two_queues_of_one_name() -> None:
 
 def test_queues_in_a_mapping_have_the_names_that_they_say() -> None:
     one = Queue('one', EXCHANGE, routing_key='key')
-    assert one in Config(task_queues={'one': one, 'celery': {}}).task_queues
+    assert one in Config(task_queues={'one': one, 'celery': {}, 'two': None}).task_queues
     assert Config(task_queues={'all': Queue('platform.fifo'), 'celery': {}}).task_queues == Config([]).task_queues
     with pytest.raises(ValueError, match="Two queues have the name 'one'"):
         Config(task_queues={'one': one, 'two': Queue('one')})
@@ -328,6 +338,10 @@ def test_queues_in_a_mapping_have_the_names_that_they_say() -> None:
     ({'task_queues': 'export'}, "task_queues holds 'e': give kombu Queues"),
     ({'QUEUES': ['export.fifo'], 'broker_transport_options': {'predefined_queues': {'dev-export.fifo': {}}}},
      "has predefined_queues, and 'export.fifo' is a FIFO work queue: .* or make it a standard queue, 'export'"),
+    ({'task_queues': [Queue('reports', routing_key='report')],
+      'broker_transport_options': {'predefined_queues': {'dev-reports': {}}}},
+     "has predefined_queues, and 'reports' has the routing key 'report': its messages could not be acknowledged"),
+    ({'task_queues': 5}, '^task_queues is 5: give kombu Queues'),
     ({'_topology': 1}, "'_topology' cannot be the name of a setting"),
     ({'to_dict': 1}, "'to_dict' cannot be the name of a setting"),
     ({'BROKER_URL': 'amqp://'}, 'Celery spells it broker_url now'),
@@ -368,6 +382,16 @@ def test_bad_input_in_a_subclass() -> None:
         BROKER_URL = 'amqp://'
 
     with pytest.raises(ValueError, match='Celery spells it broker_url now'):
+        Service()
+
+
+def test_a_property_is_no_setting() -> None:
+    class Service(Config):
+        @property
+        def worker_concurrency(self) -> int:
+            return 4
+
+    with pytest.raises(ValueError, match=r'Service\.worker_concurrency is computed, .*: give it a value'):
         Service()
 
 

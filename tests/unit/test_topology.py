@@ -123,6 +123,13 @@ def test_another_routers_queue_is_tracked_too() -> None:
     assert contents() == {'export': 1, 'platform.fifo': 1}
 
 
+def test_a_consumer_binds_its_own_queue_alone() -> None:
+    """What it puts back goes to all that its connection has bound; on SQS the platform queue would refuse it."""
+    app = app_with()
+    with Connection(transport=Forgetful) as connection, connection.Consumer([app.amqp.queues['export']]) as consumer:
+        assert consumer.channel._lookup('task_exchange', 'export') == {'export'}
+
+
 def test_every_connection_declares_for_itself() -> None:
     app = app_with()
     for _ in range(2):
@@ -250,6 +257,28 @@ def test_a_queue_that_is_not_there_is_refused() -> None:
         Config().task_routes('export.project', (), {}, {'queue': 'import'})
 
 
+@pytest.mark.parametrize('create', [False, True])
+@pytest.mark.parametrize('options', [
+    {'queue': 'platform.fifo'}, {'queue': PLATFORM}, {'routing_key': 'platform.fifo'},
+])
+def test_the_platform_queue_is_no_work_queue(options: dict[str, Any], create: bool) -> None:
+    app = app_with(task_create_missing_queues=create)
+    with pytest.raises(QueueNotFound, match=r"'export.project' was not sent: 'platform.fifo' is the platform queue"):
+        app.send_task('export.project', **options)
+    assert contents() == {}
+
+
+def test_a_queue_that_is_bound_elsewhere_is_named_by_a_call_and_by_its_retry() -> None:
+    elsewhere = Queue('private.fifo', Exchange('elsewhere'), routing_key='private')
+    topology = Topology(EXCHANGE, [PLATFORM, elsewhere], PLATFORM.name)
+    with pytest.raises(QueueNotFound):
+        topology.route('private.task', (), {}, {})
+    # In a worker, which has not sent the task.
+    route = topology.route('export.flaky', (), {}, {'routing_key': 'private'})
+    assert (route['queue'].name, route['exchange'], route['routing_key']) == ('private.fifo', EXCHANGE, 'private')
+    assert route['queue'].exchange == EXCHANGE
+
+
 def test_a_refusal_does_not_list_a_thousand_queues() -> None:
     config = Config(QUEUES=[f'queue{number}' for number in range(1000)])
     with pytest.raises(QueueNotFound, match=r'queue0, .* and 981 more\. Add') as error:
@@ -264,6 +293,19 @@ def test_missing_queues_are_made_on_the_topic_exchange(options: dict[str, Any]) 
     app.send_task(name, **options)
     app.send_task(name, **options)
     assert contents() == {'new': 2, 'platform.fifo': 2}
+
+
+@pytest.mark.parametrize(('settings', 'arguments'), [
+    ({}, {}),
+    ({'task_create_missing_queue_type': 'classic'}, {}),
+    ({'task_create_missing_queue_type': 'quorum'}, {'x-queue-type': 'quorum'}),
+    ({'task_queue_max_priority': 0}, {'x-max-priority': 0}),
+])
+def test_missing_queues_are_made_as_celery_makes_them(settings: dict[str, Any], arguments: dict[str, Any]) -> None:
+    app = app_with(task_create_missing_queues=True, **settings)
+    made = app.conf.task_routes('new.project', (), {}, {})['queue']
+    assert made.queue_arguments == arguments
+    assert (app.amqp.queues['new'].queue_arguments or {}) == arguments
 
 
 def test_the_body_of_a_chord_has_a_queue() -> None:
@@ -299,6 +341,13 @@ def test_a_platform_queue_of_ones_own() -> None:
     quorum = Queue('platform.fifo', queue_arguments={'x-queue-type': 'quorum'})
     made = Topology(EXCHANGE, [quorum], 'platform.fifo')
     assert (made.platform, made.platform.routing_key) == (quorum, '#')
+
+
+def test_a_platform_queue_with_bindings() -> None:
+    bound = Queue('platform.fifo', [EXCHANGE.binding('#')])
+    app = app_with(task_queues=[bound, Queue('export')])
+    app.send_task('export.project')
+    assert contents() == {'export': 1, 'platform.fifo': 1}
 
 
 def test_a_queue_keeps_its_arguments() -> None:

@@ -26,7 +26,7 @@ def engine(url: str) -> sa.Engine:
 
     :param url: the database's URL, as SQLAlchemy or as Celery's ``result_backend`` spells it.
     :returns: the engine; it has not connected yet.
-    :raises NotUsable: where it is not the URL of a PostgreSQL or SQLite database.
+    :raises NotUsable: where it is not the URL of a PostgreSQL or SQLite database, or its driver is not installed.
 
     >>> engine('db+sqlite:///tasks.db')
     Engine(sqlite:///tasks.db)
@@ -47,7 +47,7 @@ def engine(url: str) -> sa.Engine:
             parsed, connect_args=missing, poolclass=sa.NullPool, json_serializer=json.JSONEncoder(default=plain).encode)
     except ModuleNotFoundError as error:
         raise NotUsable(
-            f'{masked(url)!r} needs {error.name}, which is not installed: install it, or write postgresql+psycopg2://'
+            f'{masked(url)!r} needs {error.name}, which is not installed: install it, or leave the driver out of the URL'
         ) from None
 
 
