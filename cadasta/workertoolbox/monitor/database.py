@@ -47,7 +47,7 @@ def engine(url: str) -> sa.Engine:
             parsed, connect_args=missing, poolclass=sa.NullPool, json_serializer=json.JSONEncoder(default=plain).encode)
     except ModuleNotFoundError as error:
         raise NotUsable(
-            f'{masked(url)!r} needs {error.name}, which is not installed: install it, or leave the driver out of the URL'
+            f'{masked(url)!r} needs {error.name}, which is not installed: install it, or leave it out of the URL'
         ) from None
 
 
