@@ -187,6 +187,14 @@ def test_an_app_with_a_broker_url_connects_there() -> None:
     assert app_with(Config()).connection_for_write().transport_cls == 'sqs'
 
 
+def test_a_broker_that_is_given_elsewhere_needs_no_transport() -> None:
+    constructed = Celery(broker='memory://', set_as_current=False)
+    constructed.config_from_object(Config(broker_transport=None))
+    later = app_with(Config(broker_transport=None))
+    later.conf.broker_url = 'memory://'
+    assert {app.connection_for_write().transport_cls for app in (constructed, later)} == {'memory'}
+
+
 def test_an_empty_broker_url_in_the_environment_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('CELERY_BROKER_URL', '')
     assert Config().broker_transport == 'sqs'
