@@ -29,11 +29,13 @@ EXAMPLES = Path(__file__).parents[1]
 SERVICES = {'export': 'export_worker', 'msg': 'msg_worker'}
 TOOLBOX = [sys.executable, '-m', 'celery', '-A', 'export_worker', 'toolbox']
 PRODUCER_SECONDS = 60
+READY_SECONDS = 60
 DRAIN_SECONDS = 15
 PAGE_SECONDS = 30
 
 _SCHEDULED = re.compile(r'^(\w+) ([0-9a-f-]{36})$', re.MULTILINE)
 _URL = re.compile(r'http://\S+')
+_READY = re.compile(r'ready\.$|Ready: ', re.MULTILINE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,6 +93,7 @@ def _run(stack: ExitStack, signals: Signals, report: Report, options: argparse.N
     report.step(f'Workers: started, with the prefork pool, one for each of the queues {" and ".join(workers)}')
     monitor = _start_monitor(stack, directory)
     report.step(f'Task monitor: started. It drains {app.conf.PLATFORM_QUEUE_NAME}')
+    _wait_until_at_work(signals, [*workers.values(), monitor])
     observation = Observation(statuses, workers, scheduled)
     _watch(signals, report, observation, options.timeout)
     if not options.keep:
@@ -169,6 +172,13 @@ def _start_monitor(stack: ExitStack, directory: Path) -> Process:
     monitor = Process([*TOOLBOX, 'monitor'], directory / 'monitor.log', cwd=EXAMPLES)
     stack.callback(end, [monitor])
     return monitor
+
+
+def _wait_until_at_work(signals: Signals, processes: Sequence[Process]) -> None:
+    """What they take to start is not part of the time that the workflows may take."""
+    signals.wait_until(
+        lambda: any(process.ended for process in processes)
+        or all(_READY.search(process.output()) for process in processes), READY_SECONDS)
 
 
 def _watch(signals: Signals, report: Report, observation: Observation, timeout: float) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +125,10 @@ class TestProcess:
         process = toolbox.monitor('--ready-file', str(ready), '--linger', '60')
         assert ready.exists()
         make_app(broker).send_task('export.project')
-        # The batch is not full: without the signal it would wait for a minute.
-        wait_until(lambda: broker.count(PLATFORM_QUEUE) == 0, 'the message to be fetched')
+        # The batch is not full: without the signal it would wait for a minute, and touch no file meanwhile. What
+        # RabbitMQ has sent, and the monitor has not read yet, would go back.
+        wait_until(lambda: broker.count(PLATFORM_QUEUE) == 0, 'the message to be sent to the monitor')
+        wait_until(lambda: time.time() - ready.stat().st_mtime > 3, 'the message to be read')
         process.popen.send_signal(number)
         assert process.wait(20) == 0
         assert not ready.exists()

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import threading
 import time
@@ -76,11 +77,12 @@ def test_a_batch_that_cannot_be_stored_goes_back_to_the_platform_queue_alone(
         tasks.execute(f'DROP VIEW {view}')
     tasks.execute('ALTER TABLE celery_task RENAME COLUMN origin TO elsewhere')
     running(Monitor(app, tasks.url, ready_file=ready))
-    wait_until(lambda: caplog.text.count('The database is away') == 2, 'the second failure')
+    wait_until(lambda: caplog.text.count('The database is away') >= 2, 'the second failure')
     assert 'next try in 0.5 s: ' in caplog.text
     assert 'origin' in caplog.text
     assert 'next try in 1 s' in caplog.text
-    assert not ready.exists()
+    # It is there while the monitor tries, and not while it waits.
+    wait_until(lambda: not ready.exists(), 'the ready file to be removed')
     tasks.execute('ALTER TABLE celery_task RENAME COLUMN elsewhere TO origin')
     wait_until(lambda: tasks.count() == 1, 'the message to be stored')
     wait_until(ready.exists, 'the ready file')
@@ -131,8 +133,10 @@ def test_rate_and_lag_are_logged(
     for _ in range(15):
         app.send_task('export.project')
     drain(broker, app, tasks, batch=10)
-    assert '10 tasks in ' in caplog.text
-    assert '5 tasks in ' in caplog.text
+    # RabbitMQ may take its time: how many came at once is up to it.
+    reported = [int(number) for number in re.findall(r'(\d+) tasks in ', caplog.text)]
+    assert sum(reported) == 15
+    assert 0 < max(reported) <= 10
     assert '0 messages rejected, ' in caplog.text
     assert '0 waiting in the platform queue' in caplog.text
 

@@ -213,7 +213,7 @@ def test_what_is_sent_into_a_dead_connection_is_lost_without_confirms(broker: Br
         app.send_task(ADD, (1, 2))
         wait_until(lambda: broker.count('export') == broker.count(PLATFORM_QUEUE) == 1, 'the first message')
         broker.mute()
-        cutter = threading.Timer(0.5, broker.cut)
+        cutter = threading.Thread(target=cut_when_swallowed, args=(broker,))
         cutter.start()
         app.send_task(ADD, (3, 4))
         cutter.join()
@@ -221,6 +221,11 @@ def test_what_is_sent_into_a_dead_connection_is_lost_without_confirms(broker: Br
         broker.drain('export')
         broker.drain(PLATFORM_QUEUE)
         kombu.pools.reset()
+
+
+def cut_when_swallowed(broker: Broker) -> None:
+    broker.wait_until_swallowed()
+    broker.cut()
 
 
 @only('sqs')

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from kombu import Connection
 from kombu.exceptions import ChannelError
 
+from .process import PATIENCE
 from .proxy import Proxy
 
 PLATFORM_QUEUE = 'platform.fifo'
@@ -89,6 +90,11 @@ class Broker:
         """Swallows all that is sent over the connections that came by `proxied_url` and are open now."""
         if self._proxy:
             self._proxy.mute()
+
+    def wait_until_swallowed(self) -> None:
+        """Waits until something was sent over the connections that are muted."""
+        assert self._proxy is not None
+        assert self._proxy.swallowed.wait(PATIENCE)
 
     def cut(self) -> int:
         """Drops the open connections that came by `proxied_url`; returns how many there were."""

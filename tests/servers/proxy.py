@@ -17,6 +17,7 @@ class Proxy:
         self.lock = threading.Lock()
         self.sockets: set[socket.socket] = set()
         self.muted: set[socket.socket] = set()
+        self.swallowed = threading.Event()
         self.listener = socket.create_server(('127.0.0.1', 0), backlog=128)
         self.port = int(self.listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
@@ -24,6 +25,7 @@ class Proxy:
     def mute(self) -> None:
         """Swallows what is sent over the connections that are open now, like a network that has gone away."""
         with self.lock:
+            self.swallowed.clear()
             self.muted |= self.sockets
 
     def cut(self) -> int:
@@ -62,7 +64,9 @@ class Proxy:
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                if source not in self.muted:
+                if source in self.muted:
+                    self.swallowed.set()
+                else:
                     sink.sendall(data)
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)

@@ -91,14 +91,13 @@ def flows(
         assert toolbox.start('tables').wait() == 0
         toolbox.monitor(*(['--no-arguments'] if request.param == 'no-arguments' else []))
         environment = clean_environment(ROOT / 'examples', HERE, **broker.environment, **database.environment)
-        workers = [
+        for project, options in (('export_worker', ('-Q', 'export,celery', '-I', 'extra_tasks')),
+                                 ('msg_worker', ('-Q', 'msg'))):
+            # One after the other: two that start at once can spoil the files in which kombu keeps bindings.
             processes.start(
                 [sys.executable, '-m', 'celery', '-A', project, 'worker', '-c', '2', '-l', 'INFO', *options],
-                environment)
-            for project, options in (('export_worker', ('-Q', 'export,celery', '-I', 'extra_tasks')),
-                                     ('msg_worker', ('-Q', 'msg')))]
-        for worker in workers:
-            worker.wait_for(r'ready\.$')
+                environment,
+            ).wait_for(r'ready\.$')
         ids: dict[str, str] = {}
         for producer in (ROOT / 'examples/producer.py', HERE / 'flows.py'):
             process = processes.start([sys.executable, str(producer)], environment)

@@ -17,15 +17,19 @@ from ..servers.process import wait_until
 @pytest.mark.parametrize('broker', ['redis'], indirect=True)
 def test_redis_loses_the_message_that_is_on_its_way_to_a_consumer(broker: Broker) -> None:
     """Redis takes a message off its list when it sends it; kombu notes it as unacknowledged when it has got it."""
+    queue = Queue('export', routing_key='export')
+    # So long, in seconds, it waits for a message.
+    options = {'polling_interval': 60}
     with (
-        Connection(broker.proxied_url) as connection, connection.Consumer(Queue('export'), callbacks=[print]),
+        Connection(broker.proxied_url, transport_options=options) as connection,
+        connection.Consumer(queue, callbacks=[print]),
         closing(redis.Redis.from_url(broker.url)) as client, broker.connect() as sender,
     ):
         with pytest.raises(TimeoutError):
             connection.drain_events(timeout=0.5)
         wait_until(lambda: any('brpop' in other['cmd'] for other in client.client_list()), 'BRPOP')
         broker.mute()
-        with sender.SimpleQueue(Queue('export')) as box:
+        with sender.SimpleQueue(queue) as box:
             box.put({'id': 1})
         wait_until(lambda: client.llen('export') == 0, 'the message to be taken off its list')
         broker.cut()

@@ -10,13 +10,15 @@ from cadasta.workertoolbox.conf import Config
 class Thrice(schedule):
     """Due three times, so that beat can be stopped when it is not about to send something."""
 
-    left = 3
+    # Beat may ask more than once before it sends: what it sent is told by the time that it asks with.
+    asked_with: frozenset[datetime] = frozenset()
 
     def is_due(self, last_run_at: datetime) -> schedstate:
-        if not self.left:
+        if len(self.asked_with - {last_run_at}) == 3:
             return schedstate(is_due=False, next=3600)
         state = super().is_due(last_run_at)
-        self.left -= state.is_due
+        if state.is_due:
+            self.asked_with |= {last_run_at}
         return state
 
 
