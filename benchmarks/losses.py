@@ -105,7 +105,8 @@ def killed(name: str, postgres: Postgres, tasks: int, kills: int) -> Row:
         expect_kills(broker)
         database = TaskDatabase(url_of(postgres.create_database()))
         producer = Producer(make_app(broker))
-        monitor = kill_while_it_stores(Toolbox(directory, processes, broker, database.url), producer, tasks, kills)
+        toolbox = Toolbox(directory, processes, broker, database.url)
+        monitor = kill_while_it_stores(toolbox, producer, database, tasks, kills)
         with suppress(TimeoutError):
             producer.wait_until_stored(database, broker, PATIENCE)
         monitor.stop()

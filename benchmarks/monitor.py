@@ -160,10 +160,10 @@ def measure_calls(server: SQS, url: str, messages: int) -> Iterator[Row]:
     tracked = calls(lambda: Monitor(app, url, once=True, linger=1).run())
     send()
     one_by_one = calls(lambda: consume(broker, app.amqp.queues[PLATFORM_QUEUE], messages, store_each(url)))
-    yield Row('SQS API calls for each task published, steady state', f'{published:.2f}', '1 for each queue', published,
+    yield Row('SQS API calls for each task published, steady state', f'{published:g}', '1 for each queue', published,
               'at most 2')
-    yield Row('SQS API calls for each task tracked, backlog', f'{tracked:.2f}',
-              f'{one_by_one:.2f} {EACH}', tracked, 'at most 0.25')
+    yield Row('SQS API calls for each task tracked, backlog', f'{tracked:g}',
+              f'{one_by_one:g} {EACH}', tracked, 'at most 0.25')
 
 
 if __name__ == '__main__':

@@ -17,6 +17,7 @@ from .servers.broker import Broker, Key
     (0.996, 'at least 1.0', True),
     (0.25, 'at most 0.25', True),
     (0.26, 'at most 0.25', False),
+    (0.254, 'at most 0.25', False),
 ])
 def test_targets(ratio: float, target: str, is_met: bool, capsys: pytest.CaptureFixture[str]) -> None:
     row = Row('what', 'ours', 'theirs', ratio, target)

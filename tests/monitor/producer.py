@@ -45,21 +45,26 @@ def expect_kills(broker: Broker) -> None:
         broker.options['visibility_timeout'] = 2
 
 
-def kill_while_it_stores(toolbox: Toolbox, producer: Producer, tasks: int, kills: int) -> Process:
-    """Kills monitor after monitor while tasks are sent.
+def kill_while_it_stores(
+    toolbox: Toolbox, producer: Producer, database: TaskDatabase, tasks: int, kills: int,
+) -> Process:
+    """Kills monitor after monitor while tasks are sent, each when it has begun to store its share of them.
 
     :param toolbox: starts the monitors
     :param producer: sends the tasks
+    :param database: where they are stored
     :param tasks: how many
     :param kills: how many monitors
     :returns: the last monitor, which still runs
     """
     chance = random.Random(4)
-    sending = threading.Thread(target=producer.send, args=(tasks,))
-    sending.start()
     for _ in range(kills):
         process = toolbox.monitor(*BATCH)
-        time.sleep(chance.uniform(0, 0.15))
+        before = database.count()
+        sending = threading.Thread(target=producer.send, args=(tasks // kills,))
+        sending.start()
+        wait_until(lambda before=before: database.count() > before, 'the monitor to store')
+        time.sleep(chance.uniform(0, 0.05))
         process.kill()
-    sending.join()
+        sending.join()
     return toolbox.monitor(*BATCH)

@@ -66,7 +66,7 @@ def terminate(process: Process) -> None:
 
 @brokers
 def test_killed(broker: Broker, postgresql: TaskDatabase, toolbox: Toolbox, producer: Producer) -> None:
-    last = kill_while_it_stores(toolbox, producer, TASKS, KILLS)
+    last = kill_while_it_stores(toolbox, producer, postgresql, TASKS, KILLS)
     producer.wait_until_stored(postgresql, broker, PATIENCE)
     terminate(last)
     check(producer, postgresql, broker)

@@ -13,9 +13,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from cadasta.workertoolbox.monitor import Monitor, NotUsable, progress
-from cadasta.workertoolbox.monitor.sources import Limits, base, open_source
+from cadasta.workertoolbox.monitor import Monitor, NotUsable, loop, progress, sources
+from cadasta.workertoolbox.monitor.sources import Limits, base, connection_of, open_source
 from cadasta.workertoolbox.monitor.sources.base import MAX_BATCH_BYTES
 from cadasta.workertoolbox.monitor.store import Stored
 from cadasta.workertoolbox.monitor.tables import SCHEDULED_VIEW, VIEW
@@ -103,6 +104,70 @@ def test_a_broker_that_never_was(tasks: TaskDatabase, running: Any, caplog: pyte
     wait_until(lambda: 'The broker is away' in caplog.text, 'the failure')
     assert 'Connection refused' in caplog.text
     assert 'hush' not in caplog.text
+
+
+@pytest.mark.parametrize('broker', ['redis', 'amqp'], indirect=True)
+def test_a_broker_that_falls_silent(
+    broker: Broker, tasks: TaskDatabase, running: Any, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for timeouts in sources._TIMEOUTS.values():
+        for name in timeouts:
+            monkeypatch.setitem(timeouts, name, 1)
+    app = make_app(broker, broker_heartbeat=2)
+    app.conf.broker_url = broker.proxied_url
+    caplog.set_level(logging.INFO)
+    running(Monitor(app, tasks.url))
+    wait_until(lambda: 'Ready: ' in caplog.text, 'the monitor')
+    broker.mute()
+    wait_until(lambda: 'The broker is away' in caplog.text, 'the silence to be noticed')
+    make_app(broker).send_task('export.project')
+    wait_until(lambda: tasks.count() == 1, 'the message to be stored')
+
+
+@pytest.mark.parametrize('broker', ['redis', 'amqp'], indirect=True)
+def test_each_server_of_a_list_is_tried(broker: Broker, tasks: TaskDatabase, running: Any) -> None:
+    app = make_app(broker)
+    app.send_task('export.project')
+    scheme = broker.url.partition('://')[0]
+    app.conf.broker_url = [f'{scheme}://127.0.0.1:1//', f'{scheme}://127.0.0.1:2//', broker.url]
+    running(Monitor(app, tasks.url))
+    wait_until(lambda: tasks.count() == 1, 'the message to be stored')
+
+
+@pytest.mark.parametrize('broker', ['sqs'], indirect=True)
+def test_sqs_says_that_it_is_away(
+    broker: Broker, tasks: TaskDatabase, running: Any, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """AWS answers so when it is too busy; the test's server never is."""
+    answers = iter([ClientError({'Error': {'Code': 'ServiceUnavailable', 'Message': 'try later'}}, 'ListQueues')])
+
+    def open_later(*arguments: Any) -> Any:
+        for error in answers:
+            raise error
+        return open_source(*arguments)
+
+    monkeypatch.setattr(loop, 'open_source', open_later)
+    app = make_app(broker)
+    app.send_task('export.project')
+    running(Monitor(app, tasks.url))
+    wait_until(lambda: tasks.count() == 1, 'the message to be stored')
+    assert 'The broker is away' in caplog.text
+    assert 'try later' in caplog.text
+
+
+@memory
+def test_messages_without_a_tag_of_their_own_go_back(broker: Broker) -> None:
+    app = make_app(broker)
+    with connection_of(app) as connection:
+        source = open_source(connection, app.amqp.queues[PLATFORM_QUEUE], Limits(10, 0, lambda: False))
+        envelopes = [{'body': str(number), 'properties': properties}
+                     for number, properties in enumerate([{}, {}, {'delivery_tag': 'a'}, {'delivery_tag': 'a'}])]
+        for envelope in envelopes:
+            connection.default_channel._put(PLATFORM_QUEUE, envelope)
+        source.release(source.receive())
+        assert {message.body for message in source.receive()} == {b'0', b'1', b'2', b'3'}
 
 
 @memory

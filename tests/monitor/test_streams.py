@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from amqp import spec
 from amqp.basic_message import Message as AMQPMessage
 from amqp.exceptions import UnexpectedFrame
 from celery import Celery, chain, chord, group
@@ -261,6 +262,26 @@ def test_properties_that_the_client_library_cannot_read(
         error: {'properties': base64.b64encode(properties).decode(), 'body': base64.b64encode(body).decode()}
         for error, properties in raw.items()}
     assert broker.count(PLATFORM_QUEUE) == 0
+
+
+@pytest.mark.parametrize('broker', ['amqp'], indirect=True)
+def test_a_routing_key_that_is_no_text(broker: Broker, postgresql: TaskDatabase) -> None:
+    app = make_app(broker)
+    before = app.tasks['export.project'].delay()
+    with broker.connect() as connection:
+        for key in (b'caf\xe9', b'\xff' * 255):
+            connection.default_channel.basic_publish(AMQPMessage(b'[]'), 'task_exchange', key)
+    after = app.tasks['export.project'].delay()
+    drain(broker, app, postgresql, batch=2)
+    assert postgresql.tasks().keys() == {before.id, after.id}
+    assert {row['routing_key'] for row in postgresql.rejected()} == {'caf\\xe9', ('\\xff' * 16)[:63]}
+    assert broker.count(PLATFORM_QUEUE) == 0
+
+
+def test_another_method_that_is_no_text_is_an_error() -> None:
+    on_frame = tolerant_frame_handler(SimpleNamespace(bytes_recv=0), lambda *arguments: b'\xff'.decode())
+    with pytest.raises(UnicodeDecodeError):
+        on_frame((1, 1, struct.pack('>HH', *spec.Basic.QosOk)))
 
 
 def test_frames_that_make_no_message_are_an_error() -> None:

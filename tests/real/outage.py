@@ -28,7 +28,7 @@ def finish_in_outage(services: Services, tasks: int, seconds: float) -> Process:
         stopped = time.monotonic()
         gate.touch()
         wait_until(lambda: len(list(done.iterdir())) == tasks, 'all tasks to finish')
-        time.sleep(seconds - (time.monotonic() - stopped))
+        time.sleep(max(0, seconds - (time.monotonic() - stopped)))
     finally:
         database.server.start()
     return worker

@@ -18,7 +18,8 @@ from typing import NamedTuple
 from ..servers.broker import Key
 from .journal import Journal
 
-ENDS = ('SUCCESS', 'FAILURE')
+# What the tasks come to that nobody made a promise of. The body of a chord fails with its header.
+ENDS = {'export.fail': ('FAILURE',), 'msg.total': ('SUCCESS', 'FAILURE')}
 # Celery's own chore stores no result.
 WITHOUT_RESULT = 'celery.chord_unlock'
 
@@ -26,13 +27,13 @@ WITHOUT_RESULT = 'celery.chord_unlock'
 class Tables(NamedTuple):
     """What the database holds, and what is still to be stored there.
 
-    :param tracked: how often each task was retried, by id, from the Task table
+    :param tracked: the message that each task is tracked by, by id, from the Task table
     :param rejected: how many rows the table of rejected messages has
     :param waiting: how many messages the platform queue has
     :param results: the state of each result, by task id
     """
 
-    tracked: Mapping[str, int]
+    tracked: Mapping[str, Key]
     rejected: int
     waiting: int
     results: Mapping[str, str]
@@ -48,6 +49,7 @@ class Books(NamedTuple):
     :param waiting: how many messages are left in the platform queue
     :param lost: messages that never came to an acknowledged end
     :param doubled: messages that ran again without a reason
+    :param sent_again: messages that were sent again without a reason
     :param unfinished: ids without a result or with another than they must have, and which
     :param chords: ids of the bodies of chords that did not run
     :param lost_by_transport: messages that were lost as the transport loses them. This one may be other than empty.
@@ -60,6 +62,7 @@ class Books(NamedTuple):
     waiting: int
     lost: list[Key]
     doubled: list[Key]
+    sent_again: list[Key]
     unfinished: list[str]
     chords: list[str]
     lost_by_transport: list[Key]
@@ -90,22 +93,25 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
     :param transport_loses: whether the transport loses a message that it delivers when a connection breaks
     """
     sent = [key for key in journal.attempts if journal.sendings[key]]
-    retries: dict[str, int] = {}
-    for key in sent:
-        retries[key.id] = max(key.retries, retries.get(key.id, 0))
+    order = {key: number for number, key in enumerate(journal.attempts)}
+    latest = {key.id: key for key in sent}
     attempted = {key.id for key in journal.attempts}
     open_ = [key for key in sent if not journal.acknowledgements[key]]
-    by_transport = [key for key in open_ if transport_loses and journal.breaks_after(journal.last_heard[key])]
+    by_transport: list[Key] = []
+    # What breaks once takes along one message at the most.
+    for key in sorted(open_, key=journal.last_heard.__getitem__, reverse=True):
+        if transport_loses and journal.breaks_after(journal.last_heard[key]) > len(by_transport):
+            by_transport.append(key)
     excused = journal.dependents(by_transport)
     done = {key.id for key, acknowledgements in journal.acknowledgements.items() if acknowledgements}
-    ends = {key.id: ENDS for key in sent if key.task != WITHOUT_RESULT} | {
+    ends = {key.id: ENDS.get(key.task, ('SUCCESS',)) for key in sent if key.task != WITHOUT_RESULT} | {
         id_: (state,) for workflow in journal.workflows for id_, state in workflow.items()}
     return Books(
         counts={
             'workflows': len(journal.workflows),
             'workflows refused to their sender': journal.refused,
-            'tasks scheduled': len(retries),
-            'tasks that may be there or not': len(attempted - retries.keys()),
+            'tasks scheduled': len(latest),
+            'tasks that may be there or not': len(attempted - latest.keys()),
             'tasks tracked': len(tables.tracked),
             'results': len(tables.results),
             'chords': len(journal.chords),
@@ -117,7 +123,7 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
             'workers that hung when asked to stop': journal.hung,
             'workers that ended by themselves': journal.ended,
         },
-        missing=[id_ for id_, number in retries.items() if tables.tracked.get(id_, -1) < number],
+        missing=[id_ for id_, key in latest.items() if order.get(tables.tracked.get(id_), -1) < order[key]],
         strange=sorted(tables.tracked.keys() - attempted),
         rejected=tables.rejected,
         waiting=tables.waiting,
@@ -125,7 +131,9 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
         lost=[key for key in open_ if key not in by_transport
               and not (key.task == WITHOUT_RESULT and key.id in excused)],
         doubled=[key for key in journal.runs
-                 if journal.times_done(key) > journal.times_sent(key) or journal.runs_without_end(key)],
+                 if journal.times_done(key) > journal.times_sent(key) or journal.runs_without_end(key)
+                 or journal.deliveries_after_end(key)],
+        sent_again=journal.sent_again(),
         unfinished=[f'{id_} is {tables.results.get(id_)}, not {" or ".join(states)}' for id_, states in ends.items()
                     if tables.results.get(id_) not in states and id_ not in excused],
         chords=sorted((journal.chords & ends.keys()) - done - excused),

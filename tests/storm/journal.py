@@ -58,6 +58,8 @@ class Journal:
         self.chords: set[str] = set()
         self._begun: dict[tuple[Key, int], float] = {}
         self._received: dict[tuple[int, int], float] = {}
+        self._receivers: set[int] = set()
+        self._deliveries: dict[Key, list[float]] = defaultdict(list)
         for note in notes:
             getattr(self, f'_read_{note["event"]}')(note)
 
@@ -84,17 +86,31 @@ class Journal:
         without -= Counter(run.worker for run in self.runs[key] if self._is_broken(run))
         return without.total()
 
-    def breaks_after(self, at: float) -> int:
-        """Count what could have broken a delivery since then."""
-        return sum(cut >= at - UNDER_WAY for cut in self.cuts) + sum(kill >= at for kill in self.kills.values())
+    def deliveries_after_end(self, key: Key) -> int:
+        """Count the deliveries that came when the message had been acknowledged as often as it was sent."""
+        ends = sorted(acknowledgement.at for acknowledgement in self.acknowledgements[key]
+                      if self._has_reached(acknowledgement))
+        times = self.times_sent(key) or 1
+        return sum(at > ends[int(times) - 1] for at in self._deliveries[key]) if len(ends) >= times else 0
 
-    def dependents(self, lost: Iterable[Key]) -> set[str]:
-        """Name all tasks that cannot end where these messages are lost."""
-        spoiled = self._with_trees({id_ for key in lost for id_ in (key.id, self.roots[key.id])})
+    def sent_again(self) -> list[Key]:
+        """Name what was sent again though nothing ran again that could have sent it."""
+        excused = self.dependents(
+            key for key, runs in self.runs.items() if len(runs) > len(self.sendings[key]) and key.id in self.roots)
+        return [key for key, sendings in self.sendings.items() if len(sendings) > 1 and key.id not in excused]
+
+    def breaks_after(self, at: float) -> int:
+        """Count what could have broken a delivery since then. The processes of pools receive none."""
+        return (sum(cut >= at - UNDER_WAY for cut in self.cuts)
+                + sum(kill >= at for process, kill in self.kills.items() if process in self._receivers))
+
+    def dependents(self, keys: Iterable[Key]) -> set[str]:
+        """Name all tasks of the workflows that these messages are of."""
+        ids = self._with_trees({id_ for key in keys for id_ in (key.id, self.roots[key.id])})
         for workflow in self.workflows:
-            if not spoiled.isdisjoint(workflow):
-                spoiled |= workflow.keys()
-        return self._with_trees(spoiled)
+            if not ids.isdisjoint(workflow):
+                ids |= workflow.keys()
+        return self._with_trees(ids)
 
     def _with_trees(self, ids: set[str]) -> set[str]:
         return ids | {id_ for id_, root in self.roots.items() if root in ids}
@@ -142,7 +158,8 @@ class Journal:
         self.sendings[key].append((self._begun[key, note['process']], note['at']))
 
     def _read_received(self, note: Note) -> None:
-        self._hear(note)
+        self._deliveries[self._hear(note)].append(note['at'])
+        self._receivers.add(note['process'])
         self._received[note['process'], note['delivery']] = note['at']
 
     def _read_ran(self, note: Note) -> None:

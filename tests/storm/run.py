@@ -5,7 +5,7 @@ import time
 from math import inf
 from typing import Any
 
-from ..servers.broker import PLATFORM_QUEUE, Broker
+from ..servers.broker import PLATFORM_QUEUE, Broker, Key
 from ..servers.postgres import Database
 from ..servers.process import Processes
 from .books import Books, Tables, balance
@@ -46,6 +46,7 @@ def storm(platform: Platform, seed: int, seconds: float, rate: float, interval: 
         while (left := begun + fault.at - time.monotonic()) > 0:
             time.sleep(min(left, LOOK))
             platform.supervise()
+        platform.supervise()
         _say(f'{time.monotonic() - begun:6.1f} {fault.name}')
         platform.strike(fault.name, fault.chance)
     platform.wait_for_producers()
@@ -79,7 +80,8 @@ def wait_until_settled(platform: Platform) -> Books:
 
 def read_books(platform: Platform) -> Books:
     """The books as they stand."""
-    tracked = dict(platform.database.execute('SELECT task_id, retries FROM celery_task'))
+    rows = platform.database.execute('SELECT name, task_id, retries FROM celery_task')
+    tracked = {key.id: key for key in (Key(*row) for row in rows)}
     (rejected,), = platform.database.execute('SELECT count(*) FROM celery_task_rejected')
     # All that the tables hold was noted before it was stored, so they are read before the notes.
     tables = Tables(tracked, rejected, platform.broker.count(PLATFORM_QUEUE), platform.database.states())

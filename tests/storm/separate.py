@@ -49,7 +49,8 @@ class Separate(Platform):
             assert producer.wait() == 0, producer.log
 
     def supervise(self) -> None:
-        assert self.monitor.is_running, self.monitor.log[-4000:]
+        for process in (self.monitor, self.beat):
+            assert process.is_running or process.asked_to_stop, process.log[-4000:]
         for number, worker in enumerate(self.workers):
             if not worker.is_running:
                 self.note('ended')
@@ -97,7 +98,7 @@ class Separate(Platform):
         self.monitor = self._start_monitor()
 
     def restart_monitor(self, chance: random.Random) -> None:
-        self.monitor.stop()
+        assert self.monitor.stop() == 0, self.monitor.log[-4000:]
         self.monitor = self._start_monitor()
 
     def _start_worker(self, number: int) -> Process:

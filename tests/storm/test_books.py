@@ -36,7 +36,7 @@ def run(at: float) -> list[dict[str, Any]]:
 
 PROMISE = note('promised', 2, PRODUCER, promises={'a': 'SUCCESS'})
 ONCE = [*sent(0), PROMISE, *run(10)]
-ALL_WELL = Tables({'a': 0}, 0, 0, {'a': 'SUCCESS'})
+ALL_WELL = Tables({'a': KEY}, 0, 0, {'a': 'SUCCESS'})
 
 
 def books(*notes: dict[str, Any], tables: Tables = ALL_WELL, transport_loses: bool = False,
@@ -56,12 +56,12 @@ def test_all_is_well() -> None:
 
 @pytest.mark.parametrize(('tables', 'what'), [
     (Tables({}, 0, 0, {'a': 'SUCCESS'}), 'missing'),
-    (Tables({'a': 0, 'b': 0}, 0, 0, {'a': 'SUCCESS'}), 'strange'),
-    (Tables({'a': 0}, 1, 0, {'a': 'SUCCESS'}), 'rejected'),
-    (Tables({'a': 0}, 0, 1, {'a': 'SUCCESS'}), 'waiting'),
-    (Tables({'a': 0}, 0, 0, {}), 'unfinished'),
-    (Tables({'a': 0}, 0, 0, {'a': 'STARTED'}), 'unfinished'),
-    (Tables({'a': 0}, 0, 0, {'a': 'FAILURE'}), 'unfinished'),
+    (Tables({'a': KEY, 'b': Key('export.add', 'b', 0)}, 0, 0, {'a': 'SUCCESS'}), 'strange'),
+    (Tables({'a': KEY}, 1, 0, {'a': 'SUCCESS'}), 'rejected'),
+    (Tables({'a': KEY}, 0, 1, {'a': 'SUCCESS'}), 'waiting'),
+    (Tables({'a': KEY}, 0, 0, {}), 'unfinished'),
+    (Tables({'a': KEY}, 0, 0, {'a': 'STARTED'}), 'unfinished'),
+    (Tables({'a': KEY}, 0, 0, {'a': 'FAILURE'}), 'unfinished'),
 ])
 def test_tables_that_are_wrong(tables: Tables, what: str) -> None:
     assert wrong(books(*ONCE, tables=tables)) == {what}
@@ -81,18 +81,27 @@ def test_lost() -> None:
 
 
 def test_lost_by_the_transport() -> None:
-    nothing = Tables({'a': 0}, 0, 0, {})
+    nothing = Tables({'a': KEY}, 0, 0, {})
     assert wrong(books(*sent(0), PROMISE, tables=nothing, transport_loses=True)) == {'lost', 'unfinished'}
     cut = books(*sent(0), PROMISE, note('cut', 5), tables=nothing, transport_loses=True)
     assert wrong(cut) == {'lost_by_transport'}
     assert cut.balance
     assert wrong(books(note('cut', 5), *sent(10), tables=nothing, transport_loses=True)) == {'lost', 'unfinished'}
+    child = note('killed', 5, of=CHILD)
+    assert wrong(books(*sent(0), child, tables=nothing, transport_loses=True)) == {'lost', 'unfinished'}
+
+
+def test_a_break_loses_one_message() -> None:
+    another = Key('export.add', 'b', 0)
+    tables = Tables({'a': KEY, 'b': another}, 0, 0, {})
+    lost = [*sent(0), *sent(0, another, 'b'), note('cut', 5)]
+    assert wrong(books(*lost, tables=tables, transport_loses=True)) == {'lost', 'lost_by_transport', 'unfinished'}
 
 
 def test_a_chord_that_waits_for_what_the_transport_lost() -> None:
     chord = note('promised', 2, PRODUCER, promises={'a': 'SUCCESS', 'body': 'SUCCESS'})
     lost = [*sent(0), chord, note('cut', 5)]
-    tables = Tables({'a': 0, 'unlock': 7}, 0, 0, {})
+    tables = Tables({'a': KEY, 'unlock': Key('celery.chord_unlock', 'unlock', 7)}, 0, 0, {})
     unlock = ('celery.chord_unlock', 'unlock', 7)
     its_own, of_another = sent(20, unlock, 'body'), sent(20, unlock, 'another')
     assert wrong(books(*lost, *its_own, tables=tables, transport_loses=True)) == {'lost_by_transport'}
@@ -131,6 +140,24 @@ def test_twice_because_it_was_held_for_too_long() -> None:
 
 def test_a_run_without_an_end() -> None:
     assert wrong(books(*ONCE, *delivered(30))) == {'doubled'}
+    assert wrong(books(*ONCE, *delivered(30), note('cut', 99))) == {'doubled'}
+
+
+def test_sent_again() -> None:
+    second = [note('sending', 30, key=TASK, root='a'), note('sent', 31, key=TASK), *run(40)]
+    assert wrong(books(*ONCE, *second)) == {'sent_again'}
+    sender = ('export.sender', 'b', 0)
+    again = [*sent(0, sender), *(note(event, at, key=sender, delivery=at, child=CHILD) for at in (1, 5)
+                                 for event in ('received', 'ran', 'acknowledged'))]
+    tables = Tables({'a': KEY, 'b': Key(*sender)}, 0, 0, {'a': 'SUCCESS', 'b': 'SUCCESS'})
+    assert 'sent_again' not in wrong(books(*again, *ONCE, *second, tables=tables))
+
+
+def test_a_replacement_that_was_not_tracked() -> None:
+    replacement = ('msg.total', 'a', 0)
+    notes = [*sent(12, replacement), note('received', 13, key=replacement, delivery=1),
+             note('acknowledged', 14, key=replacement, delivery=1)]
+    assert wrong(books(*ONCE, *notes)) == {'missing'}
 
 
 def test_what_may_be_there_or_not() -> None:
@@ -143,6 +170,6 @@ def test_what_may_be_there_or_not() -> None:
 def test_the_body_of_a_chord_that_did_not_run() -> None:
     chord = note('chord', 2, PRODUCER, body='b')
     promise = note('promised', 2, PRODUCER, promises={'a': 'SUCCESS', 'b': 'SUCCESS'})
-    tables = Tables({'a': 0}, 0, 0, {'a': 'SUCCESS', 'b': 'SUCCESS'})
+    tables = Tables({'a': KEY}, 0, 0, {'a': 'SUCCESS', 'b': 'SUCCESS'})
     assert wrong(books(*ONCE, chord, promise, tables=tables)) == {'chords'}
     assert wrong(books(*ONCE, chord, promise)) == {'unfinished', 'chords'}

@@ -13,8 +13,9 @@ from ..credentials import masked
 from .message import plain
 
 _DIALECTS = ('postgresql', 'sqlite')
-# A database that is gone is noticed within a minute; libpq would wait for hours.
-_LIBPQ = {'connect_timeout': 10, 'keepalives_idle': 30, 'keepalives_interval': 10, 'keepalives_count': 3}
+# A database that is gone is noticed within a minute, also when it owes an answer; libpq would wait for hours.
+_LIBPQ = {'connect_timeout': 10, 'keepalives_idle': 30, 'keepalives_interval': 10, 'keepalives_count': 3,
+          'tcp_user_timeout': 60_000}
 
 
 class NotUsable(Exception):  # noqa: N818  # not every exception is an error of the program

@@ -11,8 +11,9 @@ from typing import Any
 from celery import Celery
 from sqlalchemy.exc import DBAPIError
 
+from ..credentials import masked
 from .progress import Progress
-from .sources import Limits, Source, connection_of, open_source
+from .sources import Limits, Source, connection_of, errors_of, open_source
 from .store import Store
 
 logger = logging.getLogger(__name__)
@@ -100,10 +101,12 @@ class Monitor:
 
     def _run_until_something_fails(self) -> None:
         with connection_of(self._app) as connection:
-            errors: tuple[type[Exception], ...] = (*connection.connection_errors, *connection.channel_errors)
+            errors = errors_of(connection)
             try:
                 with self._store:
-                    connection.connect()
+                    # Each server of a list is tried once.
+                    connection.ensure_connection(
+                        max_retries=max(0, len(connection.alt) - 1), reraise_as_library_errors=False)
                     source = open_source(connection, self._app.amqp.queues[self._app.conf.PLATFORM_QUEUE_NAME],
                                          self._limits)
                     errors = source.errors
@@ -135,6 +138,6 @@ class Monitor:
 
     def _back_off(self, what: str, error: BaseException | None) -> None:
         self._progress.end()
-        logger.warning('The %s is away, next try in %g s: %s', what, self._pause, error)
+        logger.warning('The %s is away, next try in %g s: %s', what, self._pause, masked(str(error)))
         self._limits.sleep(self._pause)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)

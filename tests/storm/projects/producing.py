@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import random
 import sys
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -101,14 +101,13 @@ def send(app: Celery, chance: random.Random, seconds: float, workflows: int) -> 
 
 
 def send_from_threads(app: Celery, seed: str, seconds: float, workflows: int) -> None:
-    threads = [
-        threading.Thread(target=send, args=(app, random.Random(f'{seed} {number}'), seconds, workflows // THREADS))
-        for number in range(THREADS)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(THREADS) as pool:
+        sendings = [
+            pool.submit(send, app, random.Random(f'{seed} {number}'), seconds, workflows // THREADS)
+            for number in range(THREADS)
+        ]
+    for sending in sendings:
+        sending.result()
 
 
 if __name__ == '__main__':

@@ -12,7 +12,10 @@ from .base import Limits, Source
 from .frames import tolerant_frame_handler
 from .virtual import VirtualSource
 
-__all__ = ['Limits', 'Source', 'connection_of', 'open_source']
+__all__ = ['Limits', 'Source', 'connection_of', 'errors_of', 'open_source']
+
+# A broker that is silent is away: without them, the monitor would wait for its answer for ever. In seconds.
+_TIMEOUTS = {'amqp': {'read_timeout': 10, 'write_timeout': 10}, 'redis': {'socket_timeout': 10}}
 
 
 def connection_of(app: Celery) -> Connection:
@@ -21,10 +24,26 @@ def connection_of(app: Celery) -> Connection:
     :param app: the app.
     :returns: the connection; it connects when it is used.
     """
-    connection = app.connection_for_read()
+    connection = app.connection_for_read(heartbeat=app.conf.broker_heartbeat)
+    timeouts = _TIMEOUTS.get(connection.transport.driver_type, {})
+    connection.transport_options = {**timeouts, **connection.transport_options}
     if isinstance(connection.transport, pyamqp.Transport):
-        connection.transport_options = {**connection.transport_options, 'frame_handler': tolerant_frame_handler}
+        connection.transport_options['frame_handler'] = tolerant_frame_handler
     return connection
+
+
+def errors_of(connection: Connection) -> tuple[type[Exception], ...]:
+    """Tell what is raised while the broker is away, when it is connected to as well.
+
+    :param connection: a connection to the broker.
+    """
+    errors = (*connection.connection_errors, *connection.channel_errors)
+    if connection.transport.driver_type == 'sqs':
+        from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # has no types
+
+        # An answer that says that it is away. To kombu it is no error of the connection.
+        return (*errors, ClientError)
+    return errors
 
 
 def open_source(connection: Connection, queue: Queue, limits: Limits) -> Source:

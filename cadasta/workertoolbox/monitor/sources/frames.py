@@ -8,6 +8,7 @@ be delivered.
 from collections.abc import Callable
 from typing import Any
 
+from amqp import spec
 from amqp.method_framing import frame_handler
 
 #: The name under which a message has its properties, as RabbitMQ sent them, where they could not be read.
@@ -19,6 +20,11 @@ _HEADER = 2
 # Class and weight of the content, and the size of its body. Properties come next.
 _FIXED_SIZE = 12
 _NO_PROPERTIES = bytes(2)
+
+# Class and method, which come before the arguments, and the delivery tag and a flag between two of them.
+_METHOD_SIZE, _BETWEEN_SIZE = 4, 9
+# So many characters are never too long for a name of AMQP, in bytes.
+_KEY_LENGTH = 63
 
 _Frame = tuple[int, int, bytes]
 
@@ -35,7 +41,12 @@ def tolerant_frame_handler(connection: Any, callback: Callable[..., Any]) -> Cal
     def on_method(channel: int, method: Any, arguments: Any, content: Any) -> None:
         if channel in unread:
             content.properties.update(unread.pop(channel))
-        callback(channel, method, arguments, content)
+        try:
+            callback(channel, method, arguments, content)
+        except UnicodeDecodeError:
+            if method != spec.Basic.Deliver:
+                raise
+            callback(channel, method, _with_readable_key(bytes(arguments)), content)
 
     on_frame = frame_handler(connection, on_method)
 
@@ -50,3 +61,11 @@ def tolerant_frame_handler(connection: Any, callback: Callable[..., Any]) -> Cal
             return bool(on_frame((kind, channel, bytes(data[:_FIXED_SIZE]) + _NO_PROPERTIES)))
 
     return on_any_frame
+
+
+def _with_readable_key(arguments: bytes) -> bytes:
+    # A consumer tag, and the exchange; the routing key comes last. Only its text may be anything.
+    exchange = _METHOD_SIZE + 1 + arguments[_METHOD_SIZE] + _BETWEEN_SIZE
+    key = exchange + 1 + arguments[exchange]
+    text = arguments[key + 1:].decode('utf-8', 'backslashreplace')[:_KEY_LENGTH].encode()
+    return arguments[:key] + bytes([len(text)]) + text

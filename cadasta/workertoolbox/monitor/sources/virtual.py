@@ -21,8 +21,8 @@ class _Held:
 
     def __init__(self, queue: str, payload: dict[str, Any], channel: virtual.Channel) -> None:
         self.payload = payload
-        properties = payload.get('properties')
-        self.delivery_tag = properties.get('delivery_tag') if isinstance(properties, dict) else None
+        # Not the message's own: whoever is no kombu may have given it none, or that of another.
+        self.delivery_tag = id(self)
         self.delivery_info = {'exchange': '', 'routing_key': queue}
 
     def serializable(self) -> dict[str, Any]:
