@@ -22,7 +22,7 @@ REPOSITORY = Path(__file__).parents[2]
 Verdict = dict[int, list[str]]
 
 # The first test waits for the verdicts on all apps.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope='module')
