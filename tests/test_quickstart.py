@@ -224,7 +224,7 @@ def test_colours_are_for_terminals_that_want_them(environment: dict[str, str], v
 @pytest.mark.parametrize(('line', 'signal_number'), [('Broker: ', signal.SIGTERM), ('Workers: ', signal.SIGINT)])
 def test_ends_all_that_it_started(quickstart: Quickstart, line: str, signal_number: signal.Signals) -> None:
     process = quickstart.start()
-    process.wait_for(line)
+    process.wait_for(line, 120)
     assert len(quickstart.running()) > 0
 
     process.popen.send_signal(signal_number)

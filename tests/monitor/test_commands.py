@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +103,22 @@ def toolbox(tmp_path: Path, processes: Processes, broker: Broker, database: Data
     return toolbox
 
 
+#: Has a monitor of RabbitMQ say what it has in its hands: what it was sent and has not read yet would go back.
+SAYING = """
+from cadasta.workertoolbox.monitor.sources.amqp import AMQPSource
+
+on_message = AMQPSource._on_message
+
+
+def say(self, message):
+    on_message(self, message)
+    print('gathered', flush=True)
+
+
+AMQPSource._on_message = say
+"""
+
+
 @pytest.mark.parametrize('broker', ['amqp'], indirect=True)
 class TestProcess:
     """The real program, with the environment that a container gives it."""
@@ -122,15 +137,15 @@ class TestProcess:
         self, toolbox: Toolbox, broker: Broker, database: Database, tmp_path: Path, number: signal.Signals,
     ) -> None:
         ready = tmp_path / 'ready'
+        with (tmp_path / 'project.py').open('a') as project:
+            project.write(SAYING)
         process = toolbox.monitor('--ready-file', str(ready), '--linger', '60')
         assert ready.exists()
         make_app(broker).send_task('export.project')
-        # The batch is not full: without the signal it would wait for a minute, and touch no file meanwhile. What
-        # RabbitMQ has sent, and the monitor has not read yet, would go back.
-        wait_until(lambda: broker.count(PLATFORM_QUEUE) == 0, 'the message to be sent to the monitor')
-        wait_until(lambda: time.time() - ready.stat().st_mtime > 3, 'the message to be read')
+        # The batch is not full: without the signal it would wait for a minute.
+        process.wait_for('^gathered$')
         process.popen.send_signal(number)
-        assert process.wait(20) == 0
+        assert process.wait(45) == 0
         assert not ready.exists()
         assert database.execute('SELECT count(*) FROM celery_task') == [(1,)]
 
@@ -151,5 +166,5 @@ def test_a_signal_while_it_waits(toolbox: Toolbox, broker: Broker, tmp_path: Pat
     process = toolbox.monitor('--ready-file', str(ready))
     assert ready.exists()
     process.popen.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait() == 0
     assert not ready.exists()

@@ -26,7 +26,7 @@ from .test_streams import make_app
 FULL = 'FULL_FAULTS' in os.environ
 TASKS = 2000 if FULL else 150
 KILLS = 50 if FULL else 2
-PATIENCE = 240 if FULL else 45
+PATIENCE = 240 if FULL else 90
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900 if FULL else 240)]
 brokers = pytest.mark.parametrize('broker', ['redis', 'amqp', 'sqs'], indirect=True)

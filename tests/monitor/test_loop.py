@@ -22,7 +22,7 @@ from cadasta.workertoolbox.monitor.store import Stored
 from cadasta.workertoolbox.monitor.tables import SCHEDULED_VIEW, VIEW
 
 from ..servers.broker import PLATFORM_QUEUE, Broker
-from ..servers.process import wait_until
+from ..servers.process import PATIENCE, wait_until
 from ..servers.sqs import SQS
 from .databases import TaskDatabase
 from .test_streams import drain, make_app
@@ -50,7 +50,7 @@ def running() -> Iterator[Any]:
     yield start
     for monitor, thread in monitors:
         monitor.stop()
-        thread.join(20)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
 
 

@@ -119,7 +119,7 @@ class Process:
             self.asked_to_stop = True
             self.popen.send_signal(stop_signal)
 
-    def stop(self, stop_signal: signal.Signals = signal.SIGTERM, timeout: float = 30) -> int:
+    def stop(self, stop_signal: signal.Signals = signal.SIGTERM, timeout: float = PATIENCE) -> int:
         """Ends the process by `stop_signal`, then whatever is left of its group by SIGKILL; returns the exit code."""
         self.ask_to_stop(stop_signal)
         with contextlib.suppress(subprocess.TimeoutExpired):

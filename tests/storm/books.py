@@ -12,6 +12,7 @@ Celery delivers a message *at least once*. What is promised, and checked, is mor
 """
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -98,9 +99,12 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
     attempted = {key.id for key in journal.attempts}
     open_ = [key for key in sent if not journal.acknowledgements[key]]
     by_transport: list[Key] = []
-    # What breaks once takes along one message at the most.
+    taken: Counter[str] = Counter()
+    # What breaks once takes along one message of each worker at the most: each has queues of its own.
     for key in sorted(open_, key=journal.last_heard.__getitem__, reverse=True):
-        if transport_loses and journal.breaks_after(journal.last_heard[key]) > len(by_transport):
+        service = key.task.partition('.')[0]
+        if transport_loses and journal.breaks_after(journal.last_heard[key]) > taken[service]:
+            taken[service] += 1
             by_transport.append(key)
     excused = journal.dependents(by_transport)
     done = {key.id for key, acknowledgements in journal.acknowledgements.items() if acknowledgements}

@@ -123,7 +123,8 @@ class Journal:
         return not (
             self.is_cut(received, at)
             or self.kills.get(worker, inf) <= at + UNDER_WAY
-            or at - received > self.visibility_timeout
+            # The broker counts from when it sent the message until the acknowledgement has come.
+            or at - received > self.visibility_timeout - UNDER_WAY
         )
 
     def _read_cut(self, note: Note) -> None:

@@ -67,7 +67,7 @@ def test_it_publishes_and_consumes_as_before(tmp_path: Path) -> None:
     assert messages(tmp_path) == {'hermetic': 1, 'platform.fifo': 1}
     command = [sys.executable, '-m', 'celery', '-A', 'hermetic_project', 'worker', '--pool', 'solo', '-l', 'WARNING']
     with subprocess.Popen(command, env=environment, cwd=tmp_path) as worker:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while messages(tmp_path) != {'platform.fifo': 1}:
             assert worker.poll() is None
             assert time.monotonic() < deadline
