@@ -2,6 +2,7 @@
 
 The steps need requirements-deploy.txt. What the distribution is made of is in setup.cfg.
 """
+
 import shutil
 import subprocess
 import sys
@@ -25,8 +26,7 @@ def run(*command: str, remedy: str) -> None:
 
 
 def refuse_dirty_tree() -> None:
-    status = subprocess.run(
-        ['git', 'status', '--porcelain'], cwd=ROOT, check=False, capture_output=True, text=True)
+    status = subprocess.run(['git', 'status', '--porcelain'], cwd=ROOT, check=False, capture_output=True, text=True)
     if status.returncode:
         raise BaseError(f'{status.stderr}A release is made in a git clone of the repository.')
     if status.stdout:
@@ -72,8 +72,13 @@ class Build(build):
 
     def run(self) -> None:
         if 'build' in self.distribution.commands:
-            run(sys.executable, '-m', 'build', '--no-isolation',
-                remedy='If a module is missing: pip install -r requirements-deploy.txt')
+            run(
+                sys.executable,
+                '-m',
+                'build',
+                '--no-isolation',
+                remedy='If a module is missing: pip install -r requirements-deploy.txt',
+            )
         else:
             super().run()
 
@@ -85,10 +90,22 @@ class Tag(Step):
         refuse_dirty_tree()
         version = self.distribution.get_version()
         tag = f'v{version}'
-        run('git', 'tag', '--annotate', '--message', f'Release {version}', tag,
-            remedy=f'If {tag} exists, raise __version__ in cadasta/workertoolbox/__init__.py.')
-        run('git', 'push', 'origin', tag,
-            remedy=f'The tag {tag} was made here but not pushed. Once origin can be reached: git push origin {tag}')
+        run(
+            'git',
+            'tag',
+            '--annotate',
+            '--message',
+            f'Release {version}',
+            tag,
+            remedy=f'If {tag} exists, raise __version__ in cadasta/workertoolbox/__init__.py.',
+        )
+        run(
+            'git',
+            'push',
+            'origin',
+            tag,
+            remedy=f'The tag {tag} was made here but not pushed. Once origin can be reached: git push origin {tag}',
+        )
 
 
 class Publish(Step):
@@ -100,11 +117,24 @@ class Publish(Step):
         files = [str(path) for pattern in ('.tar.gz', '-*.whl') for path in ROOT.glob(f'dist/{name}{pattern}')]
         if len(files) != 2:
             raise BaseError(f'dist/ lacks the sdist or the wheel of {name}. First: python setup.py clean build')
-        run(sys.executable, '-m', 'twine', 'check', '--strict', *files,
-            remedy='Mend what twine found, or if twine is missing: pip install -r requirements-deploy.txt')
-        run(sys.executable, '-m', 'twine', 'upload', *files,
+        run(
+            sys.executable,
+            '-m',
+            'twine',
+            'check',
+            '--strict',
+            *files,
+            remedy='Mend what twine found, or if twine is missing: pip install -r requirements-deploy.txt',
+        )
+        run(
+            sys.executable,
+            '-m',
+            'twine',
+            'upload',
+            *files,
             remedy='The index, the user and the password are what TWINE_REPOSITORY_URL, TWINE_USERNAME and '
-                   'TWINE_PASSWORD (or ~/.pypirc) say. A version can be uploaded only once.')
+            'TWINE_PASSWORD (or ~/.pypirc) say. A version can be uploaded only once.',
+        )
 
 
 setup(cmdclass={'test': Test, 'clean': Clean, 'build': Build, 'tag': Tag, 'publish': Publish})

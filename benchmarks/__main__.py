@@ -1,4 +1,5 @@
 """Measure everything and print one table: `./benchmarks/run`."""
+
 import argparse
 import sys
 from itertools import chain
@@ -8,5 +9,10 @@ from .table import show
 
 if __name__ == '__main__':
     argparse.ArgumentParser(prog='./benchmarks/run', description=__doc__).parse_args()
-    sys.exit(not show(chain(
-        publishing.measure(30), importing.measure(15), monitor.measure(), losses.measure(), storms.measure(30))))
+    sys.exit(
+        not show(
+            chain(
+                publishing.measure(30), importing.measure(15), monitor.measure(), losses.measure(), storms.measure(30)
+            )
+        )
+    )

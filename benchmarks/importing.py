@@ -1,4 +1,5 @@
 """What it costs to import `Config` and to make one: `python -m benchmarks.importing`."""
+
 from __future__ import annotations
 
 import argparse
@@ -23,7 +24,8 @@ def python(code: str) -> str:
     """Run code in a process that has compiled everything before."""
     environment = {name: value for name, value in os.environ.items() if name != 'PYTHONDONTWRITEBYTECODE'}
     return subprocess.run(
-        [sys.executable, '-c', code], cwd=ROOT, env=environment, check=True, text=True, capture_output=True).stdout
+        [sys.executable, '-c', code], cwd=ROOT, env=environment, check=True, text=True, capture_output=True
+    ).stdout
 
 
 def names_of_celery_and_kombu() -> Iterator[str]:
@@ -43,9 +45,13 @@ def measure(rounds: int) -> Iterator[Row]:
     alternately(ways, 1)
     seconds = alternately(ways, rounds)
     ratio = seconds[OURS] / seconds[theirs]
-    yield Row('import conf; Config(), CPU time', f'{1000 * seconds[OURS]:.0f} ms',
-              f'{1000 * seconds[theirs]:.0f} ms Celery {version("celery")} and kombu {version("kombu")} alone', ratio,
-              'at most 1.1')
+    yield Row(
+        'import conf; Config(), CPU time',
+        f'{1000 * seconds[OURS]:.0f} ms',
+        f'{1000 * seconds[theirs]:.0f} ms Celery {version("celery")} and kombu {version("kombu")} alone',
+        ratio,
+        'at most 1.1',
+    )
 
 
 if __name__ == '__main__':

@@ -1,4 +1,5 @@
 """What is lost or doubled where nothing fails, and what is lost where something does: `python -m benchmarks.losses`."""
+
 from __future__ import annotations
 
 import argparse

@@ -3,6 +3,7 @@
 It starts servers of its own: RabbitMQ, PostgreSQL, and SQS as moto plays it. The same stream of messages is drained by
 the monitor, by a consumer that stores each message in a transaction of its own, and by one that stores nothing.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -68,8 +69,11 @@ def measure(messages: int = 15_000, rounds: int = 3, sqs_messages: int = 500) ->
 
 def make_app(broker: Broker) -> Celery:
     app = Celery('benchmark', set_as_current=False)
-    app.config_from_object(Config(
-        QUEUES=['export'], result_backend='db+sqlite://', database_create_tables_at_setup=False, **broker.settings))
+    app.config_from_object(
+        Config(
+            QUEUES=['export'], result_backend='db+sqlite://', database_create_tables_at_setup=False, **broker.settings
+        )
+    )
     return app
 
 
@@ -84,15 +88,23 @@ def measure_speed(broker: Broker, url: str, messages: int, rounds: int) -> Itera
         return amount / (time.perf_counter() - start - idle)
 
     few = messages // 10
-    rates = alternately({
-        # At the end it waits to see that the queue is empty.
-        'ours': lambda: rate(messages, lambda: Monitor(app, url, once=True).run(), PATIENCE),
-        'each': lambda: rate(few, lambda: consume(broker, platform, few, store_each(url))),
-        'nothing': lambda: rate(messages, lambda: consume(broker, platform, messages, lambda message: None)),
-    }, rounds)
+    rates = alternately(
+        {
+            # At the end it waits to see that the queue is empty.
+            'ours': lambda: rate(messages, lambda: Monitor(app, url, once=True).run(), PATIENCE),
+            'each': lambda: rate(few, lambda: consume(broker, platform, few, store_each(url))),
+            'nothing': lambda: rate(messages, lambda: consume(broker, platform, messages, lambda message: None)),
+        },
+        rounds,
+    )
     for other, theirs, target in (('each', EACH, 'at least 4'), ('nothing', NOTHING, 'at least 0.7')):
-        yield Row('track, RabbitMQ and PostgreSQL', f'{rates["ours"]:.0f}/s', f'{rates[other]:.0f}/s {theirs}',
-                  rates['ours'] / rates[other], target)
+        yield Row(
+            'track, RabbitMQ and PostgreSQL',
+            f'{rates["ours"]:.0f}/s',
+            f'{rates[other]:.0f}/s {theirs}',
+            rates['ours'] / rates[other],
+            target,
+        )
 
 
 def publish(broker: Broker, queue: Queue, amount: int) -> None:
@@ -101,10 +113,16 @@ def publish(broker: Broker, queue: Queue, amount: int) -> None:
         queue(connection.default_channel).declare()
         for number in range(amount):
             message = app.amqp.as_task_v2(
-                f'{time.time_ns()}-{number}', 'export.project', args=(number, 'Zürich'), kwargs={'layers': [1, 2, 3]})
+                f'{time.time_ns()}-{number}', 'export.project', args=(number, 'Zürich'), kwargs={'layers': [1, 2, 3]}
+            )
             producer.publish(
-                message.body, exchange=queue.exchange, routing_key='export', headers=message.headers,
-                serializer='json', **message.properties)
+                message.body,
+                exchange=queue.exchange,
+                routing_key='export',
+                headers=message.headers,
+                serializer='json',
+                **message.properties,
+            )
 
 
 def consume(broker: Broker, queue: Queue, amount: int, store: Callable[[Any], None]) -> None:
@@ -117,8 +135,10 @@ def consume(broker: Broker, queue: Queue, amount: int, store: Callable[[Any], No
         done = next(left) == 0
 
     done = False
-    with broker.connect() as connection, \
-            connection.Consumer(queue, on_message=on_message, prefetch_count=PREFETCH, accept=['json']):
+    with (
+        broker.connect() as connection,
+        connection.Consumer(queue, on_message=on_message, prefetch_count=PREFETCH, accept=['json']),
+    ):
         while not done:
             connection.drain_events(timeout=10)
 
@@ -160,10 +180,20 @@ def measure_calls(server: SQS, url: str, messages: int) -> Iterator[Row]:
     tracked = calls(lambda: Monitor(app, url, once=True, linger=1).run())
     send()
     one_by_one = calls(lambda: consume(broker, app.amqp.queues[PLATFORM_QUEUE], messages, store_each(url)))
-    yield Row('SQS API calls for each task published, steady state', f'{published:g}', '1 for each queue', published,
-              'at most 2')
-    yield Row('SQS API calls for each task tracked, backlog', f'{tracked:g}',
-              f'{one_by_one:g} {EACH}', tracked, 'at most 0.25')
+    yield Row(
+        'SQS API calls for each task published, steady state',
+        f'{published:g}',
+        '1 for each queue',
+        published,
+        'at most 2',
+    )
+    yield Row(
+        'SQS API calls for each task tracked, backlog',
+        f'{tracked:g}',
+        f'{one_by_one:g} {EACH}',
+        tracked,
+        'at most 0.25',
+    )
 
 
 if __name__ == '__main__':

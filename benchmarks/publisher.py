@@ -3,6 +3,7 @@
 The rate is for a second of CPU time: there is nothing to wait for, and other programs do not count. Each app has a
 process of its own, so that releases of the package do not meet: `python benchmarks/publisher.py plain`.
 """
+
 from __future__ import annotations
 
 import sys

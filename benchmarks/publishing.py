@@ -1,4 +1,5 @@
 """How many tasks an app publishes in a second of CPU time: `python -m benchmarks.publishing`."""
+
 from __future__ import annotations
 
 import argparse
@@ -23,8 +24,12 @@ class Publisher:
 
     def __init__(self, name: str, path: Path) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, PUBLISHER, name], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env={**os.environ, 'PYTHONPATH': str(path)})
+            [sys.executable, PUBLISHER, name],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, 'PYTHONPATH': str(path)},
+        )
         self.celery = self._read()
 
     def rate(self) -> float:
@@ -44,9 +49,22 @@ class Publisher:
 def measure(rounds: int) -> Iterator[Row]:
     """Measure the rows about publishing."""
     with TemporaryDirectory() as directory, ExitStack() as stack:
-        subprocess.run([
-            sys.executable, '-m', 'pip', 'install', '--quiet', '--quiet', '--disable-pip-version-check', '--no-deps',
-            '--target', directory, f'cadasta-workertoolbox=={EARLIER}'], check=True)
+        subprocess.run(
+            [
+                sys.executable,
+                '-m',
+                'pip',
+                'install',
+                '--quiet',
+                '--quiet',
+                '--disable-pip-version-check',
+                '--no-deps',
+                '--target',
+                directory,
+                f'cadasta-workertoolbox=={EARLIER}',
+            ],
+            check=True,
+        )
         root = PUBLISHER.parents[1]
         publishers = {
             name: Publisher(name, Path(directory) if name == 'earlier' else root)

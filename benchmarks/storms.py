@@ -1,4 +1,5 @@
 """What is lost or doubled in a storm on each broker: `python -m benchmarks.storms`."""
+
 from __future__ import annotations
 
 import argparse

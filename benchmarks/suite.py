@@ -1,7 +1,8 @@
 """How long the functional tests of an app with 100 queues and 1,000 tasks take, beyond imports.
 
-    python benchmarks/suite.py [queues] [tasks]
+python benchmarks/suite.py [queues] [tasks]
 """
+
 import sys
 import time
 import unittest

@@ -1,4 +1,5 @@
 """A table of what was measured: ours beside theirs, and whether a target is met."""
+
 from __future__ import annotations
 
 import statistics

@@ -1,4 +1,5 @@
 """How Sphinx builds the manual: ``sphinx-build docs build/docs``. It needs no network."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,4 +1,5 @@
 """A producer: it schedules each of the example's workflows, and knows nothing of exchanges, queues and bindings."""
+
 from export_worker import tasks
 from export_worker.celery import app
 

@@ -1,4 +1,5 @@
 """The servers, brokers and processes that tests ask for by name."""
+
 from __future__ import annotations
 
 import os

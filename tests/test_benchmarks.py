@@ -1,4 +1,5 @@
 """The benchmarks count right; how fast something is, no test says."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -11,14 +12,17 @@ from benchmarks.table import Row, alternately, show
 from .servers.broker import Broker, Key
 
 
-@pytest.mark.parametrize(('ratio', 'target', 'is_met'), [
-    (1.0, 'at least 1.0', True),
-    (0.99, 'at least 1.0', False),
-    (0.996, 'at least 1.0', True),
-    (0.25, 'at most 0.25', True),
-    (0.26, 'at most 0.25', False),
-    (0.254, 'at most 0.25', False),
-])
+@pytest.mark.parametrize(
+    ('ratio', 'target', 'is_met'),
+    [
+        (1.0, 'at least 1.0', True),
+        (0.99, 'at least 1.0', False),
+        (0.996, 'at least 1.0', True),
+        (0.25, 'at most 0.25', True),
+        (0.26, 'at most 0.25', False),
+        (0.254, 'at most 0.25', False),
+    ],
+)
 def test_targets(ratio: float, target: str, is_met: bool, capsys: pytest.CaptureFixture[str]) -> None:
     row = Row('what', 'ours', 'theirs', ratio, target)
     assert row.is_met is is_met

@@ -1,4 +1,5 @@
 """The example services: what a worker of theirs publishes, and what they have of each other's code."""
+
 from __future__ import annotations
 
 import json
@@ -40,9 +41,14 @@ print(json.dumps(found))
 
 def python(directory: Path, *arguments: str) -> str:
     ended = subprocess.run(
-        [sys.executable, *arguments], cwd=EXAMPLES, capture_output=True, text=True,
+        [sys.executable, *arguments],
+        cwd=EXAMPLES,
+        capture_output=True,
+        text=True,
         env=clean_environment(
-            EXAMPLES, CELERY_BROKER_URL='memory://', CELERY_RESULT_BACKEND=f'db+sqlite:///{directory}/results'))
+            EXAMPLES, CELERY_BROKER_URL='memory://', CELERY_RESULT_BACKEND=f'db+sqlite:///{directory}/results'
+        ),
+    )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
@@ -53,9 +59,23 @@ def run(directory: Path, task: str) -> dict[str, Any]:
 
 
 def test_services_have_none_of_each_others_code(tmp_path: Path) -> None:
-    names = {service: set(json.loads(python(tmp_path, '-W', 'ignore', '-c', (
-        f'import json; from {service}.celery import app; app.loader.import_default_modules();'
-        'print(json.dumps([name for name in app.tasks if not name.startswith("celery.")]))')))) for service in SERVICES}
+    names = {
+        service: set(
+            json.loads(
+                python(
+                    tmp_path,
+                    '-W',
+                    'ignore',
+                    '-c',
+                    (
+                        f'import json; from {service}.celery import app; app.loader.import_default_modules();'
+                        'print(json.dumps([name for name in app.tasks if not name.startswith("celery.")]))'
+                    ),
+                )
+            )
+        )
+        for service in SERVICES
+    }
 
     assert {name.partition('.')[0] for name in names['export_worker']} == {'export'}
     assert {name.partition('.')[0] for name in names['msg_worker']} == {'msg'}

@@ -2,6 +2,7 @@
 
 The copy has a git remote and a package index of its own.
 """
+
 from __future__ import annotations
 
 import email
@@ -30,7 +31,8 @@ TAG = f'v{VERSION}'
 SDIST = f'cadasta_workertoolbox-{VERSION}.tar.gz'
 WHEEL = f'cadasta_workertoolbox-{VERSION}-py3-none-any.whl'
 NOT_COPIED = shutil.ignore_patterns(
-    '.git', '.venv*', '.coverage*', '.hypothesis', '.*_cache', '__pycache__', '*.egg-info', 'build', 'dist')
+    '.git', '.venv*', '.coverage*', '.hypothesis', '.*_cache', '__pycache__', '*.egg-info', 'build', 'dist'
+)
 
 USER, PASSWORD = 'publisher', 'p@ss:w/rd'
 SHOW_VERSION = 'import cadasta.workertoolbox as w; print(w.__version__, w.__file__)'
@@ -42,11 +44,17 @@ class Copy:
     def __init__(self, directory: Path) -> None:
         self.path = directory / 'repository'
         self.environment = {
-            'PATH': os.environ['PATH'], 'HOME': str(directory), 'PYTHONDONTWRITEBYTECODE': '1',
-            'GIT_CONFIG_GLOBAL': os.devnull, 'GIT_CONFIG_NOSYSTEM': '1',
-            'GIT_AUTHOR_NAME': 'Author', 'GIT_AUTHOR_EMAIL': 'author@example.org',
-            'GIT_COMMITTER_NAME': 'Author', 'GIT_COMMITTER_EMAIL': 'author@example.org',
-            'PIP_CONFIG_FILE': os.devnull, 'PIP_DISABLE_PIP_VERSION_CHECK': '1',
+            'PATH': os.environ['PATH'],
+            'HOME': str(directory),
+            'PYTHONDONTWRITEBYTECODE': '1',
+            'GIT_CONFIG_GLOBAL': os.devnull,
+            'GIT_CONFIG_NOSYSTEM': '1',
+            'GIT_AUTHOR_NAME': 'Author',
+            'GIT_AUTHOR_EMAIL': 'author@example.org',
+            'GIT_COMMITTER_NAME': 'Author',
+            'GIT_COMMITTER_EMAIL': 'author@example.org',
+            'PIP_CONFIG_FILE': os.devnull,
+            'PIP_DISABLE_PIP_VERSION_CHECK': '1',
             'PYTHON_KEYRING_BACKEND': 'keyring.backends.null.Keyring',
         }
         shutil.copytree(ROOT, self.path, ignore=NOT_COPIED)
@@ -66,8 +74,15 @@ class Copy:
 
     def run(self, *command: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, cwd=cwd or self.path, env=self.environment | environment, check=False, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            command,
+            cwd=cwd or self.path,
+            env=self.environment | environment,
+            check=False,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
 
     def git(self, *arguments: str) -> str:
         done = self.run('git', *arguments)
@@ -93,10 +108,17 @@ class Index:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.server = make_server('127.0.0.1', 0, pypiserver.app(
-            roots=[directory], authenticate=['update'], disable_fallback=True,
-            auther=lambda user, password: (user, password) == (USER, PASSWORD),
-        ), handler_class=QuietHandler)
+        self.server = make_server(
+            '127.0.0.1',
+            0,
+            pypiserver.app(
+                roots=[directory],
+                authenticate=['update'],
+                disable_fallback=True,
+                auther=lambda user, password: (user, password) == (USER, PASSWORD),
+            ),
+            handler_class=QuietHandler,
+        )
         self.url = f'http://127.0.0.1:{self.server.server_port}'
         self.twine = {'TWINE_REPOSITORY_URL': f'{self.url}/', 'TWINE_USERNAME': USER, 'TWINE_PASSWORD': PASSWORD}
 
@@ -186,10 +208,20 @@ def test_wheel_is_the_package_in_a_namespace_that_others_can_share(built: Copy) 
 
 def test_metadata(built: Copy) -> None:
     fields = metadata(built.path / 'dist' / WHEEL)
-    assert {name: fields[name] for name in (
-        'Name', 'Version', 'Summary', 'Home-page', 'Author', 'Author-email', 'License-Expression',
-        'Requires-Python', 'Description-Content-Type',
-    )} == {
+    assert {
+        name: fields[name]
+        for name in (
+            'Name',
+            'Version',
+            'Summary',
+            'Home-page',
+            'Author',
+            'Author-email',
+            'License-Expression',
+            'Requires-Python',
+            'Description-Content-Type',
+        )
+    } == {
         'Name': 'cadasta-workertoolbox',
         'Version': VERSION,
         'Summary': 'Cadasta Worker Toolbox',
@@ -201,10 +233,13 @@ def test_metadata(built: Copy) -> None:
         'Description-Content-Type': 'text/x-rst',
     }
     assert fields.get_payload() == (ROOT / 'README.rst').read_text()
-    assert {sort_specifiers(value) for value in fields.get_all('Requires-Dist', [])} \
-        == {sort_specifiers(requirement) for requirement in [
+    assert {sort_specifiers(value) for value in fields.get_all('Requires-Dist', [])} == {
+        sort_specifiers(requirement)
+        for requirement in [
             *requirements('requirements.txt'),
-            *(f'{requirement}; extra == "ui"' for requirement in requirements('requirements-ui.txt'))]}
+            *(f'{requirement}; extra == "ui"' for requirement in requirements('requirements-ui.txt')),
+        ]
+    }
     assert fields.get_all('Provides-Extra') == ['ui']
 
 
@@ -216,8 +251,18 @@ def test_source_distribution_can_run_the_tests(built: Copy) -> None:
     with tarfile.open(built.path / 'dist' / SDIST) as archive:
         names = {name.partition('/')[2] for name in archive.getnames()}
     assert {
-        'CHANGELOG.rst', 'LICENSE', 'README.rst', 'pyproject.toml', 'requirements-deploy.txt', 'requirements-test.txt',
-        'requirements-ui.txt', 'requirements.txt', 'runtests', 'setup.cfg', 'setup.py', 'tests/conftest.py',
+        'CHANGELOG.rst',
+        'LICENSE',
+        'README.rst',
+        'pyproject.toml',
+        'requirements-deploy.txt',
+        'requirements-test.txt',
+        'requirements-ui.txt',
+        'requirements.txt',
+        'runtests',
+        'setup.cfg',
+        'setup.py',
+        'tests/conftest.py',
         'tests/test_packaging.py',
     } <= names
 
@@ -249,8 +294,16 @@ def test_release(copy: Copy, index: Index, python: str, tmp_path: Path) -> None:
     assert index.files() == {name: (copy.path / 'dist' / name).read_bytes() for name in (SDIST, WHEEL)}
 
     installed = copy.run(
-        python, '-m', 'pip', 'install', '--ignore-installed', '--no-deps', '--index-url', f'{index.url}/simple/',
-        'cadasta-workertoolbox')
+        python,
+        '-m',
+        'pip',
+        'install',
+        '--ignore-installed',
+        '--no-deps',
+        '--index-url',
+        f'{index.url}/simple/',
+        'cadasta-workertoolbox',
+    )
     assert installed.returncode == 0, installed.stdout
     assert_imported_from(tmp_path / 'environment', copy, python)
 

@@ -1,4 +1,5 @@
 """`./quickstart`, run as somebody runs it who has just got a copy of the repository."""
+
 from __future__ import annotations
 
 import importlib
@@ -51,8 +52,7 @@ TASKS = {
     },
 }
 VERDICT = 'OK: all 16 tasks of 5 workflows were tracked and ran, and every result is stored.'
-ROW = re.compile(
-    r'  (?P<task>\S+) +[0-9a-f]{8}  (?P<queue>[a-z]+)(?: x\d+)?, \S+\.fifo +(?P<state>\S+)')
+ROW = re.compile(r'  (?P<task>\S+) +[0-9a-f]{8}  (?P<queue>[a-z]+)(?: x\d+)?, \S+\.fifo +(?P<state>\S+)')
 
 
 class Quickstart:
@@ -63,8 +63,10 @@ class Quickstart:
         self.mark = str(uuid.uuid4())
 
     def start(self, *arguments: str, **environment: str) -> Process:
-        return self.processes.start([str(ROOT / 'quickstart'), *arguments], clean_environment(
-            VIRTUAL_ENV=sys.prefix, MARK=self.mark, **environment))
+        return self.processes.start(
+            [str(ROOT / 'quickstart'), *arguments],
+            clean_environment(VIRTUAL_ENV=sys.prefix, MARK=self.mark, **environment),
+        )
 
     def running(self) -> list[psutil.Process]:
         return [process for process in psutil.process_iter() if self._is_marked(process)]
@@ -110,7 +112,12 @@ def test_tracks_every_task_and_stores_every_result(quickstart: Quickstart) -> No
     assert 'LookupError: kibera has no boundary' in process.log
     trees = process.log.partition('The workflows, as')[2]
     assert re.findall(r'^(\w+): (\d) tasks?$', trees, re.MULTILINE) == [
-        ('SUCCESS', '1'), ('SUCCESS', '2'), ('SUCCESS', '5'), ('FAILURE', '2'), ('SUCCESS', '6')]
+        ('SUCCESS', '1'),
+        ('SUCCESS', '2'),
+        ('SUCCESS', '5'),
+        ('FAILURE', '2'),
+        ('SUCCESS', '6'),
+    ]
     assert not re.search('[\x1b\r]', process.log)
 
 
@@ -176,7 +183,8 @@ def test_refuses_a_work_queue_that_is_in_use(quickstart: Quickstart, broker: Bro
 @pytest.mark.parametrize('broker', ['redis'], indirect=True)
 def test_fails_when_results_are_not_stored(quickstart: Quickstart, broker: Broker, database: Database) -> None:
     process = quickstart.start(
-        '--timeout', '5', CELERY_TASK_IGNORE_RESULT='true', **broker.environment, **owner(database))
+        '--timeout', '5', CELERY_TASK_IGNORE_RESULT='true', **broker.environment, **owner(database)
+    )
 
     assert process.wait() == 1, process.log
     assert tasks_of(process.log)['A task'] == {('export.parcels', 'export', 'PENDING'): 1}, process.log
@@ -185,14 +193,20 @@ def test_fails_when_results_are_not_stored(quickstart: Quickstart, broker: Broke
     assert re.fullmatch(r'FAILED: \d+ things are not as they must be, see above\.', process.log.splitlines()[-1])
 
 
-@pytest.mark.parametrize(('environment', 'message'), [
-    ({'RESULT_DB_PORT': '1', 'RESULT_DB_PASS': 'Pa55'}, 'Error: The database cannot be reached: conn'),
-    ({'RESULT_DB_PORT': 'none'}, "RESULT_DB_PORT is 'none'"),
-    ({'CELERY_BROKER_URL': 'redis://:Pa55@127.0.0.1:1/0'}, 'redis://:**@127.0.0.1:1/0, cannot be used'),
-    ({'CELERY_BROKER_URL': 'carrier-pigeon://coop'}, 'carrier-pigeon://coop'),
-])
+@pytest.mark.parametrize(
+    ('environment', 'message'),
+    [
+        ({'RESULT_DB_PORT': '1', 'RESULT_DB_PASS': 'Pa55'}, 'Error: The database cannot be reached: conn'),
+        ({'RESULT_DB_PORT': 'none'}, "RESULT_DB_PORT is 'none'"),
+        ({'CELERY_BROKER_URL': 'redis://:Pa55@127.0.0.1:1/0'}, 'redis://:**@127.0.0.1:1/0, cannot be used'),
+        ({'CELERY_BROKER_URL': 'carrier-pigeon://coop'}, 'carrier-pigeon://coop'),
+    ],
+)
 def test_says_why_it_cannot_run(
-    quickstart: Quickstart, database: Database, environment: dict[str, str], message: str,
+    quickstart: Quickstart,
+    database: Database,
+    environment: dict[str, str],
+    message: str,
 ) -> None:
     process = quickstart.start(**{**owner(database), **environment})
 
@@ -201,16 +215,29 @@ def test_says_why_it_cannot_run(
     assert not re.search('Pa55|Traceback', process.log)
 
 
-@pytest.mark.parametrize(('environment', 'verdict'), [
-    ({}, '\x1b[31mFAILED: RESULT_DB_PORT'),
-    ({'NO_COLOR': '1'}, '\nFAILED: RESULT_DB_PORT'),
-    ({'TERM': 'dumb'}, '\nFAILED: RESULT_DB_PORT'),
-])
+@pytest.mark.parametrize(
+    ('environment', 'verdict'),
+    [
+        ({}, '\x1b[31mFAILED: RESULT_DB_PORT'),
+        ({'NO_COLOR': '1'}, '\nFAILED: RESULT_DB_PORT'),
+        ({'TERM': 'dumb'}, '\nFAILED: RESULT_DB_PORT'),
+    ],
+)
 def test_colours_are_for_terminals_that_want_them(environment: dict[str, str], verdict: str) -> None:
     controller, terminal = pty.openpty()
-    subprocess.run([ROOT / 'quickstart'], stdout=terminal, env=clean_environment(**{
-        'VIRTUAL_ENV': sys.prefix, 'TERM': 'xterm', 'CELERY_BROKER_URL': 'memory://', 'RESULT_DB_PORT': 'none',
-        **environment}))
+    subprocess.run(
+        [ROOT / 'quickstart'],
+        stdout=terminal,
+        env=clean_environment(
+            **{
+                'VIRTUAL_ENV': sys.prefix,
+                'TERM': 'xterm',
+                'CELERY_BROKER_URL': 'memory://',
+                'RESULT_DB_PORT': 'none',
+                **environment,
+            }
+        ),
+    )
     os.close(terminal)
 
     # It may come in pieces. Linux answers with an error when there is no more.
@@ -241,18 +268,20 @@ def is_there(queue: str, connection: Connection) -> bool:
     return True
 
 
-GOOD: dict[str, Any] = {
-    'is_tracked': True, 'on_work_queues': Counter(export=1), 'state': 'SUCCESS', 'result': '[]'}
+GOOD: dict[str, Any] = {'is_tracked': True, 'on_work_queues': Counter(export=1), 'state': 'SUCCESS', 'result': '[]'}
 
 
-@pytest.mark.parametrize(('change', 'problem'), [
-    ({}, None),
-    ({'is_tracked': False}, 'export.parcels id: not tracked, no message of it reached the platform queue'),
-    ({'on_work_queues': Counter()}, 'export.parcels id: no message of it was received from a work queue'),
-    ({'on_work_queues': Counter(export=1, msg=1)}, 'export.parcels id: 2 messages were received from work queues'),
-    ({'state': 'STARTED'}, 'export.parcels id: no result is stored, the state is STARTED'),
-    ({'state': 'FAILURE', 'result': 'OSError: disk full'}, 'export.parcels id: FAILURE, OSError: disk full'),
-])
+@pytest.mark.parametrize(
+    ('change', 'problem'),
+    [
+        ({}, None),
+        ({'is_tracked': False}, 'export.parcels id: not tracked, no message of it reached the platform queue'),
+        ({'on_work_queues': Counter()}, 'export.parcels id: no message of it was received from a work queue'),
+        ({'on_work_queues': Counter(export=1, msg=1)}, 'export.parcels id: 2 messages were received from work queues'),
+        ({'state': 'STARTED'}, 'export.parcels id: no result is stored, the state is STARTED'),
+        ({'state': 'FAILURE', 'result': 'OSError: disk full'}, 'export.parcels id: FAILURE, OSError: disk full'),
+    ],
+)
 def test_verdict_on_a_task(monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], problem: str | None) -> None:
     monkeypatch.syspath_prepend(ROOT / 'examples')
     verdict, observation = map(importlib.import_module, ('quickstart.verdict', 'quickstart.observation'))

@@ -63,6 +63,7 @@ class Config(Mapping[str, Any], metaclass=_ToBeMade):
     """
 
     if TYPE_CHECKING:
+
         def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, QUEUES: Sequence[str] | None = None, **settings: Any) -> None:  # noqa: N803  # a variable
@@ -85,16 +86,21 @@ class Config(Mapping[str, Any], metaclass=_ToBeMade):
     @classmethod
     def _subclass_attributes(cls) -> dict[str, Any]:
         values: dict[str, Any] = {}
-        for klass in reversed(cls.__mro__[:cls.__mro__.index(Config)]):
+        for klass in reversed(cls.__mro__[: cls.__mro__.index(Config)]):
             names = (name for name in vars(klass) if not name.startswith('_'))
             attributes = {name: getattr(klass, name) for name in names}
             for name, value in attributes.items():
                 if hasattr(value, '__get__') and not callable(value):
                     raise ValueError(f'{klass.__name__}.{name} is computed, {value!r}: give it a value, or a keyword')
-            values.update(_renamed({
-                name: value for name, value in attributes.items()
-                if name in environment.OPTIONS or not callable(value)
-            }))
+            values.update(
+                _renamed(
+                    {
+                        name: value
+                        for name, value in attributes.items()
+                        if name in environment.OPTIONS or not callable(value)
+                    }
+                )
+            )
         return values
 
     def _set_broker(self) -> None:
@@ -282,7 +288,7 @@ def _check_name(name: str) -> None:
     if name == name.lower() and name not in environment.OPTIONS:
         from difflib import get_close_matches
 
-        closest, = get_close_matches(name, environment.OPTIONS, n=1, cutoff=0)
+        (closest,) = get_close_matches(name, environment.OPTIONS, n=1, cutoff=0)
         warnings.warn(f'Celery has no setting {name!r}. The closest is {closest!r}.', stacklevel=3)
 
 
@@ -382,7 +388,7 @@ def _hostname(name: str, value: Any) -> str:
 
 
 def _port(name: str, value: Any) -> Any:
-    if not re.fullmatch(r'\d{1,5}', str(value)) or not 0 < int(value) < 2 ** 16:
+    if not re.fullmatch(r'\d{1,5}', str(value)) or not 0 < int(value) < 2**16:
         raise _bad(name, value, 'a whole number from 1 to 65535')
     return value
 

@@ -28,9 +28,13 @@ def build_functional_tests(app: Celery, is_worker: bool = True) -> type[unittest
     >>> unittest.defaultTestLoader.loadTestsFromTestCase(FunctionalTests).run(unittest.TestResult()).wasSuccessful()
     True
     """
-    return type('FunctionalTests', (rules.Rules,), {
-        '__module__': sys._getframe(1).f_globals['__name__'],
-        '__doc__': f'Whether {app!r} keeps the rules of the architecture.',
-        'app': app,
-        'is_worker': is_worker,
-    })
+    return type(
+        'FunctionalTests',
+        (rules.Rules,),
+        {
+            '__module__': sys._getframe(1).f_globals['__name__'],
+            '__doc__': f'Whether {app!r} keeps the rules of the architecture.',
+            'app': app,
+            'is_worker': is_worker,
+        },
+    )

@@ -102,10 +102,12 @@ class Declaration(MaybeChannelBound):
         self.queue = queue
         self.grouped = grouped
         self.name = queue.name
-        self._hash = hash(tuple(
-            (queue.name, queue.exchange and (queue.exchange.name, queue.exchange.type), queue.routing_key)
-            for queue in (queue, queue.platform)
-        ))
+        self._hash = hash(
+            tuple(
+                (queue.name, queue.exchange and (queue.exchange.name, queue.exchange.type), queue.routing_key)
+                for queue in (queue, queue.platform)
+            )
+        )
 
     def __hash__(self) -> int:
         return self._hash
@@ -227,8 +229,12 @@ class Topology:
                 'of every message by itself. Send the task to a work queue.'
             )
         if self.create_missing:
-            return self._serve(key, WorkQueue(
-                key, self.exchange, routing_key=key, platform=self.platform, queue_arguments=self._missing_arguments))
+            return self._serve(
+                key,
+                WorkQueue(
+                    key, self.exchange, routing_key=key, platform=self.platform, queue_arguments=self._missing_arguments
+                ),
+            )
         known = sorted(self._keys)
         more = f' and {len(known) - _SHOWN_QUEUES} more' if len(known) > _SHOWN_QUEUES else ''
         raise QueueNotFound(

@@ -1,4 +1,5 @@
 """The Celery app of the export service: `celery -A export_worker worker -Q export`."""
+
 from celery import Celery
 
 from cadasta.workertoolbox.conf import Config

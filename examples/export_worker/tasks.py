@@ -3,6 +3,7 @@
 The part of a task's name before the first dot is the queue it is sent to, so everything here is called `export.…`.
 A task of another service is named, never imported: `app.signature('msg.send')` is all that this codebase has of it.
 """
+
 from celery import Signature, Task, chain, chord
 
 from cadasta.workertoolbox.utils import extract_followups

@@ -1,4 +1,5 @@
 """The Celery app of the message service: `celery -A msg_worker worker -Q msg`."""
+
 from celery import Celery
 
 from cadasta.workertoolbox.conf import Config

@@ -1,4 +1,5 @@
 """The tasks of the message service. Other services call them by name and have none of this code."""
+
 from msg_worker.celery import app
 
 

@@ -1,4 +1,5 @@
 """The story of a quickstart, from nothing to a verdict."""
+
 import argparse
 import math
 import os
@@ -46,12 +47,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog='./quickstart',
         description='Run the example workers on Amazon SQS (played by moto) and PostgreSQL, schedule their workflows, '
-                    'and show what became of each task. With CELERY_BROKER_URL, or RESULT_DB_HOST, _PORT, _NAME, '
-                    '_USER and _PASS, in the environment, use that broker or database instead.')
-    parser.add_argument('--timeout', type=float, default=60, metavar='SECONDS',
-                        help='how long the workflows may take (default: %(default)g)')
-    parser.add_argument('--keep', action='store_true',
-                        help='leave all of it running, with a page to look at, until Ctrl-C')
+        'and show what became of each task. With CELERY_BROKER_URL, or RESULT_DB_HOST, _PORT, _NAME, '
+        '_USER and _PASS, in the environment, use that broker or database instead.',
+    )
+    parser.add_argument(
+        '--timeout',
+        type=float,
+        default=60,
+        metavar='SECONDS',
+        help='how long the workflows may take (default: %(default)g)',
+    )
+    parser.add_argument(
+        '--keep', action='store_true', help='leave all of it running, with a page to look at, until Ctrl-C'
+    )
     options = parser.parse_args(arguments)
     signals, report = Signals(), Report()
     try:
@@ -103,8 +111,12 @@ def _run(stack: ExitStack, signals: Signals, report: Report, options: argparse.N
         end([monitor])
     observation.look()
     report.step(f'Messages, as the broker counts them now: {_listed(depths(app, connection))}')
-    code = _judge(report, observation, app.conf.PLATFORM_QUEUE_NAME, {
-        'monitor': monitor, **{f'worker of {queue}': worker for queue, worker in workers.items()}})
+    code = _judge(
+        report,
+        observation,
+        app.conf.PLATFORM_QUEUE_NAME,
+        {'monitor': monitor, **{f'worker of {queue}': worker for queue, worker in workers.items()}},
+    )
     if options.keep:
         _keep(stack, signals, report, directory)
     return code
@@ -160,11 +172,31 @@ def _start_workers(stack: ExitStack, directory: Path) -> dict[str, Process]:
     environment = {**os.environ, 'TMPDIR': str(directory)}
     stack.callback(lambda: end(workers.values()))
     for queue, service in SERVICES.items():
-        workers[queue] = Process([
-            sys.executable, '-m', 'celery', '-A', service, 'worker', '--queues', queue, '--pool', 'prefork',
-            '--concurrency', '2', '--hostname', f'{queue}@quickstart-{os.getpid()}', '--loglevel', 'INFO',
-            '--without-gossip', '--without-mingle',
-        ], directory / f'{queue}.log', cwd=EXAMPLES, env=environment)
+        workers[queue] = Process(
+            [
+                sys.executable,
+                '-m',
+                'celery',
+                '-A',
+                service,
+                'worker',
+                '--queues',
+                queue,
+                '--pool',
+                'prefork',
+                '--concurrency',
+                '2',
+                '--hostname',
+                f'{queue}@quickstart-{os.getpid()}',
+                '--loglevel',
+                'INFO',
+                '--without-gossip',
+                '--without-mingle',
+            ],
+            directory / f'{queue}.log',
+            cwd=EXAMPLES,
+            env=environment,
+        )
     return workers
 
 
@@ -177,24 +209,31 @@ def _start_monitor(stack: ExitStack, directory: Path) -> Process:
 def _wait_until_at_work(signals: Signals, processes: Sequence[Process]) -> None:
     """What they take to start is not part of the time that the workflows may take."""
     signals.wait_until(
-        lambda: any(process.ended for process in processes)
-        or all(_READY.search(process.output()) for process in processes), READY_SECONDS)
+        lambda: (
+            any(process.ended for process in processes) or all(_READY.search(process.output()) for process in processes)
+        ),
+        READY_SECONDS,
+    )
 
 
 def _watch(signals: Signals, report: Report, observation: Observation, timeout: float) -> None:
     def is_over() -> bool:
         observation.look()
-        report.status(f'{sum(task.is_tracked for task in observation.tasks)} tasks tracked, '
-                      f'{sum(task.is_done for task in observation.tasks)} results stored')
+        report.status(
+            f'{sum(task.is_tracked for task in observation.tasks)} tasks tracked, '
+            f'{sum(task.is_done for task in observation.tasks)} results stored'
+        )
         return any(worker.ended for worker in observation.workers.values()) or all(
-            is_complete(name, tasks) for name, tasks in observation.workflows.items())
+            is_complete(name, tasks) for name, tasks in observation.workflows.items()
+        )
 
     signals.wait_until(is_over, timeout)
 
 
 def _wait_until_drained(signals: Signals, app: Celery, connection: Connection, monitor: Process) -> None:
     signals.wait_until(
-        lambda: monitor.ended or not depths(app, connection)[app.conf.PLATFORM_QUEUE_NAME], DRAIN_SECONDS)
+        lambda: monitor.ended or not depths(app, connection)[app.conf.PLATFORM_QUEUE_NAME], DRAIN_SECONDS
+    )
 
 
 def _judge(report: Report, observation: Observation, platform: str, processes: Mapping[str, Process]) -> int:
@@ -213,8 +252,11 @@ def _judge(report: Report, observation: Observation, platform: str, processes: M
         report.tree(overall(tasks), tree(tasks))
     found = list(problems(observation.workflows, observation.others))
     if not found:
-        report.verdict(True, f'OK: all {len(observation.tasks)} tasks of {len(titled)} workflows were tracked and ran, '
-                             'and every result is stored.')
+        report.verdict(
+            True,
+            f'OK: all {len(observation.tasks)} tasks of {len(titled)} workflows were tracked and ran, '
+            'and every result is stored.',
+        )
         return 0
     for name, process in processes.items():
         report.line(f'\nThe last words of the {name}:\n{process.last_words()}')

@@ -4,6 +4,7 @@ Amazon SQS and Redis keep it apart from everything else by a prefix of all names
 the platform queue get names of their own. The work queues cannot, since they bear the first part of the tasks' names:
 if somebody uses one of them, the quickstart ends before it has begun.
 """
+
 import json
 import os
 from collections.abc import Iterator

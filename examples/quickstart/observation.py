@@ -1,4 +1,5 @@
 """What became of each task, as the task monitor's tables and the workers tell it."""
+
 import json
 import re
 from collections import Counter
@@ -68,7 +69,8 @@ class Observation:
                 task.on_work_queues[queue] += 1
         self.workflows = {
             name: [_tracked(row, received) for row in self.statuses.workflow(task_id)]
-            for name, task_id in self.scheduled.items()}
+            for name, task_id in self.scheduled.items()
+        }
         known = {task.id for tasks in self.workflows.values() for task in tasks}
         self.others = [task for task_id, task in received.items() if task_id not in known]
 
@@ -92,8 +94,13 @@ def depths(app: Celery, connection: Connection) -> dict[str, int]:
 def _tracked(row: TaskStatus, received: Mapping[str, Tracked]) -> Tracked:
     task = received.get(row.task_id)
     return Tracked(
-        row.task_id, row.name or '', row.first_seen is not None, task.on_work_queues if task else Counter(),
-        row.status, _summary(row.result))
+        row.task_id,
+        row.name or '',
+        row.first_seen is not None,
+        task.on_work_queues if task else Counter(),
+        row.status,
+        _summary(row.result),
+    )
 
 
 def _summary(result: bytes | None) -> str:

@@ -1,4 +1,5 @@
 """Processes that a quickstart starts, each in a session of its own, with a log: none is left when it ends."""
+
 import os
 import re
 import signal
@@ -71,7 +72,12 @@ class Process:
         self.stop = stop
         with log.open('wb') as output:
             self.popen = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, **options,
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                **options,
             )
 
     @property

@@ -1,4 +1,5 @@
 """What a quickstart shows: colours and a status line on a terminal, plain lines anywhere else."""
+
 import os
 import shutil
 import sys

@@ -2,6 +2,7 @@
 
 Each is a context that yields the environment in which `Config` and boto3 find it.
 """
+
 import logging
 import os
 import pwd
@@ -59,15 +60,46 @@ def postgresql(directory: Path, signals: Signals) -> Iterator[dict[str, str]]:
     data.mkdir()
     password.write_text(login['RESULT_DB_PASS'])
     programs, user = _programs_and_user(directory, [data, password])
-    made = subprocess.run([
-        programs / 'initdb', '--pgdata', data, '--username', login['RESULT_DB_USER'], '--pwfile', password,
-        '--auth', 'scram-sha-256', '--encoding', 'utf8', '--no-locale', '--no-sync',
-    ], capture_output=True, text=True, start_new_session=True, **user)
+    made = subprocess.run(
+        [
+            programs / 'initdb',
+            '--pgdata',
+            data,
+            '--username',
+            login['RESULT_DB_USER'],
+            '--pwfile',
+            password,
+            '--auth',
+            'scram-sha-256',
+            '--encoding',
+            'utf8',
+            '--no-locale',
+            '--no-sync',
+        ],
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        **user,
+    )
     if made.returncode != 0:
         raise QuickstartError(f'PostgreSQL could not be set up. It says:\n{made.stderr}')
-    server = Process([
-        programs / 'postgres', '-D', data, '-h', HOST, '-p', login['RESULT_DB_PORT'], '-k', '', '-F',
-    ], directory / 'postgresql.log', stop=signal.SIGINT, **user)
+    server = Process(
+        [
+            programs / 'postgres',
+            '-D',
+            data,
+            '-h',
+            HOST,
+            '-p',
+            login['RESULT_DB_PORT'],
+            '-k',
+            '',
+            '-F',
+        ],
+        directory / 'postgresql.log',
+        stop=signal.SIGINT,
+        **user,
+    )
     try:
         port = int(login['RESULT_DB_PORT'])
         signals.wait_until(lambda: server.ended or _accepts_connections(port), START_SECONDS)

@@ -1,4 +1,5 @@
 """What the quickstart expects of the example's workflows, and what it finds wrong."""
+
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 

@@ -1,4 +1,5 @@
 """Run `celery toolbox ...` in this process, or on a terminal."""
+
 from __future__ import annotations
 
 import os
@@ -16,8 +17,7 @@ from cadasta.workertoolbox.commands import toolbox
 
 
 def run(app: Celery, *arguments: str, **environment: str) -> Result:
-    return CliRunner().invoke(
-        toolbox, arguments, obj=CLIContext(app, no_color=False, workdir=None), env=environment)
+    return CliRunner().invoke(toolbox, arguments, obj=CLIContext(app, no_color=False, workdir=None), env=environment)
 
 
 def on_terminal(argv: Sequence[str], environment: Mapping[str, str]) -> str:

@@ -1,4 +1,5 @@
 """`celery -A project toolbox check`: what it finds wrong, and what it says to change."""
+
 from __future__ import annotations
 
 import json
@@ -74,7 +75,8 @@ class TestConformance:
         lines = result.output.splitlines()
         assert lines[1] == '✓ conformance  rule 1: the platform gets a copy of every message'
         assert lines[8] == (
-            f'{SKIPPED} conformance  rule 8: queues on sqs have a prefix (The broker of this app is not Amazon SQS.)')
+            f'{SKIPPED} conformance  rule 8: queues on sqs have a prefix (The broker of this app is not Amazon SQS.)'
+        )
         assert lines[10:] == ['9 passed, 0 failed, 1 skipped']
 
     def test_each_failure_of_a_rule_is_under_it(self) -> None:
@@ -119,7 +121,7 @@ class TestConformance:
         assert result.exit_code == 1
         document = json.loads(result.output)
         assert document['ok'] is False
-        failed, = (finding for finding in document['findings'] if finding['state'] == 'failed')
+        (failed,) = (finding for finding in document['findings'] if finding['state'] == 'failed')
         assert failed['check'] == 'rule 4: each task is tracked'
         assert failed['problems'][0]['where'] == "task 'import.project'"
         assert json.loads(run(app_on(), 'check', '--offline', '--json').output)['ok'] is True
@@ -128,7 +130,8 @@ class TestConformance:
         toolbox = Toolbox(tmp_path, processes, Broker('memory', 'memory://', {}), '')
         output = on_terminal(
             [sys.executable, '-m', 'celery', '-A', 'project', 'toolbox', 'check', '--offline'],
-            {**toolbox.environment, 'PYTHONIOENCODING': 'ascii', 'TERM': 'xterm', 'COLUMNS': '60'})
+            {**toolbox.environment, 'PYTHONIOENCODING': 'ascii', 'TERM': 'xterm', 'COLUMNS': '60'},
+        )
         assert output.isascii()
         assert 'ok conformance rule 9: a worker leaves the platform queue' in seen(output)
         assert 'alone' in seen(output)
@@ -169,7 +172,7 @@ class TestBroker:
         assert findings[QUEUES].state == ('skipped' if broker.name == 'memory' else 'passed')
         if broker.name != 'memory':
             assert findings[QUEUES].outcome.note == 'celery, export, fast.fifo, msg, platform.fifo'
-            problem, = findings[DRAINED].outcome.problems
+            (problem,) = findings[DRAINED].outcome.problems
             assert 'waiting messages: 3' in problem.seen
             assert problem.change == 'Start the task monitor: celery -A PROJECT toolbox monitor'
         # No message was taken.
@@ -183,7 +186,7 @@ class TestBroker:
     def test_consumers_of_rabbitmq(self, broker: Broker) -> None:
         app = app_on(broker)
         setup_app(app, throw=True)
-        problem, = found(app)[DRAINED].outcome.problems
+        (problem,) = found(app)[DRAINED].outcome.problems
         assert problem.seen == 'nobody consumes it; waiting messages: 0, consumers: 0'
         with broker.connect() as connection:
             # It takes one message and no other.
@@ -193,7 +196,7 @@ class TestBroker:
             assert found(app)[DRAINED].outcome.note == 'waiting messages: 0, consumers: 1'
             for _ in range(3):
                 app.send_task('export.project')
-            problem, = found(app)[DRAINED].outcome.problems
+            (problem,) = found(app)[DRAINED].outcome.problems
         assert problem.seen == 'waiting messages: 2, consumers: 1; 1 seconds later, waiting messages: 2, consumers: 1'
         assert problem.change.startswith('More is sent than is stored')
 
@@ -236,13 +239,16 @@ class TestBroker:
     def test_attributes_on_sqs(self, broker: SQSBroker) -> None:
         app = app_on(broker, QUEUES=['export', 'fast.fifo', 'msg'])
         for name, attributes in {
-            'celery': {}, 'export': {'VisibilityTimeout': '30'}, 'msg': {'MessageRetentionPeriod': '3600'},
+            'celery': {},
+            'export': {'VisibilityTimeout': '30'},
+            'msg': {'MessageRetentionPeriod': '3600'},
             'fast.fifo': {},
             # The monitor says itself how long its messages are hidden.
             PLATFORM_QUEUE: {'FifoQueue': 'true', 'VisibilityTimeout': '30'},
         }.items():
             broker.client.create_queue(
-                QueueName=f'{broker.prefix}-{name}', Attributes={'VisibilityTimeout': '1800', **attributes})
+                QueueName=f'{broker.prefix}-{name}', Attributes={'VisibilityTimeout': '1800', **attributes}
+            )
         export, fast, msg = found(app)[QUEUES].outcome.problems
         names = [f"queue '{broker.prefix}-{name}'" for name in ('export', 'fast.fifo', 'msg')]
         assert [export.where, fast.where, msg.where] == names
@@ -274,14 +280,18 @@ class TestBroker:
         assert msg.change == "Give its URL in 'predefined_queues' of broker_transport_options."
         del urls[f'{broker.prefix}-{PLATFORM_QUEUE}']
         assert found(app_on(broker, broker_transport_options=options))[DRAINED].outcome.skipped == (
-            'there is no platform queue')
+            'there is no platform queue'
+        )
 
     @pytest.mark.parametrize('url', ['amqp://ada:hush@{}//', 'redis://:hush@{}/0', 'sqs://key:hush@{}'])
     @pytest.mark.parametrize('answers', [False, True])
     def test_out_of_reach(self, url: str, answers: bool, silence: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(broker_module, 'TIMEOUT', 1)
-        app = app_on(broker_url=url.format(silence if answers else '127.0.0.1:1'), result_backend='rpc://',
-                     broker_transport_options={'is_secure': False})
+        app = app_on(
+            broker_url=url.format(silence if answers else '127.0.0.1:1'),
+            result_backend='rpc://',
+            broker_transport_options={'is_secure': False},
+        )
         result = run(app, 'check')
         assert result.exit_code == 1
         assert 'hush' not in result.output
@@ -315,9 +325,15 @@ class TestResults:
         assert found(app)[MAY].outcome.note == role.role
         assert role.password not in found(app)['the database can be reached'].outcome.note.replace(role.role, '')
 
-    @pytest.mark.parametrize(('right', 'name'), [
-        ('SELECT', 'TABLE celery_taskmeta'), ('INSERT', 'TABLE celery_taskmeta'), ('UPDATE', 'TABLE celery_taskmeta'),
-        ('USAGE', 'SEQUENCE task_id_sequence')])
+    @pytest.mark.parametrize(
+        ('right', 'name'),
+        [
+            ('SELECT', 'TABLE celery_taskmeta'),
+            ('INSERT', 'TABLE celery_taskmeta'),
+            ('UPDATE', 'TABLE celery_taskmeta'),
+            ('USAGE', 'SEQUENCE task_id_sequence'),
+        ],
+    )
     def test_a_right_is_missing(self, app: Celery, role: Database, right: str, name: str) -> None:
         role.execute(f'REVOKE {right} ON {name} FROM {role.role}')
         finding = found(app)[MAY]
@@ -326,28 +342,59 @@ class TestResults:
         role.execute(*changes(finding))
         assert states(app, 'results') == ['passed'] * 4
 
-    @pytest.mark.parametrize(('statements', 'expected'), [
-        (['GRANT DELETE, TRUNCATE ON celery_taskmeta TO {role}'],
-         ['REVOKE DELETE, TRUNCATE ON TABLE celery_taskmeta FROM {role}']),
-        (['GRANT SELECT ON celery_task TO PUBLIC'], ['REVOKE SELECT ON TABLE celery_task FROM PUBLIC']),
-        (['GRANT SELECT ON celery_task_status TO {role}'], ['REVOKE SELECT ON TABLE celery_task_status FROM {role}']),
-        (['GRANT UPDATE ON SEQUENCE task_id_sequence TO {role}'],
-         ['REVOKE UPDATE ON SEQUENCE task_id_sequence FROM {role}']),
-        (['GRANT CREATE ON SCHEMA public TO {role}'], ['REVOKE CREATE ON SCHEMA public FROM {role}']),
-        (['GRANT CREATE ON DATABASE {role} TO {role}'], ['REVOKE CREATE ON DATABASE {role} FROM {role}']),
-        (['CREATE SCHEMA "Other"', 'CREATE TABLE "Other"."a:b" ()', 'GRANT INSERT ON "Other"."a:b" TO {role}'],
-         ['REVOKE INSERT ON TABLE "Other"."a:b" FROM {role}']),
-        (['ALTER ROLE {role} CREATEDB CREATEROLE'], ['ALTER ROLE {role} NOCREATEROLE', 'ALTER ROLE {role} NOCREATEDB']),
-        (['GRANT pg_read_all_data TO {role}'], ['REVOKE pg_read_all_data FROM {role}']),
-        (['CREATE ROLE {role}_super SUPERUSER', 'GRANT {role}_super TO {role}'], ['REVOKE {role}_super FROM {role}']),
-        (['ALTER ROLE {role} NOINHERIT', 'CREATE ROLE {role}_later', 'GRANT {role}_later TO {role}',
-          'GRANT INSERT ON celery_task TO {role}_later'], ['REVOKE INSERT ON TABLE celery_task FROM {role}_later']),
-        (['CREATE ROLE {role}_all', 'GRANT {role}_all TO {role}', 'GRANT INSERT ON celery_task TO {role}_all'],
-         ['REVOKE INSERT ON TABLE celery_task FROM {role}_all']),
-        (['ALTER TABLE celery_task OWNER TO {role}'], ['ALTER TABLE celery_task OWNER TO another role']),
-    ])
+    @pytest.mark.parametrize(
+        ('statements', 'expected'),
+        [
+            (
+                ['GRANT DELETE, TRUNCATE ON celery_taskmeta TO {role}'],
+                ['REVOKE DELETE, TRUNCATE ON TABLE celery_taskmeta FROM {role}'],
+            ),
+            (['GRANT SELECT ON celery_task TO PUBLIC'], ['REVOKE SELECT ON TABLE celery_task FROM PUBLIC']),
+            (
+                ['GRANT SELECT ON celery_task_status TO {role}'],
+                ['REVOKE SELECT ON TABLE celery_task_status FROM {role}'],
+            ),
+            (
+                ['GRANT UPDATE ON SEQUENCE task_id_sequence TO {role}'],
+                ['REVOKE UPDATE ON SEQUENCE task_id_sequence FROM {role}'],
+            ),
+            (['GRANT CREATE ON SCHEMA public TO {role}'], ['REVOKE CREATE ON SCHEMA public FROM {role}']),
+            (['GRANT CREATE ON DATABASE {role} TO {role}'], ['REVOKE CREATE ON DATABASE {role} FROM {role}']),
+            (
+                ['CREATE SCHEMA "Other"', 'CREATE TABLE "Other"."a:b" ()', 'GRANT INSERT ON "Other"."a:b" TO {role}'],
+                ['REVOKE INSERT ON TABLE "Other"."a:b" FROM {role}'],
+            ),
+            (
+                ['ALTER ROLE {role} CREATEDB CREATEROLE'],
+                ['ALTER ROLE {role} NOCREATEROLE', 'ALTER ROLE {role} NOCREATEDB'],
+            ),
+            (['GRANT pg_read_all_data TO {role}'], ['REVOKE pg_read_all_data FROM {role}']),
+            (
+                ['CREATE ROLE {role}_super SUPERUSER', 'GRANT {role}_super TO {role}'],
+                ['REVOKE {role}_super FROM {role}'],
+            ),
+            (
+                [
+                    'ALTER ROLE {role} NOINHERIT',
+                    'CREATE ROLE {role}_later',
+                    'GRANT {role}_later TO {role}',
+                    'GRANT INSERT ON celery_task TO {role}_later',
+                ],
+                ['REVOKE INSERT ON TABLE celery_task FROM {role}_later'],
+            ),
+            (
+                ['CREATE ROLE {role}_all', 'GRANT {role}_all TO {role}', 'GRANT INSERT ON celery_task TO {role}_all'],
+                ['REVOKE INSERT ON TABLE celery_task FROM {role}_all'],
+            ),
+            (['ALTER TABLE celery_task OWNER TO {role}'], ['ALTER TABLE celery_task OWNER TO another role']),
+        ],
+    )
     def test_a_right_is_too_much(
-        self, app: Celery, role: Database, statements: list[str], expected: list[str],
+        self,
+        app: Celery,
+        role: Database,
+        statements: list[str],
+        expected: list[str],
     ) -> None:
         for statement in statements:
             role.execute(statement.format(role=role.role))
@@ -380,7 +427,7 @@ class TestResults:
         app = app_on(result_backend=f'db+{url_of(role)}')
         findings = found(app)
         assert findings[MAY].state == 'passed'
-        problem, = findings[MAY_NOT].outcome.problems
+        (problem,) = findings[MAY_NOT].outcome.problems
         assert (problem.where, problem.seen) == ('role postgres', 'it is a superuser and may do anything')
         assert 'toolbox tables --worker-role NAME' in problem.change
         assert run(app, 'check').exit_code == 1
@@ -477,7 +524,10 @@ class TestProcess:
         return toolbox
 
     def test_a_system_that_is_well_and_one_that_is_not(
-        self, toolbox: Toolbox, broker: Broker, database: Database,
+        self,
+        toolbox: Toolbox,
+        broker: Broker,
+        database: Database,
     ) -> None:
         process = toolbox.start('check')
         assert process.wait() == 1

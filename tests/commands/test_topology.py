@@ -1,4 +1,5 @@
 """`celery -A project toolbox topology`: as text, and for documents."""
+
 from __future__ import annotations
 
 import re
@@ -58,7 +59,7 @@ def test_lines_for_programs() -> None:
 
 
 def test_a_task_that_no_queue_serves_is_lost() -> None:
-    lost, = (line for line in run(app_with('import.project'), 'topology').output.splitlines() if 'import' in line)
+    (lost,) = (line for line in run(app_with('import.project'), 'topology').output.splitlines() if 'import' in line)
     assert lost.startswith("lost  import.project  Task 'import.project' was not sent: no work queue serves its ")
     assert "Add 'import' to the QUEUES of this app's Config" in lost
 
@@ -69,7 +70,10 @@ def test_tasks_go_where_their_options_and_the_apps_routers_say() -> None:
     add(app, 'nobody.knows')
     output = run(app, 'topology').output
     assert {tuple(fact) for fact in facts(output)} >= {
-        ('task', 'export.explicit', 'msg'), ('task', 'nobody.knows', 'msg'), ('task', 'msg.send', 'celery')}
+        ('task', 'export.explicit', 'msg'),
+        ('task', 'nobody.knows', 'msg'),
+        ('task', 'msg.send', 'celery'),
+    }
 
 
 def test_a_message_to_nowhere_and_a_task_that_cannot_be_sent_are_lost() -> None:
@@ -82,18 +86,29 @@ def test_a_message_to_nowhere_and_a_task_that_cannot_be_sent_are_lost() -> None:
 
 def test_queues_of_several_exchanges_and_bindings() -> None:
     other = Exchange('legacy', 'direct')
-    app = app_with(task_queues=[
-        Queue('celery'), Queue('export'), Queue('msg'), Queue('old', [other.binding('a'), other.binding('b')])])
+    app = app_with(
+        task_queues=[
+            Queue('celery'),
+            Queue('export'),
+            Queue('msg'),
+            Queue('old', [other.binding('a'), other.binding('b')]),
+        ]
+    )
     output = run(app, 'topology').output
     assert {tuple(fact) for fact in facts(output)} >= {
-        ('exchange', 'legacy', 'direct'), ('binding', 'legacy', 'a', 'old'), ('binding', 'legacy', 'b', 'old')}
+        ('exchange', 'legacy', 'direct'),
+        ('binding', 'legacy', 'a', 'old'),
+        ('binding', 'legacy', 'b', 'old'),
+    }
     assert [fact for fact in facts(output) if fact[:2] == ['queue', 'old']] == [['queue', 'old', 'old']]
 
 
 def test_queues_that_the_router_makes() -> None:
     output = run(app_with('new.project', task_create_missing_queues=True), 'topology').output
     assert {tuple(fact) for fact in facts(output)} >= {
-        ('binding', 'task_exchange', 'new', 'new'), ('task', 'new.project', 'new')}
+        ('binding', 'task_exchange', 'new', 'new'),
+        ('task', 'new.project', 'new'),
+    }
 
 
 def test_names_at_the_broker_on_sqs() -> None:
@@ -181,7 +196,7 @@ class TestDocuments:
 
     @pytest.mark.filterwarnings('ignore::DeprecationWarning:pydot')
     def test_dot(self, app: Celery, picture: Picture) -> None:
-        graph, = pydot.graph_from_dot_data(run(app, 'topology', '--format', 'dot').output)
+        (graph,) = pydot.graph_from_dot_data(run(app, 'topology', '--format', 'dot').output)
         labels = [item.get('label') for item in (*graph.get_nodes(), *graph.get_edges()) if item.get('label')]
         assert self.texts(picture) <= {line for label in labels for line in self.shown(label)}
         names = {node.get_name() for node in graph.get_nodes()}
@@ -194,22 +209,27 @@ class TestDocuments:
         meaning = {'\\n': '\n', '\\l': '\n', '&amp;': '&'}
         text = ''.join(
             meaning.get(c) or (chr(int(c[2:-1])) if c.startswith('&#') else c.removeprefix('\\') or c)
-            for c in characters)
+            for c in characters
+        )
         return text.split('\n')
 
     def test_mermaid(self, app: Celery, picture: Picture) -> None:
         lines = run(app, 'topology', '--format', 'mermaid').output.splitlines()
         assert lines[0] == 'flowchart LR'
         labels = [label for line in lines for label in re.findall(r'"([^"]*)"', line)]
-        shown = {re.sub(r'#(\d+);', lambda match: chr(int(match[1])), part)
-                 for label in labels for part in label.split('<br/>')}
+        shown = {
+            re.sub(r'#(\d+);', lambda match: chr(int(match[1])), part)
+            for label in labels
+            for part in label.split('<br/>')
+        }
         assert self.texts(picture) <= shown
         for line in lines[1:]:
             # Outside of labels is nothing that a name could have put there.
             assert re.fullmatch(
                 r'    (?:[eqt]\d[\d_]*|lost\d+|classDef .*)?(?:\{\{|\(\[|\[)?(?:"")?[\]})]*(?::::[a-z]+)?'
                 r'(?: (?:--|==|---|-\.-x)(?: "" (?:--|==)>)? (?:[qt]\d+_\d+|lost\d+)(?:\[""\])?(?::::tasks)?)?',
-                re.sub(r'"[^"]*"', '""', line)), line
+                re.sub(r'"[^"]*"', '""', line),
+            ), line
 
     def test_ascii(self, app: Celery) -> None:
         for format_ in ('svg', 'dot', 'mermaid'):
@@ -244,7 +264,8 @@ class TestProcess:
     def test_on_a_terminal(self, toolbox: Toolbox, encoding: str, arrow: str) -> None:
         output = on_terminal(
             [sys.executable, '-m', 'celery', '--no-color', '-A', 'project', 'toolbox', 'topology'],
-            {**toolbox.environment, 'PYTHONIOENCODING': encoding, 'TERM': 'xterm'})
+            {**toolbox.environment, 'PYTHONIOENCODING': encoding, 'TERM': 'xterm'},
+        )
         assert seen(output)[-1].endswith(f'# {arrow} platform.fifo a copy of every message')
         assert output.isascii() == (encoding == 'ascii')
         # The colours of a terminal have numbers from 30 on.

@@ -1,4 +1,5 @@
 """The manual as Sphinx reads it: the code blocks of each page, what they are called and what they hold."""
+
 from __future__ import annotations
 
 import pickle
@@ -57,14 +58,31 @@ class Manual:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         built = subprocess.run(
-            [sys.executable, '-m', 'sphinx', '-n', '-q', '-W', '--keep-going', '-b', 'dummy', '-d', directory, DOCS,
-             directory / 'out'], capture_output=True, text=True)
+            [
+                sys.executable,
+                '-m',
+                'sphinx',
+                '-n',
+                '-q',
+                '-W',
+                '--keep-going',
+                '-b',
+                'dummy',
+                '-d',
+                directory,
+                DOCS,
+                directory / 'out',
+            ],
+            capture_output=True,
+            text=True,
+        )
         assert (built.returncode, built.stderr) == (0, '')
 
     @property
     def pages(self) -> list[str]:
-        return sorted(str(path.relative_to(self.directory).with_suffix(''))
-                      for path in self.directory.rglob('*.doctree'))
+        return sorted(
+            str(path.relative_to(self.directory).with_suffix('')) for path in self.directory.rglob('*.doctree')
+        )
 
     def read(self, page: str) -> nodes.document:
         document: nodes.document = pickle.loads((self.directory / f'{page}.doctree').read_bytes())
@@ -76,7 +94,7 @@ class Manual:
 
     def file(self, page: str, caption: str) -> str:
         """The text of the block that is shown as the file `caption`."""
-        text, = (block.text for block in self.blocks(page) if block.caption == caption)
+        (text,) = (block.text for block in self.blocks(page) if block.caption == caption)
         return text
 
     def _blocks(self, page: str) -> Iterator[Block]:

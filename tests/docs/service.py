@@ -1,4 +1,5 @@
 """The service `export` of the manual, as processes of its own."""
+
 from __future__ import annotations
 
 import os
@@ -54,8 +55,7 @@ class Service:
         self.environment = clean_environment(self.directory, **environment)
 
     def start(self, *arguments: str, **environment: str) -> Process:
-        return self.processes.start(
-            [sys.executable, *arguments], {**self.environment, **environment}, self.directory)
+        return self.processes.start([sys.executable, *arguments], {**self.environment, **environment}, self.directory)
 
     def run(self, *arguments: str, **environment: str) -> Process:
         """Waits until it has ended well."""
@@ -69,7 +69,8 @@ class Service:
     def worker(self, *arguments: str, **environment: str) -> Process:
         """Starts a worker and waits until it is at work."""
         worker = self.start(
-            '-m', 'celery', '-A', 'export', 'worker', '-Q', 'export,celery', '-l', 'INFO', *arguments, **environment)
+            '-m', 'celery', '-A', 'export', 'worker', '-Q', 'export,celery', '-l', 'INFO', *arguments, **environment
+        )
         worker.wait_for(r'ready\.$', 60)
         return worker
 
@@ -88,15 +89,20 @@ class Service:
         """Each task of the service has a row in the Task table, and its result."""
         with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
             rows = connection.execute(
-                sa.text("SELECT name, status FROM celery_task_status WHERE name LIKE 'export.%'")).all()
+                sa.text("SELECT name, status FROM celery_task_status WHERE name LIKE 'export.%'")
+            ).all()
         assert rows == [('export.project', 'SUCCESS')] * tasks
 
 
 def variables(block: str) -> dict[str, str]:
     """What a shell makes of a block that sets variables."""
     printed = subprocess.run(
-        ['bash', '-euc', f'set -a\n{block}\nexec env -0'], env={'PATH': os.environ['PATH']}, check=True,
-        capture_output=True, text=True).stdout
+        ['bash', '-euc', f'set -a\n{block}\nexec env -0'],
+        env={'PATH': os.environ['PATH']},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     pairs = dict(line.split('=', 1) for line in printed.split('\0') if line)
     return {name: value for name, value in pairs.items() if name in names(block)}
 

@@ -1,4 +1,5 @@
 """A terminal, as the reader of the manual has one."""
+
 from __future__ import annotations
 
 import os
@@ -28,7 +29,7 @@ class Terminal:
         # A command that reads its input would take the next ones.
         self.shell.send_line(f'{{ {command}\n}} </dev/null\necho "[{self.number}] $?"')
         end = self.shell.wait_for(rf'^\[{self.number}\] (\d+)$', timeout)
-        output = self.shell.log[before:end.start()]
+        output = self.shell.log[before : end.start()]
         assert end[1] == '0', f'{command} ended with {end[1]}:\n{output}'
         return output
 

@@ -1,4 +1,5 @@
 """The queues and policies of the how-to for Amazon SQS are those that real producers, workers and monitors need."""
+
 from __future__ import annotations
 
 import json
@@ -33,14 +34,23 @@ def broker(sqs_server: SQS) -> Iterator[SQSBroker]:
 
 @pytest.fixture
 def service(
-    manual: Manual, sqs_server: SQS, broker: SQSBroker, database: Database, processes: Processes,
+    manual: Manual,
+    sqs_server: SQS,
+    broker: SQSBroker,
+    database: Database,
+    processes: Processes,
 ) -> Service:
     """A service whose queues were made by the manual."""
     endpoint = f'http://127.0.0.1:{sqs_server.port}'
-    service = Service(processes, {
-        **broker.environment, **database.environment, 'AWS_ENDPOINT_URL_SQS': endpoint,
-        'TOOLBOX_DATABASE': url_of(database),
-    })
+    service = Service(
+        processes,
+        {
+            **broker.environment,
+            **database.environment,
+            'AWS_ENDPOINT_URL_SQS': endpoint,
+            'TOOLBOX_DATABASE': url_of(database),
+        },
+    )
     (service.directory / 'create_queues.py').write_text(manual.file(PAGE, 'create_queues.py'))
     terminal = Terminal(processes, service.environment, service.directory)
     for block in manual.blocks(PAGE, 'console') * 2:
@@ -51,8 +61,9 @@ def service(
 def test_queues(service: Service, broker: SQSBroker) -> None:
     urls = broker.queues()
     assert sorted(urls) == sorted(QUEUES)
-    attributes = broker.client.get_queue_attributes(
-        QueueUrl=urls['platform.fifo'], AttributeNames=['All'])['Attributes']
+    attributes = broker.client.get_queue_attributes(QueueUrl=urls['platform.fifo'], AttributeNames=['All'])[
+        'Attributes'
+    ]
     assert attributes['FifoThroughputLimit'] == 'perMessageGroupId'
     assert attributes['DeduplicationScope'] == 'messageGroup'
     assert attributes['MessageRetentionPeriod'] == str(14 * 24 * 3600)
@@ -77,7 +88,11 @@ def as_list(value: Any) -> list[str]:
 
 
 def test_policies_allow_what_is_called_and_no_more(
-    manual: Manual, service: Service, sqs_server: SQS, broker: SQSBroker, database: Database,
+    manual: Manual,
+    service: Service,
+    sqs_server: SQS,
+    broker: SQSBroker,
+    database: Database,
 ) -> None:
     producer, worker, monitor = (allowed(manual, f'{name}.json') for name in ('producer', 'worker', 'monitor'))
 
@@ -85,8 +100,11 @@ def test_policies_allow_what_is_called_and_no_more(
         """The rights that an action needs: a batch is allowed by the right to its single action."""
         before = sqs_server.calls()
         action()
-        return {f'sqs:{name.removesuffix("Batch")}' for name, count in sqs_server.calls().items()
-                if count != before.get(name)}
+        return {
+            f'sqs:{name.removesuffix("Batch")}'
+            for name, count in sqs_server.calls().items()
+            if count != before.get(name)
+        }
 
     assert calls(lambda: produce(service)) == set(producer)
     assert calls(lambda: work(service, database)) == set(worker)

@@ -1,4 +1,5 @@
 """Every code block of the manual is run, or read by what it is written for."""
+
 from __future__ import annotations
 
 import ast
@@ -103,5 +104,7 @@ def test_what_is_included_has_an_end() -> None:
         for line in text.splitlines():
             option, _, marker = line.strip().rpartition(': ')
             if option in (':start-after', ':end-before'):
-                assert sum(marker in (ROOT / name).read_text().splitlines()
-                           for name in ('README.rst', 'CHANGELOG.rst')) == 1, marker
+                assert (
+                    sum(marker in (ROOT / name).read_text().splitlines() for name in ('README.rst', 'CHANGELOG.rst'))
+                    == 1
+                ), marker

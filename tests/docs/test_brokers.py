@@ -1,4 +1,5 @@
 """RabbitMQ and Redis, set up by what their how-tos show, serve producers, workers and monitors."""
+
 from __future__ import annotations
 
 import shutil
@@ -66,7 +67,8 @@ def test_redis(manual: Manual, processes: Processes, tmp_path: Path) -> None:
     password, port = urlsplit(shown['CELERY_BROKER_URL']).password, free_port()
     configuration = tmp_path / 'redis.conf'
     configuration.write_text(
-        f'{manual.file("howto/redis", "redis.conf")}\nbind 127.0.0.1\nport {port}\nrequirepass {password}\n')
+        f'{manual.file("howto/redis", "redis.conf")}\nbind 127.0.0.1\nport {port}\nrequirepass {password}\n'
+    )
 
     def start() -> Process:
         server = processes.start([program, str(configuration)], {}, tmp_path)
@@ -74,8 +76,9 @@ def test_redis(manual: Manual, processes: Processes, tmp_path: Path) -> None:
         return server
 
     server = start()
-    service = Service(processes, {
-        **shown, **sqlite(tmp_path), 'CELERY_BROKER_URL': f'redis://:{password}@127.0.0.1:{port}/0'})
+    service = Service(
+        processes, {**shown, **sqlite(tmp_path), 'CELERY_BROKER_URL': f'redis://:{password}@127.0.0.1:{port}/0'}
+    )
     # What the page installs is there already.
     terminal = Terminal(processes, {**service.environment, 'PIP_NO_INDEX': '1'}, tmp_path)
     for block in manual.blocks('howto/redis', 'console'):

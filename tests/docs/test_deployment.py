@@ -1,4 +1,5 @@
 """The units, the image and the manifests of the how-to on deployment are ones that their tools take."""
+
 from __future__ import annotations
 
 import configparser
@@ -65,7 +66,8 @@ def test_systemd_takes_the_unit(manual: Manual, name: str, tmp_path: Path) -> No
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, '')
     # From 0, which is safe, to 100.
     secure = subprocess.run(
-        [program, 'security', '--offline=true', '--threshold=20', file], capture_output=True, text=True)
+        [program, 'security', '--offline=true', '--threshold=20', file], capture_output=True, text=True
+    )
     assert secure.returncode == 0, secure.stdout
 
 
@@ -115,8 +117,12 @@ def test_commands_are_those_of_celery(manual: Manual, dockerfile: DockerfilePars
     for arguments in {tuple(arguments) for arguments in shown}:
         # Options are parsed, and an unknown one is refused, before the help is shown.
         run = subprocess.run(
-            [sys.executable, '-m', 'celery', *arguments, '--help'], cwd=tmp_path, capture_output=True, text=True,
-            env={**os.environ, 'PYTHONPATH': str(tmp_path)})
+            [sys.executable, '-m', 'celery', *arguments, '--help'],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={**os.environ, 'PYTHONPATH': str(tmp_path)},
+        )
         assert run.returncode == 0, run.stderr
 
 

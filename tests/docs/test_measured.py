@@ -1,4 +1,5 @@
 """The commands that repeat what was measured."""
+
 from __future__ import annotations
 
 import os
@@ -25,8 +26,13 @@ def test_commands(commands: list[list[str]]) -> None:
     path = f'{os.path.dirname(sys.executable)}{os.pathsep}{os.environ["PATH"]}'
     for command in commands:
         shown = subprocess.run(
-            [*command, '--help'], cwd=ROOT, check=True, capture_output=True, text=True,
-            env={**os.environ, 'PATH': path, 'VIRTUAL_ENV': sys.prefix}).stdout
+            [*command, '--help'],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+            env={**os.environ, 'PATH': path, 'VIRTUAL_ENV': sys.prefix},
+        ).stdout
         assert 'usage: ' in shown
         for option in command:
             assert not option.startswith('--') or option in shown, option

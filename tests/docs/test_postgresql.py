@@ -1,4 +1,5 @@
 """The roles, the connections and the pooler of the how-to for PostgreSQL are as it says."""
+
 from __future__ import annotations
 
 import json
@@ -66,7 +67,11 @@ def terminal(database: Database, processes: Processes) -> Terminal:
 
 @pytest.fixture
 def service(
-    manual: Manual, database: Database, broker: FilesystemBroker, terminal: Terminal, processes: Processes,
+    manual: Manual,
+    database: Database,
+    broker: FilesystemBroker,
+    terminal: Terminal,
+    processes: Processes,
 ) -> Service:
     """A service whose roles were made by the manual."""
     service = Service(processes, {**broker.environment, **database.environment})
@@ -91,12 +96,16 @@ def test_roles_and_connections(manual: Manual, service: Service, database: Datab
 
     assert 1 <= connections('export') <= 3
     monitor = service.start(
-        '-m', 'celery', '-A', 'export', 'toolbox', 'monitor', TOOLBOX_DATABASE=url_of(database, 'monitor', PASSWORD))
+        '-m', 'celery', '-A', 'export', 'toolbox', 'monitor', TOOLBOX_DATABASE=url_of(database, 'monitor', PASSWORD)
+    )
     monitor.wait_for('Ready: ')
     assert connections('monitor') == 1
-    wait_until(lambda: database.execute(
-        "SELECT 1 FROM celery_task_status WHERE name = 'export.project' AND status = 'SUCCESS' HAVING count(*) = 3"),
-        'the tasks to be tracked')
+    wait_until(
+        lambda: database.execute(
+            "SELECT 1 FROM celery_task_status WHERE name = 'export.project' AND status = 'SUCCESS' HAVING count(*) = 3"
+        ),
+        'the tasks to be tracked',
+    )
     assert monitor.stop() == 0
     assert worker.stop() == 0
     wait_until(lambda: connections('export') == 0, 'the worker to leave the database')
@@ -107,8 +116,10 @@ def test_roles_may_do_what_they_need_and_no_more(service: Service, database: Dat
         for table in ('celery_task_status', 'celery_task', 'celery_task_rejected', 'celery_taskmeta'):
             cursor.execute(f'SELECT * FROM {table}')
     for role, statement in FORBIDDEN:
-        with database.server.connect('cadasta', role, PASSWORD) as cursor, \
-                pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        with (
+            database.server.connect('cadasta', role, PASSWORD) as cursor,
+            pytest.raises(psycopg2.errors.InsufficientPrivilege),
+        ):
             cursor.execute(statement)
 
 
@@ -123,9 +134,12 @@ def pgbouncer(manual: Manual, database: Database, processes: Processes) -> int:
     users.write_text(manual.file(PAGE, 'userlist.txt'))
     configuration = directory / 'pgbouncer.ini'
     configuration.write_text(
-        manual.file(PAGE, 'pgbouncer.ini').replace('host=db.example.org', 'host=127.0.0.1')
-        .replace('port=5432', f'port={database.server.port}').replace(shown['RESULT_DB_PORT'], str(port))
-        .replace('/etc/pgbouncer/userlist.txt', str(users)))
+        manual.file(PAGE, 'pgbouncer.ini')
+        .replace('host=db.example.org', 'host=127.0.0.1')
+        .replace('port=5432', f'port={database.server.port}')
+        .replace(shown['RESULT_DB_PORT'], str(port))
+        .replace('/etc/pgbouncer/userlist.txt', str(users))
+    )
     user = pwd.getpwnam('nobody') if os.geteuid() == 0 else None
     server = Process([program, str(configuration)], processes.logs / 'pgbouncer.log', {}, directory, user)
     processes.started.append(server)

@@ -1,4 +1,5 @@
 """The reference names all settings, commands, tables and columns."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from .manual import Manual
 
 def rows(document: nodes.document, title: str) -> dict[str, list[str]]:
     """A table, by the first cell of each row."""
-    table, = (table for table in document.findall(nodes.table) if table.next_node(nodes.title).astext() == title)
+    (table,) = (table for table in document.findall(nodes.table) if table.next_node(nodes.title).astext() == title)
     cells = ([cell.astext() for cell in row.findall(nodes.entry)] for row in table.next_node(nodes.tbody).children)
     return {first: others for first, *others in cells}
 
@@ -45,8 +46,9 @@ def test_columns_of_the_view(manual: Manual, database: Database) -> None:
 def test_every_table_and_view(manual: Manual, database: Database) -> None:
     upgrade(url_of(database))
     text = manual.read('reference/tables').astext()
-    for name, in database.execute("SELECT relname FROM pg_class WHERE relkind IN ('r', 'v') "
-                                  "AND relnamespace = 'public'::regnamespace"):
+    for (name,) in database.execute(
+        "SELECT relname FROM pg_class WHERE relkind IN ('r', 'v') AND relnamespace = 'public'::regnamespace"
+    ):
         assert name in text
 
 
@@ -58,9 +60,14 @@ def test_views_have_the_same_columns(database: Database) -> None:
 def types(database: Database, table: str) -> dict[str, str]:
     found = database.execute(
         'SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute '
-        'WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum', table)
-    short = {'character varying': 'varchar', 'timestamp with time zone': 'timestamptz',
-             'timestamp without time zone': 'timestamp'}
+        'WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum',
+        table,
+    )
+    short = {
+        'character varying': 'varchar',
+        'timestamp with time zone': 'timestamptz',
+        'timestamp without time zone': 'timestamp',
+    }
     for long, name in short.items():
         found = [(column, kind.replace(long, name)) for column, kind in found]
     return dict(found)

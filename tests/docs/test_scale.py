@@ -1,4 +1,5 @@
 """The statements of the page on scale do what it says, on tables that the monitor and workers go on to write."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from ..servers.postgres import Database
 from .manual import Manual
 
 PAGE = 'explanation/scale'
-LAST_NUMBER = 2 ** 31 - 1
+LAST_NUMBER = 2**31 - 1
 
 
 @pytest.fixture
@@ -28,34 +29,50 @@ def tracked(database: Database) -> Database:
     for task_id, days in (('new', 0), ('week', 8), ('quarter', 100)):
         seen = datetime.now(UTC) - timedelta(days=days)
         database.execute('UPDATE celery_task SET first_seen = %s WHERE task_id = %s', seen, task_id)
-        database.execute('INSERT INTO celery_taskmeta (id, task_id, status, date_done) '
-                         "VALUES (nextval('task_id_sequence'), %s, 'SUCCESS', %s)", task_id, seen)
+        database.execute(
+            'INSERT INTO celery_taskmeta (id, task_id, status, date_done) '
+            "VALUES (nextval('task_id_sequence'), %s, 'SUCCESS', %s)",
+            task_id,
+            seen,
+        )
     return database
 
 
 def store(database: Database, *ids: str, retries: int = 0) -> None:
     properties = {'content_type': 'application/json'}
-    messages = [Message(task_id, b'[[7], {}, {}]', {'task': 'export.project', 'id': task_id, 'retries': retries},
-                        properties, 'export') for task_id in ids]
+    messages = [
+        Message(
+            task_id,
+            b'[[7], {}, {}]',
+            {'task': 'export.project', 'id': task_id, 'retries': retries},
+            properties,
+            'export',
+        )
+        for task_id in ids
+    ]
     with Store(url_of(database)) as opened:
         assert opened.write(messages) == Stored(len(ids), 0)
 
 
 def statements(manual: Manual, containing: str) -> str:
-    text, = (block.text for block in manual.blocks(PAGE, 'postgresql') if containing in block.text)
+    (text,) = (block.text for block in manual.blocks(PAGE, 'postgresql') if containing in block.text)
     return text
 
 
 def ids(database: Database, table: str) -> set[str]:
-    return {task_id for task_id, in database.execute(f'SELECT task_id FROM {table}')}
+    return {task_id for (task_id,) in database.execute(f'SELECT task_id FROM {table}')}
 
 
 def test_pruning(manual: Manual, tracked: Database) -> None:
     database = tracked
-    database.execute('INSERT INTO celery_taskmeta (id, task_id, date_done) '
-                     "VALUES (9001, 'untracked', now() - interval '91 days'), (9002, 'recent', now())")
-    database.execute("INSERT INTO celery_task_rejected VALUES ('old', '', '', '', '', '', now(), now() - "
-                     "interval '91 days'), ('new', '', '', '', '', '', now(), now())")
+    database.execute(
+        'INSERT INTO celery_taskmeta (id, task_id, date_done) '
+        "VALUES (9001, 'untracked', now() - interval '91 days'), (9002, 'recent', now())"
+    )
+    database.execute(
+        "INSERT INTO celery_task_rejected VALUES ('old', '', '', '', '', '', now(), now() - "
+        "interval '91 days'), ('new', '', '', '', '', '', now(), now())"
+    )
     database.execute(statements(manual, 'results AS ('))
     assert ids(database, 'celery_task') == {'new', 'week'}
     assert ids(database, 'celery_taskmeta') == {'new', 'week', 'untracked', 'recent'}
@@ -98,8 +115,9 @@ def test_numbers_of_results(manual: Manual, tracked: Database) -> None:
     database = tracked
     url = url_of(database, database.role, database.password)
     app = Celery('worker', set_as_current=False)
-    app.config_from_object(Config(
-        broker_url='memory://', result_backend=f'db+{url}', result_backend_always_retry=False))
+    app.config_from_object(
+        Config(broker_url='memory://', result_backend=f'db+{url}', result_backend_always_retry=False)
+    )
     database.execute(f"SELECT setval('task_id_sequence', {LAST_NUMBER})")
     with pytest.raises(DataError):
         app.backend.store_result('one-too-many', 7, 'SUCCESS')
@@ -119,7 +137,7 @@ def test_settings_of_the_database(manual: Manual, tracked: Database) -> None:
 
 def test_partitions_of_the_task_table(manual: Manual, tracked: Database) -> None:
     database = tracked
-    command, = (command for block in manual.blocks(PAGE, 'console') for command, _ in block.commands)
+    (command,) = (command for block in manual.blocks(PAGE, 'console') for command, _ in block.commands)
     assert command == 'celery -A export toolbox tables --worker-role export --monitor-role monitor'
     plain = indexes(database)
     database.execute(statements(manual, 'PARTITION BY HASH'))
@@ -134,5 +152,8 @@ def test_partitions_of_the_task_table(manual: Manual, tracked: Database) -> None
 
 
 def indexes(database: Database) -> list[tuple[str]]:
-    return sorted(database.execute(
-        "SELECT regexp_replace(indexdef, '.*USING', '') FROM pg_indexes WHERE tablename = 'celery_task'"))
+    return sorted(
+        database.execute(
+            "SELECT regexp_replace(indexdef, '.*USING', '') FROM pg_indexes WHERE tablename = 'celery_task'"
+        )
+    )

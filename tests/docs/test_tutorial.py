@@ -1,4 +1,5 @@
 """Who follows the tutorial literally gets what it shows."""
+
 from __future__ import annotations
 
 import site

@@ -3,6 +3,7 @@
 What was found to reach new code is kept in .fuzz/, where the next search starts from, and so is an input that breaks
 something: `python -m tests.fuzz decoder .fuzz/decoder/crash-…` tries it again.
 """
+
 from __future__ import annotations
 
 import argparse

@@ -1,4 +1,5 @@
 """Any mixture of settings, environment and bad input gives a Config that Celery accepts, or a documented error."""
+
 from __future__ import annotations
 
 import os

@@ -1,4 +1,5 @@
 """Whatever a broker delivers becomes a row that both databases take, or is kept as it came: nothing else happens."""
+
 from __future__ import annotations
 
 import base64

@@ -1,4 +1,5 @@
 """Databases with the Task table."""
+
 from __future__ import annotations
 
 import time

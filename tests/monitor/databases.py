@@ -1,4 +1,5 @@
 """A database with the Task table, whichever kind it is."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime
@@ -33,8 +34,9 @@ class TaskDatabase:
         """The rows of the Task table, by id; times are aware."""
         from cadasta.workertoolbox.monitor.tables import task
 
-        return {row['task_id']: {name: aware(value) for name, value in row.items()}
-                for row in self.execute(sa.select(task))}
+        return {
+            row['task_id']: {name: aware(value) for name, value in row.items()} for row in self.execute(sa.select(task))
+        }
 
     def retries(self) -> dict[str, int]:
         """The retries of each task, by id."""

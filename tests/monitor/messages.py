@@ -1,4 +1,5 @@
 """Messages as Celery makes them, without a broker."""
+
 from __future__ import annotations
 
 import json
@@ -11,8 +12,15 @@ from cadasta.workertoolbox.monitor.message import Message
 app = Celery('messages', set_as_current=False)
 
 
-def message(task_id: str = '1', name: str = 'export.project', *args: Any, headers: dict[str, Any] | None = None,
-            properties: dict[str, Any] | None = None, body: bytes | None = None, **options: Any) -> Message:
+def message(
+    task_id: str = '1',
+    name: str = 'export.project',
+    *args: Any,
+    headers: dict[str, Any] | None = None,
+    properties: dict[str, Any] | None = None,
+    body: bytes | None = None,
+    **options: Any,
+) -> Message:
     """A message of protocol 2.
 
     :param options: for `as_task_v2`: retries, eta, kwargs, ...
@@ -25,8 +33,12 @@ def message(task_id: str = '1', name: str = 'export.project', *args: Any, header
         receipt=task_id,
         body=json.dumps(made.body).encode() if body is None else body,
         headers={**made.headers, **(headers or {})},
-        properties={'content_type': 'application/json', 'content_encoding': 'utf-8', **made.properties,
-                    **(properties or {})},
+        properties={
+            'content_type': 'application/json',
+            'content_encoding': 'utf-8',
+            **made.properties,
+            **(properties or {}),
+        },
         routing_key='export',
     )
 

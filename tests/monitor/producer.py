@@ -1,4 +1,5 @@
 """A producer that knows what must be stored, and a monitor that is killed."""
+
 from __future__ import annotations
 
 import random
@@ -46,7 +47,11 @@ def expect_kills(broker: Broker) -> None:
 
 
 def kill_while_it_stores(
-    toolbox: Toolbox, producer: Producer, database: TaskDatabase, tasks: int, kills: int,
+    toolbox: Toolbox,
+    producer: Producer,
+    database: TaskDatabase,
+    tasks: int,
+    kills: int,
 ) -> Process:
     """Kills monitor after monitor while tasks are sent, each when it has begun to store its share of them.
 

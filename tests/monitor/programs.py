@@ -1,4 +1,5 @@
 """Real `celery toolbox` processes for an app of the test's own."""
+
 from __future__ import annotations
 
 import sys
@@ -36,7 +37,8 @@ class Toolbox:
     def start(self, *arguments: str, **environment: str) -> Process:
         return self.processes.start(
             [sys.executable, '-m', 'celery', '-A', 'project', 'toolbox', *arguments],
-            {**self.environment, **environment})
+            {**self.environment, **environment},
+        )
 
     def monitor(self, *arguments: str) -> Process:
         """Starts a monitor and waits until it is at work."""

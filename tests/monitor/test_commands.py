@@ -1,4 +1,5 @@
 """`celery -A project toolbox`: what the operators type, see and set."""
+
 from __future__ import annotations
 
 import json
@@ -32,7 +33,8 @@ def app() -> Celery:
 
 def run(app: Celery, *arguments: str, **environment: str) -> Result:
     return CliRunner().invoke(
-        commands.toolbox, arguments, obj=CLIContext(app, no_color=True, workdir=None), env=environment)
+        commands.toolbox, arguments, obj=CLIContext(app, no_color=True, workdir=None), env=environment
+    )
 
 
 def options(command: click.Command) -> dict[str, Any]:
@@ -55,20 +57,35 @@ def test_tables_in_the_result_database(app: Celery, tmp_path: Path, monkeypatch:
 
 
 def test_tables_as_sql(app: Celery) -> None:
-    result = run(app, 'tables', '--sql', '--worker-role', 'ada', '--monitor-role', 'bob',
-                 TOOLBOX_DATABASE='postgresql://nobody:hush@nowhere/')
+    result = run(
+        app,
+        'tables',
+        '--sql',
+        '--worker-role',
+        'ada',
+        '--monitor-role',
+        'bob',
+        TOOLBOX_DATABASE='postgresql://nobody:hush@nowhere/',
+    )
     assert result.exit_code == 0
-    for line in ('CREATE TABLE IF NOT EXISTS celery_task (', 'CREATE TABLE IF NOT EXISTS celery_taskmeta (',
-                 'GRANT SELECT, INSERT, UPDATE ON celery_taskmeta TO ada;',
-                 'GRANT SELECT, INSERT, UPDATE ON celery_task TO bob;', 'COMMIT;'):
+    for line in (
+        'CREATE TABLE IF NOT EXISTS celery_task (',
+        'CREATE TABLE IF NOT EXISTS celery_taskmeta (',
+        'GRANT SELECT, INSERT, UPDATE ON celery_taskmeta TO ada;',
+        'GRANT SELECT, INSERT, UPDATE ON celery_task TO bob;',
+        'COMMIT;',
+    ):
         assert line in result.output
     assert 'hush' not in result.output
 
 
-@pytest.mark.parametrize(('url', 'error'), [
-    ('postgresql://ada:hush@127.0.0.1:1/db', 'cannot be reached'),
-    ('mssql://ada:hush@localhost/', 'PostgreSQL or SQLite'),
-])
+@pytest.mark.parametrize(
+    ('url', 'error'),
+    [
+        ('postgresql://ada:hush@127.0.0.1:1/db', 'cannot be reached'),
+        ('mssql://ada:hush@localhost/', 'PostgreSQL or SQLite'),
+    ],
+)
 def test_tables_without_a_database(app: Celery, url: str, error: str) -> None:
     result = run(app, 'tables', '--database', url)
     assert result.exit_code == 1
@@ -134,7 +151,12 @@ class TestProcess:
 
     @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
     def test_signals_and_the_ready_file(
-        self, toolbox: Toolbox, broker: Broker, database: Database, tmp_path: Path, number: signal.Signals,
+        self,
+        toolbox: Toolbox,
+        broker: Broker,
+        database: Database,
+        tmp_path: Path,
+        number: signal.Signals,
     ) -> None:
         ready = tmp_path / 'ready'
         with (tmp_path / 'project.py').open('a') as project:
@@ -161,8 +183,7 @@ class TestProcess:
 def test_a_signal_while_it_waits(toolbox: Toolbox, broker: Broker, tmp_path: Path) -> None:
     ready = tmp_path / 'ready'
     # On SQS, by a long poll.
-    toolbox.environment.update(
-        CELERY_BROKER_TRANSPORT_OPTIONS=json.dumps({**broker.options, 'wait_time_seconds': 2}))
+    toolbox.environment.update(CELERY_BROKER_TRANSPORT_OPTIONS=json.dumps({**broker.options, 'wait_time_seconds': 2}))
     process = toolbox.monitor('--ready-file', str(ready))
     assert ready.exists()
     process.popen.send_signal(signal.SIGTERM)

@@ -2,6 +2,7 @@
 
 `FULL_FAULTS=1` makes the tests larger: 2,000 tasks and 50 kills.
 """
+
 from __future__ import annotations
 
 import os
@@ -86,7 +87,11 @@ def test_two_at_once(broker: Broker, postgresql: TaskDatabase, toolbox: Toolbox,
 
 @brokers
 def test_the_database_is_away(
-    broker: Broker, database: Database, postgresql: TaskDatabase, toolbox: Toolbox, producer: Producer,
+    broker: Broker,
+    database: Database,
+    postgresql: TaskDatabase,
+    toolbox: Toolbox,
+    producer: Producer,
 ) -> None:
     process = toolbox.monitor(*BATCH)
     producer.send(TASKS // 2)
@@ -100,7 +105,10 @@ def test_the_database_is_away(
 
 
 def test_rabbitmq_is_away(
-    rabbitmq_server: RabbitMQ, tmp_path: Path, processes: Processes, postgresql: TaskDatabase,
+    rabbitmq_server: RabbitMQ,
+    tmp_path: Path,
+    processes: Processes,
+    postgresql: TaskDatabase,
 ) -> None:
     broker = rabbitmq_server.broker()
     producer = Producer(make_app(broker))
@@ -120,8 +128,21 @@ def test_redis_is_away(tmp_path: Path, processes: Processes, postgresql: TaskDat
 
     def start_redis() -> Process:
         server = processes.start(
-            ['redis-server', '--port', str(port), '--bind', '127.0.0.1', '--appendonly', 'yes', '--save', '',
-             '--dir', str(tmp_path)], clean_environment())
+            [
+                'redis-server',
+                '--port',
+                str(port),
+                '--bind',
+                '127.0.0.1',
+                '--appendonly',
+                'yes',
+                '--save',
+                '',
+                '--dir',
+                str(tmp_path),
+            ],
+            clean_environment(),
+        )
         server.wait_for('Ready to accept connections')
         return server
 

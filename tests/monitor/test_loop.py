@@ -1,4 +1,5 @@
 """The monitor as a part of somebody's program."""
+
 from __future__ import annotations
 
 import logging
@@ -68,7 +69,11 @@ def test_what_is_sent_while_it_runs(broker: Broker, tasks: TaskDatabase, running
 
 @pytest.mark.parametrize('broker', ['memory', 'filesystem', 'sqs'], indirect=True)
 def test_a_batch_that_cannot_be_stored_goes_back_to_the_platform_queue_alone(
-    broker: Broker, tasks: TaskDatabase, running: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    broker: Broker,
+    tasks: TaskDatabase,
+    running: Any,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     app = make_app(broker)
     app.send_task('export.project')
@@ -108,7 +113,10 @@ def test_a_broker_that_never_was(tasks: TaskDatabase, running: Any, caplog: pyte
 
 @pytest.mark.parametrize('broker', ['redis', 'amqp'], indirect=True)
 def test_a_broker_that_falls_silent(
-    broker: Broker, tasks: TaskDatabase, running: Any, caplog: pytest.LogCaptureFixture,
+    broker: Broker,
+    tasks: TaskDatabase,
+    running: Any,
+    caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for timeouts in sources._TIMEOUTS.values():
@@ -137,7 +145,10 @@ def test_each_server_of_a_list_is_tried(broker: Broker, tasks: TaskDatabase, run
 
 @pytest.mark.parametrize('broker', ['sqs'], indirect=True)
 def test_sqs_says_that_it_is_away(
-    broker: Broker, tasks: TaskDatabase, running: Any, caplog: pytest.LogCaptureFixture,
+    broker: Broker,
+    tasks: TaskDatabase,
+    running: Any,
+    caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """AWS answers so when it is too busy; the test's server never is."""
@@ -162,8 +173,10 @@ def test_messages_without_a_tag_of_their_own_go_back(broker: Broker) -> None:
     app = make_app(broker)
     with connection_of(app) as connection:
         source = open_source(connection, app.amqp.queues[PLATFORM_QUEUE], Limits(10, 0, lambda: False))
-        envelopes = [{'body': str(number), 'properties': properties}
-                     for number, properties in enumerate([{}, {}, {'delivery_tag': 'a'}, {'delivery_tag': 'a'}])]
+        envelopes = [
+            {'body': str(number), 'properties': properties}
+            for number, properties in enumerate([{}, {}, {'delivery_tag': 'a'}, {'delivery_tag': 'a'}])
+        ]
         for envelope in envelopes:
             connection.default_channel._put(PLATFORM_QUEUE, envelope)
         source.release(source.receive())
@@ -190,7 +203,10 @@ def test_signals(broker: Broker, tasks: TaskDatabase) -> None:
 
 @served
 def test_rate_and_lag_are_logged(
-    broker: Broker, tasks: TaskDatabase, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    broker: Broker,
+    tasks: TaskDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(progress, 'INTERVAL', 0.0)
     caplog.set_level(logging.INFO, 'cadasta')
@@ -207,7 +223,8 @@ def test_rate_and_lag_are_logged(
 
 
 def test_a_report_is_of_what_came_since_the_last(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, 'cadasta')
     now = 1000.0
@@ -292,14 +309,18 @@ class TestSQS:
         assert tasks.count() == 100
 
     def test_what_is_not_deleted_comes_again(
-        self, broker: Broker, tasks: TaskDatabase, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+        self,
+        broker: Broker,
+        tasks: TaskDatabase,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         app = make_app(broker)
         broker.options['visibility_timeout'] = 1
         result = app.send_task('export.project')
         with broker.connect() as connection:
             source = open_source(connection, app.amqp.queues[PLATFORM_QUEUE], Limits(10, 0, lambda: False))
-            first, = source.receive()
+            (first,) = source.receive()
             source.acknowledge([first._replace(receipt='stale')])
             assert 'SQS did not delete a message' in caplog.text
             again = wait_until(source.receive, 'the message to be visible again')

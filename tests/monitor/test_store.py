@@ -1,4 +1,5 @@
 """What a batch leaves in the tables, on PostgreSQL and on SQLite."""
+
 from __future__ import annotations
 
 import random
@@ -29,10 +30,23 @@ def write(tasks: TaskDatabase, *messages: Message) -> Stored:
 def test_a_row_holds_what_the_message_says(tasks: TaskDatabase) -> None:
     eta = datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
     before = datetime.now(UTC)
-    assert write(tasks, message(
-        '1', 'export.project', 7, 'é', None, kwargs={'a': {'b': [1.5, True]}}, root_id='0', parent_id='0', eta=eta,
-        time_limit=20, properties={'priority': 5}, headers={'tenant': 'Zürich'},
-    )) == Stored(1, 0)
+    assert write(
+        tasks,
+        message(
+            '1',
+            'export.project',
+            7,
+            'é',
+            None,
+            kwargs={'a': {'b': [1.5, True]}},
+            root_id='0',
+            parent_id='0',
+            eta=eta,
+            time_limit=20,
+            properties={'priority': 5},
+            headers={'tenant': 'Zürich'},
+        ),
+    ) == Stored(1, 0)
     row = tasks.tasks()['1']
     assert (row['args'], row['kwargs'], row['timelimit']) == ([7, 'é', None], {'a': {'b': [1.5, True]}}, [20, None])
     assert (row['root_id'], row['parent_id'], row['group_id'], row['routing_key']) == ('0', '0', None, 'export')
@@ -102,7 +116,8 @@ def test_a_retry_updates_its_row(tasks: TaskDatabase) -> None:
 
 
 def test_messages_that_cannot_be_understood_are_kept_whole(
-    tasks: TaskDatabase, caplog: pytest.LogCaptureFixture,
+    tasks: TaskDatabase,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     garbage = from_envelope(1, b'\x00\xff')
     pickled = message('2', 'a.b', properties={'content_type': 'application/x-python-serialize'}, body=b'\x80\x04N.')
@@ -114,7 +129,7 @@ def test_messages_that_cannot_be_understood_are_kept_whole(
     assert 'not base64' in kept[b'\x00\xff']['reason']
     assert kept[b'\x00\xff']['last_seen'] > kept[b'\x00\xff']['first_seen']
     del kept[b'\x00\xff']
-    (whole, row), = kept.items()
+    ((whole, row),) = kept.items()
     again = from_envelope('2', whole)
     assert (again.body, again.routing_key, again.properties) == (pickled.body, 'export', pickled.properties)
     assert (row['task_id'], row['name'], row['routing_key']) == ('2', 'a.b', 'export')
@@ -124,7 +139,9 @@ def test_messages_that_cannot_be_understood_are_kept_whole(
 def test_a_rejected_row_has_storable_text(tasks: TaskDatabase) -> None:
     write(tasks, message('a\0b', 'c\ud800d'), message(headers={'id': ['x']}))
     assert {(row['task_id'], row['name']) for row in tasks.rejected()} == {
-        ('a\ufffdb', 'c?d'), (None, 'export.project')}
+        ('a\ufffdb', 'c?d'),
+        (None, 'export.project'),
+    }
 
 
 def test_what_amqp_can_say_and_json_cannot_is_text(tasks: TaskDatabase) -> None:
@@ -138,10 +155,23 @@ def test_what_amqp_can_say_and_json_cannot_is_text(tasks: TaskDatabase) -> None:
 
 def test_sql_in_every_field_is_text(tasks: TaskDatabase) -> None:
     sql = """'); DROP TABLE celery_task; --\\"%s%(rows)s:rows$$"""
-    write(tasks, message(
-        sql, sql, sql, kwargs={sql: sql}, root_id=sql, parent_id=sql, group_id=sql, origin=sql, shadow=sql,
-        headers={sql: sql}, properties={sql: {sql: sql}},
-    )._replace(routing_key=sql), message(sql * 9, sql))
+    write(
+        tasks,
+        message(
+            sql,
+            sql,
+            sql,
+            kwargs={sql: sql},
+            root_id=sql,
+            parent_id=sql,
+            group_id=sql,
+            origin=sql,
+            shadow=sql,
+            headers={sql: sql},
+            properties={sql: {sql: sql}},
+        )._replace(routing_key=sql),
+        message(sql * 9, sql),
+    )
     row = tasks.tasks()[sql]
     assert [row[name] for name in ('name', 'root_id', 'parent_id', 'group_id', 'origin', 'routing_key')] == 6 * [sql]
     assert (row['args'], row['kwargs'], row['options'][sql]) == ([sql], {sql: sql}, sql)
@@ -159,7 +189,7 @@ def test_a_row_that_the_database_refuses_does_not_take_its_batch_along(postgresq
 
 def test_what_is_past_a_limit_of_the_database_is_rejected(postgresql: TaskDatabase) -> None:
     postgresql.execute('CREATE INDEX ON celery_task (name)')
-    name = ''.join(map(chr, random.Random(1).sample(range(0x4e00, 0x9f00), 9000)))
+    name = ''.join(map(chr, random.Random(1).sample(range(0x4E00, 0x9F00), 9000)))
     assert write(postgresql, message('1'), message('2', name)) == Stored(1, 1)
 
 
@@ -173,7 +203,7 @@ def test_two_at_once(postgresql: TaskDatabase) -> None:
         try:
             with Store(postgresql.url) as store:
                 for start in range(0, len(shuffled), 50):
-                    store.write(shuffled[start:start + 50])
+                    store.write(shuffled[start : start + 50])
         except BaseException as error:
             failures.append(error)
 
@@ -213,8 +243,10 @@ def test_a_huge_batch_is_several_statements(postgresql: TaskDatabase, monkeypatc
 def test_the_database_is_away(postgresql: TaskDatabase) -> None:
     with Store(postgresql.url) as store:
         store.write([message('0')])
-        postgresql.execute('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() '
-                           'AND datname = current_database()')
+        postgresql.execute(
+            'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() '
+            'AND datname = current_database()'
+        )
         with pytest.raises(DBAPIError):
             store.write([message('1')])
     with Store(postgresql.url) as store:
@@ -222,8 +254,10 @@ def test_the_database_is_away(postgresql: TaskDatabase) -> None:
 
 
 def test_no_tables(tmp_path: object) -> None:
-    with pytest.raises(NotUsable, match="no table 'celery_task': run `celery toolbox tables`"), \
-            Store(f'sqlite:///{tmp_path}/empty.db'):
+    with (
+        pytest.raises(NotUsable, match="no table 'celery_task': run `celery toolbox tables`"),
+        Store(f'sqlite:///{tmp_path}/empty.db'),
+    ):
         pass
 
 
@@ -237,12 +271,17 @@ def test_a_table_that_goes_away(tasks: TaskDatabase) -> None:
             store.write([message()])
 
 
-@pytest.mark.parametrize(('url', 'problem'), [
-    ('mysql+pymysql://ada:hush@localhost/db', 'PostgreSQL or SQLite|not the URL'), ('hush', 'not the URL'),
-    ('nosuch://ada:hush@localhost/db', 'not the URL'), ('postgresql://ada:hush@localhost:port/db', 'not the URL'),
-    ('mssql://ada:hush@localhost/db', 'PostgreSQL or SQLite'),
-    ('postgresql+asyncpg://ada:hush@localhost/db', 'needs asyncpg, which is not installed: .* leave it out'),
-])
+@pytest.mark.parametrize(
+    ('url', 'problem'),
+    [
+        ('mysql+pymysql://ada:hush@localhost/db', 'PostgreSQL or SQLite|not the URL'),
+        ('hush', 'not the URL'),
+        ('nosuch://ada:hush@localhost/db', 'not the URL'),
+        ('postgresql://ada:hush@localhost:port/db', 'not the URL'),
+        ('mssql://ada:hush@localhost/db', 'PostgreSQL or SQLite'),
+        ('postgresql+asyncpg://ada:hush@localhost/db', 'needs asyncpg, which is not installed: .* leave it out'),
+    ],
+)
 def test_urls_of_other_databases(url: str, problem: str) -> None:
     with pytest.raises(NotUsable, match=problem) as caught:
         engine(url)

@@ -1,4 +1,5 @@
 """What real producers send over real brokers, as it lands in the tables."""
+
 from __future__ import annotations
 
 import base64
@@ -38,8 +39,9 @@ def nothing(*args: Any, **kwargs: Any) -> None:
 
 def make_app(broker: Broker, **settings: Any) -> Celery:
     app = Celery('stream', set_as_current=False)
-    app.config_from_object(Config(
-        QUEUES=['export', 'msg'], database_create_tables_at_setup=False, **broker.settings, **settings))
+    app.config_from_object(
+        Config(QUEUES=['export', 'msg'], database_create_tables_at_setup=False, **broker.settings, **settings)
+    )
     for name in ('export.project', 'msg.send'):
         app.task(name=name, shared=False)(nothing)
     return app
@@ -105,11 +107,19 @@ def test_every_option_of_apply_async(broker: Broker, postgresql: TaskDatabase) -
     assert [link['args'] for link in row['links']['options']['callbacks']] == [['ada'], ['bob']]
     assert row['links']['options']['errbacks'][0]['task'] == 'msg.send'
     assert (row['retry']['retries'], row['retry']['root_id'], row['retry']['parent_id'], row['retry']['timelimit']) == (
-        4, 'root', 'parent', [9, 8])
+        4,
+        'root',
+        'parent',
+        [9, 8],
+    )
     assert (row['shadow']['options']['shadow'], row['shadow']['options']['argsrepr']) == ('nice name', '(***)')
     properties = row['properties']['options']
     assert [properties[name] for name in ('reply_to', 'correlation_id', 'app_id', 'type')] == [
-        'somewhere', 'another', 'mine', 'odd']
+        'somewhere',
+        'another',
+        'mine',
+        'odd',
+    ]
     assert row['big']['args'] == [big]
     assert [step['args'] for step in row['chain']['options']['chain']] == [['bob'], ['ada']]
     assert (row['plain']['routing_key'], row['work_queue']['routing_key']) == ('export', 'msg')
@@ -134,8 +144,12 @@ def test_sqlite_stores_the_same(broker: Broker, tmp_path: Path) -> None:
 def test_no_arguments(broker: Broker, postgresql: TaskDatabase) -> None:
     app = make_app(broker)
     result = app.tasks['export.project'].apply_async(
-        ('secret',), {'password': 'secret'}, argsrepr='(***)', kwargsrepr='{***}',
-        link=app.signature('msg.send', ('secret',)))
+        ('secret',),
+        {'password': 'secret'},
+        argsrepr='(***)',
+        kwargsrepr='{***}',
+        link=app.signature('msg.send', ('secret',)),
+    )
     drain(broker, app, postgresql, arguments=False)
     row = postgresql.tasks()[result.id]
     assert (row['args'], row['kwargs']) == ('(***)', '{***}')
@@ -150,14 +164,24 @@ def test_the_first_protocol(broker: Broker, postgresql: TaskDatabase) -> None:
     assert (row['name'], row['args'], row['kwargs'], row['eta']) == ('export.project', [7], {'a': 1}, ETA)
 
 
-def publish(connection: Connection, app: Celery, body: bytes, content_type: str | None = 'application/json',
-            headers: dict[str, Any] | None = None) -> None:
+def publish(
+    connection: Connection,
+    app: Celery,
+    body: bytes,
+    content_type: str | None = 'application/json',
+    headers: dict[str, Any] | None = None,
+) -> None:
     """Puts a message into the platform queue alone, as it stands."""
     queue = app.amqp.queues[PLATFORM_QUEUE](connection.default_channel)
     queue.declare()
     connection.Producer().publish(
-        body, routing_key=PLATFORM_QUEUE, content_type=content_type, content_encoding='utf-8',
-        headers=headers, serializer=None)
+        body,
+        routing_key=PLATFORM_QUEUE,
+        content_type=content_type,
+        content_encoding='utf-8',
+        headers=headers,
+        serializer=None,
+    )
 
 
 def test_hostile_messages(broker: Broker, postgresql: TaskDatabase) -> None:
@@ -174,8 +198,11 @@ def test_hostile_messages(broker: Broker, postgresql: TaskDatabase) -> None:
         (b'[[], {}, {}]', 'application/json', {**named, 'id': 'a\0b'}),
         (b'[' * 100_000, 'application/json', named),
         (b'[' * 5_000 + b']' * 5_000, 'application/json', named),
-        (zlib.compress(b'[[' + b' ' * 40 * MAX_BODY), 'application/json',
-         {**named, 'compression': 'application/x-gzip'}),
+        (
+            zlib.compress(b'[[' + b' ' * 40 * MAX_BODY),
+            'application/json',
+            {**named, 'compression': 'application/x-gzip'},
+        ),
         (b'x', 'application/json', {**named, 'compression': 'application/x-gzip'}),
         (b'', 'application/json', named),
         (b'{}', 'application/json', {}),
@@ -184,8 +211,12 @@ def test_hostile_messages(broker: Broker, postgresql: TaskDatabase) -> None:
         for body, content_type, headers in hostile:
             publish(connection, app, body, content_type, headers)
         publish(connection, app, b'[["a\\u0000b"], {}, {}]', headers={'task': 'nul', 'id': 'nul'})
-        publish(connection, app, b'[["%b"], {}, {}]' % sql.encode(),
-                headers={'task': sql, 'id': sql, 'root_id': sql, 'origin': sql, 'group': sql, sql: sql})
+        publish(
+            connection,
+            app,
+            b'[["%b"], {}, {}]' % sql.encode(),
+            headers={'task': sql, 'id': sql, 'root_id': sql, 'origin': sql, 'group': sql, sql: sql},
+        )
         drain(broker, app, postgresql, batch=4)
     assert postgresql.tasks().keys() == {'nul', sql}
     assert postgresql.tasks()[sql]['args'] == [sql]
@@ -196,8 +227,15 @@ def test_hostile_messages(broker: Broker, postgresql: TaskDatabase) -> None:
 @pytest.mark.parametrize('broker', ['redis', 'sqs'], indirect=True)
 def test_messages_that_no_kombu_wrote(broker: Broker, postgresql: TaskDatabase) -> None:
     app = make_app(broker)
-    raw = ['hello', '{', '{}', '{"properties": 7}', '[' * 1000, '{"headers": ' * 1000,
-           base64.b64encode(os.urandom(30)).decode()]
+    raw = [
+        'hello',
+        '{',
+        '{}',
+        '{"properties": 7}',
+        '[' * 1000,
+        '{"headers": ' * 1000,
+        base64.b64encode(os.urandom(30)).decode(),
+    ]
     with broker.connect() as connection:
         channel = connection.default_channel
         app.amqp.queues[PLATFORM_QUEUE](channel).declare()
@@ -206,8 +244,11 @@ def test_messages_that_no_kombu_wrote(broker: Broker, postgresql: TaskDatabase) 
                 channel.client.lpush(PLATFORM_QUEUE, text)
             else:
                 channel.sqs().send_message(
-                    QueueUrl=channel._new_queue(PLATFORM_QUEUE), MessageBody=text, MessageGroupId='x',
-                    MessageDeduplicationId=str(len(text)))
+                    QueueUrl=channel._new_queue(PLATFORM_QUEUE),
+                    MessageBody=text,
+                    MessageGroupId='x',
+                    MessageDeduplicationId=str(len(text)),
+                )
     drain(broker, app, postgresql)
     assert {bytes(row['message']).decode() for row in postgresql.rejected()} == set(raw)
     assert broker.count(PLATFORM_QUEUE) == 0
@@ -240,13 +281,15 @@ def nested(depth: int) -> bytes:
 @pytest.mark.parametrize('broker', ['amqp'], indirect=True)
 @pytest.mark.parametrize('body', [b'', b'the body'])
 def test_properties_that_the_client_library_cannot_read(
-    broker: Broker, postgresql: TaskDatabase, body: bytes,
+    broker: Broker,
+    postgresql: TaskDatabase,
+    body: bytes,
 ) -> None:
     app = make_app(broker)
     # Each with the flag of its property.
     raw = {
         'UnicodeDecodeError': b'\x04\x00' + b'\x02\xff\xfe',
-        'OverflowError': b'\x20\x00' + table(b'\x01aT' + struct.pack('>Q', 2 ** 64 - 1)),
+        'OverflowError': b'\x20\x00' + table(b'\x01aT' + struct.pack('>Q', 2**64 - 1)),
         'RecursionError': b'\x20\x00' + nested(1500),
     }
     before = app.tasks['export.project'].delay()
@@ -260,7 +303,8 @@ def test_properties_that_the_client_library_cannot_read(
     kept = {row['reason'].split(': ')[1]: json.loads(row['message']) for row in postgresql.rejected()}
     assert kept == {
         error: {'properties': base64.b64encode(properties).decode(), 'body': base64.b64encode(body).decode()}
-        for error, properties in raw.items()}
+        for error, properties in raw.items()
+    }
     assert broker.count(PLATFORM_QUEUE) == 0
 
 

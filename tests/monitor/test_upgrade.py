@@ -1,4 +1,5 @@
 """Tables, view and roles: made once, upgraded in place, and no more allowed than need be."""
+
 from __future__ import annotations
 
 import json
@@ -30,9 +31,28 @@ FROM celery_task t LEFT JOIN celery_taskmeta r ON r.task_id = t.task_id
 UNION ALL
 SELECT r.task_id, r.status, r.date_done, r.result, r.traceback, {columns}
 FROM celery_taskmeta r LEFT JOIN celery_task t ON t.task_id = r.task_id WHERE t.task_id IS NULL
-""".format(columns=', '.join(f't.{name}' for name in (
-    'name', 'args', 'kwargs', 'root_id', 'parent_id', 'group_id', 'routing_key', 'eta', 'expires', 'retries',
-    'timelimit', 'origin', 'options', 'first_seen', 'last_seen')))
+""".format(
+    columns=', '.join(
+        f't.{name}'
+        for name in (
+            'name',
+            'args',
+            'kwargs',
+            'root_id',
+            'parent_id',
+            'group_id',
+            'routing_key',
+            'eta',
+            'expires',
+            'retries',
+            'timelimit',
+            'origin',
+            'options',
+            'first_seen',
+            'last_seen',
+        )
+    )
+)
 
 
 def test_again_and_at_once(database: Database) -> None:
@@ -56,7 +76,11 @@ def test_again_and_at_once(database: Database) -> None:
         thread.join()
     assert not failures
     assert sorted(sa.inspect(sa.create_engine(url)).get_table_names()) == [
-        'celery_task', 'celery_task_rejected', 'celery_taskmeta', 'celery_tasksetmeta']
+        'celery_task',
+        'celery_task_rejected',
+        'celery_taskmeta',
+        'celery_tasksetmeta',
+    ]
 
 
 def test_an_older_table_of_results_gets_the_columns_that_it_lacks(database: Database) -> None:
@@ -86,7 +110,10 @@ def test_the_view_has_one_row_for_each_task(tasks: TaskDatabase) -> None:
     tasks.execute(insert, id=2, task_id='early', status='STARTED', result=None)
     rows = {row['task_id']: row for row in tasks.execute('SELECT * FROM celery_task_status')}
     assert {name: (row['status'], row['name']) for name, row in rows.items()} == {
-        'scheduled': ('PENDING', 'export.project'), 'done': ('SUCCESS', 'a.b'), 'early': ('STARTED', None)}
+        'scheduled': ('PENDING', 'export.project'),
+        'done': ('SUCCESS', 'a.b'),
+        'early': ('STARTED', None),
+    }
     assert bytes(rows['done']['result']) == b'42'
     args = rows['done']['args']
     assert (json.loads(args) if isinstance(args, str) else args) == [7]
@@ -115,7 +142,8 @@ def test_names_and_schemas_of_the_app(database: Database) -> None:
     database.execute('DROP TABLE celery_taskmeta')
     upgrade(url_of(database), NAMES, SCHEMAS, worker_role=database.role)
     database.execute_as_worker(
-        'INSERT INTO platform."Results %%" (id, task_id) VALUES (nextval(\'platform.task_id_sequence\'), %s)', 'x')
+        'INSERT INTO platform."Results %%" (id, task_id) VALUES (nextval(\'platform.task_id_sequence\'), %s)', 'x'
+    )
     assert database.execute('SELECT task_id FROM celery_task_status') == [('x',)]
 
 
@@ -156,8 +184,16 @@ def subprocess_dump(database: Database) -> str:
 
 def test_the_script_for_sqlite(tmp_path: object) -> None:
     subprocess.run(
-        ['python3', '-c', 'import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.stdin.read())',
-         f'{tmp_path}/tasks.db'], input=script('sqlite://') * 2, text=True, check=True)
+        [
+            'python3',
+            '-c',
+            'import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.stdin.read())',
+            f'{tmp_path}/tasks.db',
+        ],
+        input=script('sqlite://') * 2,
+        text=True,
+        check=True,
+    )
     with Store(f'sqlite:///{tmp_path}/tasks.db') as store:
         store.write([message()])
 
@@ -174,19 +210,39 @@ def test_a_role_that_may_not(database: Database) -> None:
 
 
 REFUSED_TO_WORKERS = [
-    'SELECT * FROM celery_task', 'SELECT * FROM celery_task_status', 'SELECT * FROM celery_task_rejected',
-    "INSERT INTO celery_task (task_id) VALUES ('x')", 'UPDATE celery_task SET name = name', 'DELETE FROM celery_task',
-    'SELECT * FROM celery_tasksetmeta', 'INSERT INTO celery_tasksetmeta (id) VALUES (1)',
-    "SELECT nextval('taskset_id_sequence')", 'DELETE FROM celery_taskmeta', 'TRUNCATE celery_taskmeta',
-    'DROP TABLE celery_taskmeta', 'ALTER TABLE celery_taskmeta ADD COLUMN x INT', 'CREATE TABLE x (y INT)',
-    'CREATE INDEX ON celery_taskmeta (status)', 'CREATE SCHEMA x', 'CREATE ROLE x',
-    "SELECT setval('task_id_sequence', 1)", 'SELECT * FROM secrets',
-    'CREATE VIEW x AS SELECT * FROM celery_taskmeta', 'DROP VIEW celery_task_status',
+    'SELECT * FROM celery_task',
+    'SELECT * FROM celery_task_status',
+    'SELECT * FROM celery_task_rejected',
+    "INSERT INTO celery_task (task_id) VALUES ('x')",
+    'UPDATE celery_task SET name = name',
+    'DELETE FROM celery_task',
+    'SELECT * FROM celery_tasksetmeta',
+    'INSERT INTO celery_tasksetmeta (id) VALUES (1)',
+    "SELECT nextval('taskset_id_sequence')",
+    'DELETE FROM celery_taskmeta',
+    'TRUNCATE celery_taskmeta',
+    'DROP TABLE celery_taskmeta',
+    'ALTER TABLE celery_taskmeta ADD COLUMN x INT',
+    'CREATE TABLE x (y INT)',
+    'CREATE INDEX ON celery_taskmeta (status)',
+    'CREATE SCHEMA x',
+    'CREATE ROLE x',
+    "SELECT setval('task_id_sequence', 1)",
+    'SELECT * FROM secrets',
+    'CREATE VIEW x AS SELECT * FROM celery_taskmeta',
+    'DROP VIEW celery_task_status',
 ]
 REFUSED_TO_MONITORS = [
-    'SELECT * FROM celery_taskmeta', 'SELECT * FROM celery_task_status', 'DELETE FROM celery_task',
-    'TRUNCATE celery_task', 'DELETE FROM celery_task_rejected', 'CREATE TABLE x (y INT)', 'DROP TABLE celery_task',
-    'SELECT * FROM secrets', 'SELECT * FROM celery_tasksetmeta', "SELECT nextval('task_id_sequence')",
+    'SELECT * FROM celery_taskmeta',
+    'SELECT * FROM celery_task_status',
+    'DELETE FROM celery_task',
+    'TRUNCATE celery_task',
+    'DELETE FROM celery_task_rejected',
+    'CREATE TABLE x (y INT)',
+    'DROP TABLE celery_task',
+    'SELECT * FROM secrets',
+    'SELECT * FROM celery_tasksetmeta',
+    "SELECT nextval('task_id_sequence')",
 ]
 
 
@@ -201,11 +257,15 @@ def roles(database: Database) -> Database:
     return database
 
 
-@pytest.mark.parametrize(('role', 'statement'), [
-    *(('w', statement) for statement in REFUSED_TO_WORKERS), *(('m', statement) for statement in REFUSED_TO_MONITORS)])
+@pytest.mark.parametrize(
+    ('role', 'statement'),
+    [*(('w', statement) for statement in REFUSED_TO_WORKERS), *(('m', statement) for statement in REFUSED_TO_MONITORS)],
+)
 def test_refused(roles: Database, role: str, statement: str) -> None:
-    with roles.server.connect(roles.name, f'{roles.name}_{role}', 'secret') as cursor, \
-            pytest.raises(errors.InsufficientPrivilege):
+    with (
+        roles.server.connect(roles.name, f'{roles.name}_{role}', 'secret') as cursor,
+        pytest.raises(errors.InsufficientPrivilege),
+    ):
         cursor.execute(statement)
 
 
@@ -221,8 +281,10 @@ def test_allowed(roles: Database) -> None:
 
 def test_a_monitor_that_may_not_write_says_so(roles: Database) -> None:
     roles.execute(f'REVOKE INSERT ON celery_task FROM {roles.name}_m')
-    with Store(url_of(roles, f'{roles.name}_m', 'secret')) as store, \
-            pytest.raises(NotUsable, match='permission denied for table celery_task'):
+    with (
+        Store(url_of(roles, f'{roles.name}_m', 'secret')) as store,
+        pytest.raises(NotUsable, match='permission denied for table celery_task'),
+    ):
         store.write([message()])
 
 

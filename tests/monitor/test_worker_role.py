@@ -1,4 +1,5 @@
 """A worker whose role was made by `celery toolbox tables --worker-role`."""
+
 from __future__ import annotations
 
 import sys
@@ -40,8 +41,22 @@ def test_the_example_runs_and_is_tracked(broker: Broker, role: Database, process
     for project in ('export_worker', 'msg_worker'):
         queue = project.removesuffix('_worker')
         processes.start(
-            [sys.executable, '-m', 'celery', '-A', project, 'worker', '-c', '2', '-Q', queue, '-n', queue,
-             '-l', 'INFO'],
+            [
+                sys.executable,
+                '-m',
+                'celery',
+                '-A',
+                project,
+                'worker',
+                '-c',
+                '2',
+                '-Q',
+                queue,
+                '-n',
+                queue,
+                '-l',
+                'INFO',
+            ],
             environment,
         ).wait_for('ready')
     assert processes.start([sys.executable, '-c', SEND], environment).wait() == 0
@@ -51,8 +66,11 @@ def test_the_example_runs_and_is_tracked(broker: Broker, role: Database, process
 
     def finished() -> bool:
         Monitor(app, tasks.url, once=True).run()
-        rows = [row for row in tasks.execute('SELECT name, status FROM celery_task_status')
-                if row['name'] and not row['name'].startswith('celery.')]
+        rows = [
+            row
+            for row in tasks.execute('SELECT name, status FROM celery_task_status')
+            if row['name'] and not row['name'].startswith('celery.')
+        ]
         # 2 of the chain, 3 and 1 of the chord, 1 and then 2 and 1 of the nested chord, and the failure.
         return len(rows) >= 11 and all(row['status'] in ('SUCCESS', 'FAILURE') for row in rows)
 
@@ -65,9 +83,13 @@ def test_the_example_runs_and_is_tracked(broker: Broker, role: Database, process
 @pytest.fixture
 def app(role: Database) -> Celery:
     app = Celery('worker', set_as_current=False)
-    app.config_from_object(Config(
-        broker_url='memory://', result_backend=f'db+{url_of(role, role.role, role.password)}',
-        database_engine_callback='cadasta.workertoolbox.results:refuse_clearly'))
+    app.config_from_object(
+        Config(
+            broker_url='memory://',
+            result_backend=f'db+{url_of(role, role.role, role.password)}',
+            database_engine_callback='cadasta.workertoolbox.results:refuse_clearly',
+        )
+    )
     return app
 
 

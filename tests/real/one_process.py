@@ -1,4 +1,5 @@
 """Worker, producer, beat and platform queue in one process, for the broker that is in the memory of one."""
+
 from __future__ import annotations
 
 from ..servers.process import Process
@@ -6,8 +7,11 @@ from .services import READY, WORKFLOWS, Services
 
 #: The messages that are sent, at the least.
 SENT = {
-    **WORKFLOWS, 'export.tasks.add': 200 + WORKFLOWS['export.tasks.add'],
-    'celery.chord_unlock': 1, 'export.tasks.tick': 1, 'audit.tick': 1,
+    **WORKFLOWS,
+    'export.tasks.add': 200 + WORKFLOWS['export.tasks.add'],
+    'celery.chord_unlock': 1,
+    'export.tasks.tick': 1,
+    'audit.tick': 1,
 }
 
 

@@ -1,4 +1,5 @@
 """Tasks that finish while their results cannot be stored."""
+
 from __future__ import annotations
 
 import time

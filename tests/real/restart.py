@@ -1,4 +1,5 @@
 """RabbitMQ, restarted while tasks are published."""
+
 from __future__ import annotations
 
 from ..servers.process import wait_until

@@ -1,4 +1,5 @@
 """The platform as a test sees it: a broker, a results database, and real processes of the projects beside this file."""
+
 from __future__ import annotations
 
 import json
@@ -18,8 +19,12 @@ PROJECTS = Path(__file__).parent / 'projects'
 READY = r'ready\.$'
 #: The messages of the stage `workflows`, without those of `celery.chord_unlock`: one or more.
 WORKFLOWS = {
-    'export.tasks.flaky': 3, 'audit.flaky': 2, 'export.tasks.fail': 1, 'celery.accumulate': 1,
-    'export.tasks.add': 2 + 5 + 4, 'report.tasks.total': 2,
+    'export.tasks.flaky': 3,
+    'audit.flaky': 2,
+    'export.tasks.fail': 1,
+    'celery.accumulate': 1,
+    'export.tasks.add': 2 + 5 + 4,
+    'report.tasks.total': 2,
 }
 #: The messages of beat.
 BEAT = {'export.tasks.tick': 3, 'audit.tick': 3, 'report.tasks.total': 3}
@@ -51,7 +56,8 @@ class Services:
         """Starts `celery -A project worker`, prefork; `worker.wait_for(READY)` waits until it works."""
         return self.processes.start(
             self._celery(project, 'worker', '-l', 'INFO', '-n', f'{project}@%h', *options),
-            self._environment(self.broker.environment))
+            self._environment(self.broker.environment),
+        )
 
     def start_workers(self) -> list[Process]:
         """Starts a worker for each of two services, one with `-Q` and one without, and waits until they work."""
@@ -66,13 +72,15 @@ class Services:
     def start_beat(self, project: str) -> Process:
         return self.processes.start(
             self._celery(project, 'beat', '-l', 'INFO', '-s', str(self.processes.logs / 'schedule'), '--pidfile='),
-            self._environment(self.broker.environment))
+            self._environment(self.broker.environment),
+        )
 
     def start_producer(self, project: str, stage: str, *arguments: str) -> Process:
         """Starts a process that does nothing but send tasks, over connections that `broker.cut()` cuts."""
         return self.processes.start(
             [sys.executable, str(PROJECTS / 'produce.py'), project, stage, *arguments],
-            self._environment(self.broker.proxied_environment))
+            self._environment(self.broker.proxied_environment),
+        )
 
     def produce(self, project: str, stage: str, *arguments: str) -> None:
         """Sends the tasks of a stage to the last one."""
@@ -102,10 +110,12 @@ class Services:
 
     def wait_until_done(self, tasks: dict[str, int], timeout: float = 120) -> None:
         """Waits until so many messages of each task were sent in all, and everything that was sent has run."""
+
         def is_done() -> bool:
             sent = self.published()
             counts = names(sent)
             return all(counts[task] >= number for task, number in tasks.items()) and sent <= self.ran()
+
         try:
             wait_until(is_done, f'{tasks} to be sent and to run', timeout, interval=0.1)
         except TimeoutError as error:

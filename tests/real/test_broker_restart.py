@@ -1,4 +1,5 @@
 """A broker that is restarted between two tasks of a producer, or while it sends: nothing is lost."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -29,7 +30,10 @@ def test_between_two_tasks(broker: Broker, database: Database, processes: Proces
 
 @pytest.mark.parametrize('broker', ['amqp'], indirect=True)
 def test_while_tasks_are_published(
-    broker: Broker, database: Database, processes: Processes, rabbitmq_server: RabbitMQ,
+    broker: Broker,
+    database: Database,
+    processes: Processes,
+    rabbitmq_server: RabbitMQ,
 ) -> None:
     services = Services(broker, database, processes)
     publish_in_restart(services, rabbitmq_server)

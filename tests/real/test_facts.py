@@ -2,6 +2,7 @@
 
 Each is pinned to the versions that the library supports. Where one changes, the code that it explains may go.
 """
+
 from __future__ import annotations
 
 import threading
@@ -52,16 +53,23 @@ def own_connections() -> Iterator[None]:
 def plain_app(broker: Broker, route: Router, **settings: Any) -> Celery:
     """An app in plain Celery settings, that routes by `route`."""
     app = Celery('plain', set_as_current=False)
-    app.conf.update({
-        'broker_url': broker.url, 'broker_transport_options': broker.options,
-        'task_queues': [celery, export, platform], 'task_routes': (route,), **settings})
+    app.conf.update(
+        {
+            'broker_url': broker.url,
+            'broker_transport_options': broker.options,
+            'task_queues': [celery, export, platform],
+            'task_routes': (route,),
+            **settings,
+        }
+    )
     return app
 
 
 def our_app(broker: Broker, **settings: Any) -> Celery:
     app = Celery('ours', set_as_current=False)
-    app.config_from_object(Config(QUEUES=['export'], **{
-        'result_backend': 'db+sqlite://', **broker.settings, **settings}))
+    app.config_from_object(
+        Config(QUEUES=['export'], **{'result_backend': 'db+sqlite://', **broker.settings, **settings})
+    )
     return app
 
 
@@ -176,7 +184,9 @@ def test_queues_of_one_name_collapse() -> None:
 
 @only('amqp')
 def test_worker_without_queues_option_runs_each_task_twice(
-    broker: Broker, database: Database, processes: Processes,
+    broker: Broker,
+    database: Database,
+    processes: Processes,
 ) -> None:
     """Ours is in test_worker_queues.py."""
     services = Services(broker, database, processes)

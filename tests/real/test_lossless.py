@@ -1,4 +1,5 @@
 """Whatever sends a task, on whatever broker: it runs once, and the platform queue gets one copy of its message."""
+
 from __future__ import annotations
 
 import json
@@ -25,7 +26,9 @@ class Counts(NamedTuple):
 
 @pytest.fixture(scope='module', params=['filesystem', 'redis', 'amqp', 'sqs'])
 def services(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres: Postgres,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    postgres: Postgres,
 ) -> Iterator[Services]:
     directory = tmp_path_factory.mktemp(request.param)
     broker = make_broker(request.param, request, directory)
@@ -82,7 +85,8 @@ def test_workflows(services: Services, workers: None) -> None:
     tasks = {message.id: message.task for message in services.published() if message.task != 'celery.chord_unlock'}
     results = wait_until(lambda: finished(services, set(tasks)), f'the results of {tasks}')
     assert {(tasks[id_], state) for id_, (state, _) in results.items()} == {
-        (task, 'FAILURE' if task == 'export.tasks.fail' else 'SUCCESS') for task in WORKFLOWS}
+        (task, 'FAILURE' if task == 'export.tasks.fail' else 'SUCCESS') for task in WORKFLOWS
+    }
     totals = sorted(result for id_, (_, result) in results.items() if tasks[id_] == 'report.tasks.total')
     assert totals == [4, 0 + 2 + 4 + 6]
 
@@ -90,7 +94,8 @@ def test_workflows(services: Services, workers: None) -> None:
 def finished(services: Services, ids: set[str]) -> dict[str, tuple[str, Any]] | None:
     """State and result of the tasks, once all of them have come to an end."""
     rows = services.database.execute(
-        "SELECT task_id, status, result FROM celery_taskmeta WHERE status IN ('SUCCESS', 'FAILURE')")
+        "SELECT task_id, status, result FROM celery_taskmeta WHERE status IN ('SUCCESS', 'FAILURE')"
+    )
     results = {id_: (state, json.loads(bytes(result))) for id_, state, result in rows if id_ in ids}
     return results if results.keys() == ids else None
 

@@ -1,4 +1,5 @@
 """The in-memory broker: no task runs twice or is lost, with worker, producer and beat in one process."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,5 @@
 """What a worker puts back, on Amazon SQS: it comes again, and neither the worker nor the platform queue minds."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,5 @@
 """Results with a worker's role: what it may do is enough, it may do no more, and an outage loses nothing."""
+
 from __future__ import annotations
 
 import psycopg2
@@ -31,7 +32,9 @@ def test_url_of_the_results_database(postgres: Postgres) -> None:
     engine = sqlalchemy.create_engine(backend_url(database))
     with engine.connect() as connection:
         assert connection.execute(sqlalchemy.text('SELECT current_user, current_database()')).one() == (
-            database.role, database.name)
+            database.role,
+            database.name,
+        )
         assert connection.execute(sqlalchemy.text('SELECT count(*) FROM celery_taskmeta')).scalar() == 0
     engine.dispose()
 
@@ -43,21 +46,24 @@ def test_the_password_is_asked_for(postgres: Postgres) -> None:
         engine.connect()
 
 
-@pytest.mark.parametrize('statement', [
-    'DELETE FROM celery_taskmeta',
-    'TRUNCATE celery_taskmeta',
-    'DROP TABLE celery_taskmeta',
-    'ALTER TABLE celery_taskmeta ADD COLUMN more text',
-    'CREATE INDEX ON celery_taskmeta (status)',
-    "SELECT setval('task_id_sequence', 1)",
-    'SELECT * FROM celery_tasksetmeta',
-    "INSERT INTO celery_tasksetmeta (id, taskset_id) VALUES (1, 'x')",
-    'CREATE TABLE mine (id integer)',
-    'CREATE TEMPORARY TABLE mine (id integer)',
-    'CREATE SCHEMA mine',
-    'CREATE ROLE mine',
-    'SELECT * FROM pg_authid',
-])
+@pytest.mark.parametrize(
+    'statement',
+    [
+        'DELETE FROM celery_taskmeta',
+        'TRUNCATE celery_taskmeta',
+        'DROP TABLE celery_taskmeta',
+        'ALTER TABLE celery_taskmeta ADD COLUMN more text',
+        'CREATE INDEX ON celery_taskmeta (status)',
+        "SELECT setval('task_id_sequence', 1)",
+        'SELECT * FROM celery_tasksetmeta',
+        "INSERT INTO celery_tasksetmeta (id, taskset_id) VALUES (1, 'x')",
+        'CREATE TABLE mine (id integer)',
+        'CREATE TEMPORARY TABLE mine (id integer)',
+        'CREATE SCHEMA mine',
+        'CREATE ROLE mine',
+        'SELECT * FROM pg_authid',
+    ],
+)
 def test_statements_that_the_role_is_refused(role_database: Database, statement: str) -> None:
     with pytest.raises(InsufficientPrivilege):
         role_database.execute_as_worker(statement)

@@ -1,4 +1,5 @@
 """A worker never consumes the platform queue: not by default, and not when it is told to."""
+
 from __future__ import annotations
 
 import pytest

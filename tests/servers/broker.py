@@ -1,4 +1,5 @@
 """What the tests ask of a broker, whichever it is."""
+
 from __future__ import annotations
 
 import base64
@@ -46,8 +47,9 @@ class Broker:
     :param prefix: `QUEUE_PREFIX`, for brokers whose queues carry one
     """
 
-    def __init__(self, name: str, url: str, options: dict[str, Any], port: int | None = None,
-                 prefix: str = 'test') -> None:
+    def __init__(
+        self, name: str, url: str, options: dict[str, Any], port: int | None = None, prefix: str = 'test'
+    ) -> None:
         self.name = name
         self.options = options
         self.prefix = prefix

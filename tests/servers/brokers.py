@@ -1,4 +1,5 @@
 """A broker with a server of its own, for programs that are no tests."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -1,4 +1,5 @@
 """Debian's Chromium, driven by selenium."""
+
 from __future__ import annotations
 
 import json
@@ -26,8 +27,14 @@ class Browser:
         options = ChromeOptions()
         options.binary_location = programs['chromium'] or ''
         # In a container, root has no sandbox and shared memory is small.
-        for argument in ('--headless=new', '--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu',
-                         '--disable-background-networking', f'--user-data-dir={self.directory.name}'):
+        for argument in (
+            '--headless=new',
+            '--no-sandbox',
+            '--disable-dev-shm-usage',
+            '--disable-gpu',
+            '--disable-background-networking',
+            f'--user-data-dir={self.directory.name}',
+        ):
             options.add_argument(argument)
         options.set_capability('goog:loggingPrefs', {'browser': 'ALL', 'performance': 'ALL'})
         self.driver = Chrome(options, ChromeService(programs['chromedriver']))
@@ -35,8 +42,9 @@ class Browser:
     def emulate(self, size: tuple[int, int], scheme: str = 'light') -> None:
         """Take the size of a window, in CSS pixels, and the colours that the user prefers."""
         width, height = size
-        self.command('Emulation.setDeviceMetricsOverride', width=width, height=height, deviceScaleFactor=1,
-                     mobile=size == PHONE)
+        self.command(
+            'Emulation.setDeviceMetricsOverride', width=width, height=height, deviceScaleFactor=1, mobile=size == PHONE
+        )
         self.command('Emulation.setEmulatedMedia', features=[{'name': 'prefers-color-scheme', 'value': scheme}])
 
     def command(self, name: str, **parameters: Any) -> Any:
@@ -46,8 +54,11 @@ class Browser:
     def requested(self) -> set[str]:
         """Take the hosts that were asked for anything."""
         messages = (json.loads(entry['message'])['message'] for entry in self.driver.get_log('performance'))
-        return {urlsplit(message['params']['request']['url']).netloc
-                for message in messages if message['method'] == 'Network.requestWillBeSent'}
+        return {
+            urlsplit(message['params']['request']['url']).netloc
+            for message in messages
+            if message['method'] == 'Network.requestWillBeSent'
+        }
 
     def complaints(self) -> list[str]:
         """Take what the console says: errors of scripts and requests, violations of the Content-Security-Policy."""

@@ -1,4 +1,5 @@
 """The environment that child processes are given: nothing of the caller's that could reach a real system."""
+
 from __future__ import annotations
 
 import os

@@ -1,4 +1,5 @@
 """kombu's filesystem broker in a directory of its own."""
+
 from __future__ import annotations
 
 import threading
@@ -20,15 +21,22 @@ class FilesystemBroker(Broker):
     def __init__(self, directory: Path) -> None:
         self.sent, self.ready = directory / 'sent', directory / 'ready'
         folders = {
-            'data_folder_in': self.ready, 'data_folder_out': self.sent,
-            'control_folder': directory / 'control', 'processed_folder': directory / 'done',
+            'data_folder_in': self.ready,
+            'data_folder_out': self.sent,
+            'control_folder': directory / 'control',
+            'processed_folder': directory / 'done',
         }
         for folder in folders.values():
             folder.mkdir(exist_ok=True)
-        super().__init__('filesystem', 'filesystem://', {
-            **{option: str(folder) for option, folder in folders.items()},
-            'store_processed': True, 'polling_interval': 0.05,
-        })
+        super().__init__(
+            'filesystem',
+            'filesystem://',
+            {
+                **{option: str(folder) for option, folder in folders.items()},
+                'store_processed': True,
+                'polling_interval': 0.05,
+            },
+        )
         # What kombu knows of exchanges and bindings is one for the whole process.
         Transport.global_state.clear()
         self.moving = threading.Lock()

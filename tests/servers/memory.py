@@ -1,4 +1,5 @@
 """kombu's in-memory broker, emptied: it is one for the whole process."""
+
 from __future__ import annotations
 
 import kombu.pools

@@ -1,4 +1,5 @@
 """What happens where a server is not installed: a laptop skips the test, CI fails it."""
+
 from __future__ import annotations
 
 import os

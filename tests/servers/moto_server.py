@@ -2,6 +2,7 @@
 
 Run as a program with the port as its argument; it prints `ready`.
 """
+
 from __future__ import annotations
 
 import json
@@ -37,8 +38,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers['Content-Length']))
         environ = EnvironBuilder(
-            path=self.path, base_url=f'http://{self.headers["Host"]}', method='POST',
-            headers=list(self.headers.items()), data=body,
+            path=self.path,
+            base_url=f'http://{self.headers["Host"]}',
+            method='POST',
+            headers=list(self.headers.items()),
+            data=body,
         ).get_environ()
         # `AmazonSQS.SendMessage`
         action = self.headers['X-Amz-Target'].rpartition('.')[2]

@@ -1,4 +1,5 @@
 """A private PostgreSQL cluster with password authentication, and databases as the platform's operators make them."""
+
 from __future__ import annotations
 
 import os
@@ -27,8 +28,15 @@ ADMIN = 'postgres'
 ADMIN_PASSWORD = 'admin'
 
 # A few hundred processes of a test may connect at once, and nothing needs to survive the test.
-SETTINGS = ('max_connections=200', 'shared_buffers=16MB', 'fsync=off', 'synchronous_commit=off', 'full_page_writes=off',
-            'listen_addresses=127.0.0.1', 'unix_socket_directories=')
+SETTINGS = (
+    'max_connections=200',
+    'shared_buffers=16MB',
+    'fsync=off',
+    'synchronous_commit=off',
+    'full_page_writes=off',
+    'listen_addresses=127.0.0.1',
+    'unix_socket_directories=',
+)
 
 WORKER_GRANTS = (
     'GRANT SELECT, INSERT, UPDATE ON celery_taskmeta TO {role}',
@@ -53,8 +61,11 @@ class Database:
     def environment(self) -> dict[str, str]:
         """The variables that a worker is configured by."""
         return {
-            'RESULT_DB_USER': self.role, 'RESULT_DB_PASS': self.password, 'RESULT_DB_HOST': '127.0.0.1',
-            'RESULT_DB_PORT': str(self.server.port), 'RESULT_DB_NAME': self.name,
+            'RESULT_DB_USER': self.role,
+            'RESULT_DB_PASS': self.password,
+            'RESULT_DB_HOST': '127.0.0.1',
+            'RESULT_DB_PORT': str(self.server.port),
+            'RESULT_DB_NAME': self.name,
         }
 
     def execute(self, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:
@@ -97,16 +108,31 @@ class Postgres:
             os.chown(password_file, self.user.pw_uid, self.user.pw_gid)
         self.programs = self._find_programs()
         subprocess.run(
-            [self.programs / 'initdb', '--no-sync', '--auth=scram-sha-256', '--encoding=utf8', '--locale=C',
-             f'--username={ADMIN}', f'--pwfile={password_file}', f'--pgdata={self.data}'],
-            check=True, stdout=subprocess.DEVNULL, cwd=self.directory, env=clean_environment(), **self._as_user(),
+            [
+                self.programs / 'initdb',
+                '--no-sync',
+                '--auth=scram-sha-256',
+                '--encoding=utf8',
+                '--locale=C',
+                f'--username={ADMIN}',
+                f'--pwfile={password_file}',
+                f'--pgdata={self.data}',
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd=self.directory,
+            env=clean_environment(),
+            **self._as_user(),
         )
 
     def start(self) -> None:
         settings = [argument for setting in SETTINGS for argument in ('-c', setting)]
         self.process = Process(
             [str(self.programs / 'postgres'), '-D', str(self.data), '-p', str(self.port), *settings],
-            self.directory / 'log', clean_environment(), self.directory, self.user,
+            self.directory / 'log',
+            clean_environment(),
+            self.directory,
+            self.user,
         )
         wait_until(self._is_ready, 'PostgreSQL to accept connections')
 
@@ -124,7 +150,8 @@ class Postgres:
     def connect(self, database: str, user: str = ADMIN, password: str = ADMIN_PASSWORD) -> Iterator[Any]:
         """A cursor, each statement its own transaction."""
         connection = psycopg2.connect(
-            host='127.0.0.1', port=self.port, dbname=database, user=user, password=password, connect_timeout=5)
+            host='127.0.0.1', port=self.port, dbname=database, user=user, password=password, connect_timeout=5
+        )
         connection.autocommit = True
         try:
             with connection.cursor() as cursor:
@@ -141,8 +168,9 @@ class Postgres:
             cursor.execute(sql.SQL('CREATE ROLE {} LOGIN PASSWORD %s').format(name), (password,))
             cursor.execute(sql.SQL('REVOKE ALL ON DATABASE {} FROM PUBLIC').format(name))
             cursor.execute(sql.SQL('GRANT CONNECT ON DATABASE {0} TO {0}').format(name))
-        engine = sqlalchemy.create_engine(URL.create(
-            'postgresql+psycopg2', ADMIN, ADMIN_PASSWORD, '127.0.0.1', self.port, database.name))
+        engine = sqlalchemy.create_engine(
+            URL.create('postgresql+psycopg2', ADMIN, ADMIN_PASSWORD, '127.0.0.1', self.port, database.name)
+        )
         ResultModelBase.metadata.create_all(engine)
         engine.dispose()
         for grant in WORKER_GRANTS:
@@ -168,8 +196,9 @@ class Postgres:
         assert package.origin is not None
         programs = max(Path(package.origin).parent.glob('pginstall*/bin'))
         try:
-            subprocess.run([programs / 'postgres', '--version'], check=True, stdout=subprocess.DEVNULL,
-                           **self._as_user())
+            subprocess.run(
+                [programs / 'postgres', '--version'], check=True, stdout=subprocess.DEVNULL, **self._as_user()
+            )
         except PermissionError:
             # The virtual environment is in a directory that only root may enter.
             shutil.copytree(programs.parent, self.directory / 'install')

@@ -1,4 +1,5 @@
 """A child process with a log: started, awaited by what it logs, stopped, and never left behind."""
+
 from __future__ import annotations
 
 import contextlib
@@ -27,8 +28,9 @@ _numbers = count(100 * os.getpid())
 T = TypeVar('T')
 
 
-def wait_until(condition: Callable[[], T | None], what: str, timeout: float = PATIENCE,
-               interval: float = POLL_SECONDS) -> T:
+def wait_until(
+    condition: Callable[[], T | None], what: str, timeout: float = PATIENCE, interval: float = POLL_SECONDS
+) -> T:
     """Returns the first true answer of `condition`, asked every `interval` seconds.
 
     Raises `TimeoutError`, which says `what` was waited for, after `timeout` seconds.
@@ -66,16 +68,30 @@ class Process:
     :param user: system user to run as, for servers that refuse to run as root
     """
 
-    def __init__(self, argv: Iterable[str], log: Path, environment: Mapping[str, str],
-                 directory: Path | None = None, user: pwd.struct_passwd | None = None) -> None:
+    def __init__(
+        self,
+        argv: Iterable[str],
+        log: Path,
+        environment: Mapping[str, str],
+        directory: Path | None = None,
+        user: pwd.struct_passwd | None = None,
+    ) -> None:
         self.argv = list(argv)
         self.log_file = log
         self.asked_to_stop = False
         with log.open('ab') as output:
             self.popen = subprocess.Popen(
-                self.argv, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, env=dict(environment),
-                cwd=directory, start_new_session=True, text=True,
-                user=user and user.pw_uid, group=user and user.pw_gid, extra_groups=user and [],
+                self.argv,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+                cwd=directory,
+                start_new_session=True,
+                text=True,
+                user=user and user.pw_uid,
+                group=user and user.pw_gid,
+                extra_groups=user and [],
             )
 
     @property
@@ -88,14 +104,17 @@ class Process:
 
     def wait_for(self, pattern: str, timeout: float = PATIENCE) -> re.Match[str]:
         """Waits until the log has a line that `pattern` matches; fails at once if the process ends first."""
+
         def found() -> re.Match[str] | None:
             was_running = self.is_running
             if match := re.search(pattern, self.log, re.MULTILINE):
                 return match
             if not was_running:
                 raise ChildProcessError(
-                    f'{self.argv} ended with {self.popen.returncode} before it logged {pattern!r}:\n{self.log}')
+                    f'{self.argv} ended with {self.popen.returncode} before it logged {pattern!r}:\n{self.log}'
+                )
             return None
+
         try:
             return wait_until(found, f'{self.argv} to log {pattern!r}', timeout)
         except TimeoutError as error:
@@ -152,8 +171,9 @@ class Processes:
     def __enter__(self) -> Processes:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 traceback: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         for process in reversed(self.started):
             process.ask_to_stop()
         for process in reversed(self.started):

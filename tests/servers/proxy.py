@@ -1,4 +1,5 @@
 """A TCP proxy on loopback whose connections can be muted and cut."""
+
 from __future__ import annotations
 
 import contextlib

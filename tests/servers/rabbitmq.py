@@ -1,4 +1,5 @@
 """A private RabbitMQ node."""
+
 from __future__ import annotations
 
 import json
@@ -39,12 +40,15 @@ class RabbitMQ:
         # Left to itself, the node would start one that outlives it.
         self.name_server = Process(
             [self.name_server_program, '-address', '127.0.0.1', '-port', str(self.name_server_port)],
-            self.directory / 'epmd.log', self._environment())
+            self.directory / 'epmd.log',
+            self._environment(),
+        )
 
     def start(self) -> None:
         wait_until(lambda: accepts_connections(self.name_server_port), 'epmd to accept connections')
         self.process = Process(
-            [self.program], self.directory / f'node-{next(self.starts)}.log', self._environment(), self.directory)
+            [self.program], self.directory / f'node-{next(self.starts)}.log', self._environment(), self.directory
+        )
         self.process.wait_for('completed with .* plugins', 60)
 
     def stop(self) -> None:
@@ -81,13 +85,22 @@ class RabbitMQ:
         names = [str(number) for number in range(VHOSTS)]
         everything = {'configure': '.*', 'write': '.*', 'read': '.*'}
         (self.directory / 'enabled_plugins').write_text('[].\n')
-        (self.directory / 'definitions.json').write_text(json.dumps({
-            'users': [{'name': USER, 'password': PASSWORD, 'tags': ''}],
-            'vhosts': [{'name': name} for name in names],
-            'permissions': [{'user': USER, 'vhost': name, **everything} for name in names],
-        }))
-        (self.directory / 'rabbitmq.conf').write_text('\n'.join([
-            f'listeners.tcp.default = 127.0.0.1:{self.port}',
-            f'load_definitions = {self.directory / "definitions.json"}',
-            'disk_free_limit.absolute = 50MB',
-        ]) + '\n')
+        (self.directory / 'definitions.json').write_text(
+            json.dumps(
+                {
+                    'users': [{'name': USER, 'password': PASSWORD, 'tags': ''}],
+                    'vhosts': [{'name': name} for name in names],
+                    'permissions': [{'user': USER, 'vhost': name, **everything} for name in names],
+                }
+            )
+        )
+        (self.directory / 'rabbitmq.conf').write_text(
+            '\n'.join(
+                [
+                    f'listeners.tcp.default = 127.0.0.1:{self.port}',
+                    f'load_definitions = {self.directory / "definitions.json"}',
+                    'disk_free_limit.absolute = 50MB',
+                ]
+            )
+            + '\n'
+        )

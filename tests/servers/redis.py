@@ -1,4 +1,5 @@
 """A private Redis."""
+
 from __future__ import annotations
 
 import shutil
@@ -26,9 +27,21 @@ class Redis:
 
     def start(self) -> None:
         self.process = Process(
-            [self.program, '--port', str(self.port), '--bind', '127.0.0.1', '--databases', str(DATABASES),
-             '--save', ''],
-            self.directory / 'log', clean_environment(), self.directory)
+            [
+                self.program,
+                '--port',
+                str(self.port),
+                '--bind',
+                '127.0.0.1',
+                '--databases',
+                str(DATABASES),
+                '--save',
+                '',
+            ],
+            self.directory / 'log',
+            clean_environment(),
+            self.directory,
+        )
         self.process.wait_for('Ready to accept connections')
 
     def broker(self) -> Broker:

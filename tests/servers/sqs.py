@@ -1,4 +1,5 @@
 """Amazon SQS, played by moto in a process of its own."""
+
 from __future__ import annotations
 
 import json
@@ -29,12 +30,17 @@ class SQS:
         self.process: Process | None = None
         self.prefixes = count(1)
         self.client: Any = boto3.client(
-            'sqs', endpoint_url=f'http://127.0.0.1:{self.port}', region_name=REGION,
-            aws_access_key_id='key', aws_secret_access_key='secret')
+            'sqs',
+            endpoint_url=f'http://127.0.0.1:{self.port}',
+            region_name=REGION,
+            aws_access_key_id='key',
+            aws_secret_access_key='secret',
+        )
 
     def start(self) -> None:
         self.process = Process(
-            [sys.executable, moto_server.__file__, str(self.port)], self.directory / 'log', clean_environment())
+            [sys.executable, moto_server.__file__, str(self.port)], self.directory / 'log', clean_environment()
+        )
         self.process.wait_for('^ready$')
 
     def broker(self) -> Broker:
@@ -58,8 +64,11 @@ class SQSBroker(Broker):
     def __init__(self, server: SQS, prefix: str) -> None:
         # moto answers a long poll by blocking, and there is no reason for a test to wait.
         options = {
-            'region': REGION, 'queue_name_prefix': f'{prefix}-', 'is_secure': False,
-            'wait_time_seconds': 0, 'polling_interval': 0.05,
+            'region': REGION,
+            'queue_name_prefix': f'{prefix}-',
+            'is_secure': False,
+            'wait_time_seconds': 0,
+            'polling_interval': 0.05,
         }
         super().__init__('sqs', 'sqs://key:secret@127.0.0.1:{port}', options, server.port, prefix)
         self.client = server.client
@@ -85,10 +94,16 @@ class SQSBroker(Broker):
         messages: list[dict[str, Any]] = []
         while url is not None:
             batch = self.client.receive_message(
-                QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=['All']).get('Messages')
+                QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=['All']
+            ).get('Messages')
             if not batch:
                 break
             messages += batch
-            self.client.delete_message_batch(QueueUrl=url, Entries=[
-                {'Id': str(number), 'ReceiptHandle': message['ReceiptHandle']} for number, message in enumerate(batch)])
+            self.client.delete_message_batch(
+                QueueUrl=url,
+                Entries=[
+                    {'Id': str(number), 'ReceiptHandle': message['ReceiptHandle']}
+                    for number, message in enumerate(batch)
+                ],
+            )
         return messages

@@ -1,4 +1,5 @@
 """A server for as long as a `with` block lasts."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -1,4 +1,5 @@
 """What the example's worker is given for the test: a task that is retried, and one that is replaced."""
+
 from __future__ import annotations
 
 from celery import Task

@@ -1,4 +1,5 @@
 """A producer of workflows that are made of workflows; it prints the id of a task of each."""
+
 from __future__ import annotations
 
 from typing import Any

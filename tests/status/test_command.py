@@ -1,4 +1,5 @@
 """`celery -A project toolbox tasks`: on a terminal, in a pipe, as JSON, and live."""
+
 from __future__ import annotations
 
 import json
@@ -51,8 +52,11 @@ class Shell:
 
     def __call__(self, *arguments: str, **environment: str) -> Result:
         return CliRunner().invoke(
-            toolbox, ['tasks', *arguments], obj=CLIContext(self.app, no_color=False, workdir=None),
-            env={'TOOLBOX_DATABASE': self.url, 'NO_COLOR': None, 'FORCE_COLOR': None, 'COLUMNS': None, **environment})
+            toolbox,
+            ['tasks', *arguments],
+            obj=CLIContext(self.app, no_color=False, workdir=None),
+            env={'TOOLBOX_DATABASE': self.url, 'NO_COLOR': None, 'FORCE_COLOR': None, 'COLUMNS': None, **environment},
+        )
 
     def lines(self, *arguments: str, **environment: str) -> list[list[str]]:
         """What it writes into a pipe."""
@@ -78,7 +82,8 @@ def some(tasks: TaskDatabase) -> None:
     schedule(tasks, 'a', 1, args=[7, 'x'], kwargs={'key': 'secret'}, options={'argsrepr': 'secret'})
     schedule(tasks, 'b', 2, name='msg.send', routing_key='msg', root_id='a', parent_id='a')
     schedule(
-        tasks, 'c', 3, name='msg.send', routing_key='msg', root_id='a', parent_id='a', args="('repr',)", kwargs='{}')
+        tasks, 'c', 3, name='msg.send', routing_key='msg', root_id='a', parent_id='a', args="('repr',)", kwargs='{}'
+    )
     store(tasks, 'a', 'SUCCESS', 1.5, result=b'"secret"')
     store(tasks, 'b', 'FAILURE', 3, result=b'\x80\x04pickle', traceback='secret')
     store(tasks, 'early', 'STARTED')
@@ -97,15 +102,27 @@ def test_lines_of_fields(shell: Shell) -> None:
         ['', 'STARTED', '', 'early', '', '(not stored)'],
     ]
     assert [line[6] for line in shell.lines('--show-arguments')] == [
-        "('repr',) {}", '() → 8 bytes', '(7, "x", key="secret") → "secret"', '()']
+        "('repr',) {}",
+        '() → 8 bytes',
+        '(7, "x", key="secret") → "secret"',
+        '()',
+    ]
 
 
 @pytest.mark.usefixtures('some')
-@pytest.mark.parametrize(('arguments', 'expected'), [
-    (['--state', 'failure'], 'b'), (['--name', 'msg.*'], 'cb'), (['--name', 'export.project'], 'a'),
-    (['--root', 'a'], 'cba'), (['--queue', 'export'], 'a'), (['--limit', '1'], 'c'),
-    (['--newer-than', '1w'], 'cba'), (['--older-than', '1w'], ''),
-])
+@pytest.mark.parametrize(
+    ('arguments', 'expected'),
+    [
+        (['--state', 'failure'], 'b'),
+        (['--name', 'msg.*'], 'cb'),
+        (['--name', 'export.project'], 'a'),
+        (['--root', 'a'], 'cba'),
+        (['--queue', 'export'], 'a'),
+        (['--limit', '1'], 'c'),
+        (['--newer-than', '1w'], 'cba'),
+        (['--older-than', '1w'], ''),
+    ],
+)
 def test_conditions(shell: Shell, arguments: list[str], expected: str) -> None:
     assert ''.join(line[3] for line in shell.lines(*arguments)) == expected
     name, value = arguments
@@ -123,7 +140,11 @@ def test_ages(shell: Shell, tasks: TaskDatabase) -> None:
 @pytest.mark.usefixtures('some')
 def test_tree(shell: Shell) -> None:
     assert [line[-1] for line in shell.lines('--tree', 'b')] == [
-        'FAILURE: 3 tasks', 'export.project', '  msg.send', '  msg.send']
+        'FAILURE: 3 tasks',
+        'export.project',
+        '  msg.send',
+        '  msg.send',
+    ]
     shown = plain(shell.terminal('--tree', 'c', '--show-arguments'))
     lines = [line.rstrip() for line in shown.splitlines()]
     assert lines[0] == 'FAILURE: 3 tasks'
@@ -146,14 +167,16 @@ def test_json(shell: Shell) -> None:
     assert (whole['args'], whole['kwargs'], whole['result']) == ([7, 'x'], {'key': 'secret'}, '"secret"')
     tree = json.loads(shell('--json', '--tree', 'b').output)
     assert tree['state'] == 'FAILURE'
-    root, = tree['tasks']
+    (root,) = tree['tasks']
     assert (root['task_id'], root['state']) == ('a', 'SUCCESS')
     assert [(child['task_id'], child['children']) for child in root['children']] == [('b', []), ('c', [])]
 
 
 def test_a_tree_of_any_depth(shell: Shell, tasks: TaskDatabase) -> None:
-    schedule_all(tasks, [
-        {'task_id': f'{number:04}', 'root_id': '0000', 'parent_id': f'{number - 1:04}'} for number in range(1_200)])
+    schedule_all(
+        tasks,
+        [{'task_id': f'{number:04}', 'root_id': '0000', 'parent_id': f'{number - 1:04}'} for number in range(1_200)],
+    )
     output = shell('--json', '--tree', '0700').output
     assert output.count('"task_id"') == output.count(']}') - 1 == 1_200
     assert len(shell.lines('--tree', '0700')) == 1_201
@@ -187,8 +210,13 @@ def test_hostile_text(shell: Shell, tasks: TaskDatabase) -> None:
     schedule(tasks, f'a{HOSTILE}', name=HOSTILE, routing_key=HOSTILE, args=[HOSTILE], kwargs={HOSTILE: HOSTILE})
     store(tasks, f'a{HOSTILE}', 'SUCCESS', result=json.dumps(HOSTILE).encode())
     store(tasks, 'b', HOSTILE, result=HOSTILE.encode())
-    for arguments in ([], ['--show-arguments'], ['--json', '--show-arguments'], ['--tree', f'a{HOSTILE}'],
-                      ['--tree', 'b']):
+    for arguments in (
+        [],
+        ['--show-arguments'],
+        ['--json', '--show-arguments'],
+        ['--tree', f'a{HOSTILE}'],
+        ['--tree', 'b'],
+    ):
         assert len(shell.lines(*arguments)) == 2
         shown = shell.terminal(*arguments, width=1000)
         assert not CONTROL.search(plain(shown))
@@ -196,17 +224,26 @@ def test_hostile_text(shell: Shell, tasks: TaskDatabase) -> None:
             assert r'a.\x1b]0;x\x07\x1b[31m[red]b[/red] :smile:\n\r\tc\u202egnp.\u2066\x9b31m' in plain(shown)
 
 
-@pytest.mark.parametrize(('arguments', 'code', 'error'), [
-    (['--tree', 'x'], 1, "Error: No task 'x' is known: its id is wrong, or no monitor has stored it yet"),
-    (['--tree', 'x', '--follow'], 2, '--tree shows a whole workflow'),
-    (['--tree', 'x', '--state', 'FAILURE'], 2, '--tree shows a whole workflow'),
-    (['--newer-than', 'yesterday'], 2, "'yesterday' is no age. Write it 30s, 15m"),
-    (['--older-than', '1'], 2, "'1' is no age"), (['--newer-than', '1000000w'], 2, 'is no age'),
-    (['--state', 'FAILED'], 2, "'FAILED' is not one of"), (['--limit', '0'], 2, "'--limit'"),
-    (['--database', 'postgresql://ada:hush@127.0.0.1:1/'], 1, 'Error: The database cannot be reached'),
-    (['--database', 'mysql://ada:hush@127.0.0.1:1/'], 1, 'is not the URL of a PostgreSQL or SQLite database'),
-    (['--database', 'sqlite://'], 1, "Error: The database has no view 'celery_task_status': run `celery toolbox tabl"),
-])
+@pytest.mark.parametrize(
+    ('arguments', 'code', 'error'),
+    [
+        (['--tree', 'x'], 1, "Error: No task 'x' is known: its id is wrong, or no monitor has stored it yet"),
+        (['--tree', 'x', '--follow'], 2, '--tree shows a whole workflow'),
+        (['--tree', 'x', '--state', 'FAILURE'], 2, '--tree shows a whole workflow'),
+        (['--newer-than', 'yesterday'], 2, "'yesterday' is no age. Write it 30s, 15m"),
+        (['--older-than', '1'], 2, "'1' is no age"),
+        (['--newer-than', '1000000w'], 2, 'is no age'),
+        (['--state', 'FAILED'], 2, "'FAILED' is not one of"),
+        (['--limit', '0'], 2, "'--limit'"),
+        (['--database', 'postgresql://ada:hush@127.0.0.1:1/'], 1, 'Error: The database cannot be reached'),
+        (['--database', 'mysql://ada:hush@127.0.0.1:1/'], 1, 'is not the URL of a PostgreSQL or SQLite database'),
+        (
+            ['--database', 'sqlite://'],
+            1,
+            "Error: The database has no view 'celery_task_status': run `celery toolbox tabl",
+        ),
+    ],
+)
 def test_errors(shell: Shell, arguments: list[str], code: int, error: str) -> None:
     result = shell(*arguments)
     assert result.exit_code == code
@@ -221,7 +258,7 @@ def test_no_database_is_known(shell: Shell) -> None:
 
 
 def test_states_are_those_of_celery() -> None:
-    state, = (option for option in command.params if option.name == 'state')
+    (state,) = (option for option in command.params if option.name == 'state')
     assert list(state.type.to_info_dict()['choices']) == list(STATES)
 
 
@@ -235,8 +272,9 @@ class TestProcess:
     """The real program."""
 
     @pytest.fixture
-    def toolbox(self, request: pytest.FixtureRequest, tmp_path: Path, processes: Processes,
-                postgresql: TaskDatabase) -> Iterator[Toolbox]:
+    def toolbox(
+        self, request: pytest.FixtureRequest, tmp_path: Path, processes: Processes, postgresql: TaskDatabase
+    ) -> Iterator[Toolbox]:
         broker = make_broker('memory', request, tmp_path)
         yield Toolbox(tmp_path, processes, broker, postgresql.url)
         broker.close()
@@ -275,12 +313,17 @@ class TestProcess:
         process = subprocess.Popen(
             [sys.executable, '-m', 'celery', '-A', 'project', 'toolbox', 'tasks', '--follow'],
             env={**toolbox.environment, 'TERM': 'xterm', 'COLUMNS': '100', 'LINES': '24'},
-            stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
 
         def shows(text: bytes) -> bool:
             nonlocal shown
             shown += os.read(ours, 65536)
             return text in shown
+
         try:
             wait_until(lambda: shows(b'PENDING'), 'the task to be shown')
             store(postgresql, 'a', 'FAILURE')
@@ -297,7 +340,8 @@ class TestProcess:
 
 
 def test_changes_of_more_tasks_than_a_page(
-    tasks: TaskDatabase, monkeypatch: pytest.MonkeyPatch,
+    tasks: TaskDatabase,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(follow, '_WATCHED', 3)
     with Statuses(tasks.url) as statuses:

@@ -1,4 +1,5 @@
 """Lists, pages and workflows, read from the view."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -31,14 +32,43 @@ def ids(found: list[TaskStatus]) -> list[str]:
 
 def test_everything_that_is_known_of_a_task(tasks: TaskDatabase, statuses: Statuses) -> None:
     schedule(
-        tasks, 'a', args=[1, {'b': None}], kwargs={'c': 'é'}, root_id='r', parent_id='p', group_id='g', retries=2,
-        eta=minutes(1), expires=minutes(2), timelimit=[None, 3], origin='here', options={'lang': 'py'})
+        tasks,
+        'a',
+        args=[1, {'b': None}],
+        kwargs={'c': 'é'},
+        root_id='r',
+        parent_id='p',
+        group_id='g',
+        retries=2,
+        eta=minutes(1),
+        expires=minutes(2),
+        timelimit=[None, 3],
+        origin='here',
+        options={'lang': 'py'},
+    )
     store(tasks, 'a', 'FAILURE', 3, result=b'{}', traceback='Traceback')
     assert statuses.get('a') == TaskStatus(
-        task_id='a', status='FAILURE', name='export.project', args=[1, {'b': None}], kwargs={'c': 'é'}, root_id='r',
-        parent_id='p', group_id='g', routing_key='export', eta=minutes(1), expires=minutes(2), retries=2,
-        timelimit=[None, 3], origin='here', options={'lang': 'py'}, first_seen=minutes(0), last_seen=minutes(0),
-        date_done=minutes(3), result=b'{}', traceback='Traceback')
+        task_id='a',
+        status='FAILURE',
+        name='export.project',
+        args=[1, {'b': None}],
+        kwargs={'c': 'é'},
+        root_id='r',
+        parent_id='p',
+        group_id='g',
+        routing_key='export',
+        eta=minutes(1),
+        expires=minutes(2),
+        retries=2,
+        timelimit=[None, 3],
+        origin='here',
+        options={'lang': 'py'},
+        first_seen=minutes(0),
+        last_seen=minutes(0),
+        date_done=minutes(3),
+        result=b'{}',
+        traceback='Traceback',
+    )
     assert statuses.page(Filter(), 9) == statuses.workflow('a') == statuses.find(['a', 'b']) == [statuses.get('a')]
     assert statuses.get('b') is None
 
@@ -56,10 +86,15 @@ def test_times_have_a_time_zone_whatever_that_of_the_server(postgresql: TaskData
         assert task.duration == timedelta(minutes=1)
 
 
-@pytest.mark.parametrize(('status', 'done', 'duration', 'queued_for'), [
-    ('SUCCESS', 2, timedelta(minutes=2), None), ('SUCCESS', -2, timedelta(), None),
-    ('STARTED', 2, None, timedelta(minutes=2)), ('RETRY', 2, None, None),
-])
+@pytest.mark.parametrize(
+    ('status', 'done', 'duration', 'queued_for'),
+    [
+        ('SUCCESS', 2, timedelta(minutes=2), None),
+        ('SUCCESS', -2, timedelta(), None),
+        ('STARTED', 2, None, timedelta(minutes=2)),
+        ('RETRY', 2, None, None),
+    ],
+)
 def test_durations(status: str, done: int, duration: timedelta | None, queued_for: timedelta | None) -> None:
     task = TaskStatus('a', status, first_seen=minutes(0), date_done=minutes(done))
     assert (task.duration, task.queued_for) == (duration, queued_for)
@@ -147,12 +182,17 @@ def test_counts(tasks: TaskDatabase, statuses: Statuses) -> None:
     for number in range(2):
         store(tasks, str(number), 'FAILURE')
     assert statuses.counts(minutes(0), timedelta(minutes=5)) == [
-        Count(minutes(0), 'FAILURE', 'export', 2), Count(minutes(0), 'PENDING', 'export', 3),
-        Count(minutes(5), 'PENDING', 'export', 1), Count(minutes(5), 'PENDING', 'msg', 1)]
+        Count(minutes(0), 'FAILURE', 'export', 2),
+        Count(minutes(0), 'PENDING', 'export', 3),
+        Count(minutes(5), 'PENDING', 'export', 1),
+        Count(minutes(5), 'PENDING', 'msg', 1),
+    ]
 
 
 def test_a_workflow_has_no_more_tasks_than_asked_for(
-    tasks: TaskDatabase, statuses: Statuses, monkeypatch: pytest.MonkeyPatch,
+    tasks: TaskDatabase,
+    statuses: Statuses,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(query, '_VALUES', 2)
     for number in range(9):
@@ -177,8 +217,7 @@ def test_a_view_is_missing(tasks: TaskDatabase, missing: str) -> None:
         raise AssertionError
     if missing == 'celery_task_scheduled':
         tasks.execute('CREATE VIEW celery_task_status AS SELECT * FROM celery_task')
-    with pytest.raises(NotUsable, match=f'no view {missing!r}: run `celery toolbox tables` first'), \
-            Statuses(tasks.url):
+    with pytest.raises(NotUsable, match=f'no view {missing!r}: run `celery toolbox tables` first'), Statuses(tasks.url):
         raise AssertionError
 
 
@@ -213,11 +252,18 @@ def test_relatives_are_found_by_indexes(postgresql: TaskDatabase) -> None:
         def explain(_: object, cursor: object, statement: str, parameters: dict[str, str], *others: object) -> None:
             plan = connection.exec_driver_sql(f'EXPLAIN {statement}', parameters)
             asked.append('\n'.join(row[0] for row in plan))
+
         sa.event.listen(statuses._engine, 'before_cursor_execute', explain)
         statuses.workflow('a')
         statuses.find(['a'])
         plan = '\n'.join(asked)
-        for index in ('celery_task_pkey', 'ix_celery_task_root_id', 'ix_celery_task_group_id', 'ix_celery_task_later',
-                      'ix_celery_task_chord_unlock', 'celery_taskmeta_task_id_key'):
+        for index in (
+            'celery_task_pkey',
+            'ix_celery_task_root_id',
+            'ix_celery_task_group_id',
+            'ix_celery_task_later',
+            'ix_celery_task_chord_unlock',
+            'celery_taskmeta_task_id_key',
+        ):
             assert index in plan
         assert 'Seq Scan' not in plan

@@ -1,4 +1,5 @@
 """The workflows of the example, and workflows made of workflows, run by real workers and seen by a real monitor."""
+
 from __future__ import annotations
 
 import re
@@ -80,7 +81,9 @@ class Flows:
 
 @pytest.fixture(scope='module', params=['arguments', 'no-arguments'])
 def flows(
-    request: pytest.FixtureRequest, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+    postgres: Postgres,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Flows]:
     """All workflows, sent; they are running."""
     directory = tmp_path_factory.mktemp('flows')
@@ -91,8 +94,10 @@ def flows(
         assert toolbox.start('tables').wait() == 0
         toolbox.monitor(*(['--no-arguments'] if request.param == 'no-arguments' else []))
         environment = clean_environment(ROOT / 'examples', HERE, **broker.environment, **database.environment)
-        for project, options in (('export_worker', ('-Q', 'export,celery', '-I', 'extra_tasks')),
-                                 ('msg_worker', ('-Q', 'msg'))):
+        for project, options in (
+            ('export_worker', ('-Q', 'export,celery', '-I', 'extra_tasks')),
+            ('msg_worker', ('-Q', 'msg')),
+        ):
             # One after the other: two that start at once can spoil the files in which kombu keeps bindings.
             processes.start(
                 [sys.executable, '-m', 'celery', '-A', project, 'worker', '-c', '2', '-l', 'INFO', *options],
@@ -116,7 +121,7 @@ def drawn(nodes: list[Node], of_join: bool = False) -> str:
         below = f'({drawn(node.children, name == "chord_unlock")})' if node.children else ''
         texts.append(f'{name}{MARKS.get(node.state, "~")}{below}')
     body = texts[-1:] if of_join else []
-    return ' '.join([*sorted(texts[:len(texts) - len(body)]), *body])
+    return ' '.join([*sorted(texts[: len(texts) - len(body)]), *body])
 
 
 @pytest.mark.slow

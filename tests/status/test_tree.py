@@ -1,4 +1,5 @@
 """Trees of tasks: none is lost and none is doubled, whatever the rows say of each other."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -33,9 +34,19 @@ def drawn(nodes: list[Node]) -> str:
 
 
 def test_order_is_that_of_first_seen() -> None:
-    assert drawn(tree([
-        task('d', parent_id='a', minute=None), task('c', parent_id='a', minute=1), task('b', parent_id='a', minute=2),
-        task('a', minute=3)])) == 'a(c b d)'
+    assert (
+        drawn(
+            tree(
+                [
+                    task('d', parent_id='a', minute=None),
+                    task('c', parent_id='a', minute=1),
+                    task('b', parent_id='a', minute=2),
+                    task('a', minute=3),
+                ]
+            )
+        )
+        == 'a(c b d)'
+    )
 
 
 def test_parents_that_are_not_there() -> None:
@@ -43,21 +54,41 @@ def test_parents_that_are_not_there() -> None:
 
 
 def test_parents_in_a_circle() -> None:
-    nodes = tree([
-        task('a', parent_id='b'), task('b', parent_id='c'), task('c', parent_id='b'), task('d', parent_id='d')])
+    nodes = tree(
+        [task('a', parent_id='b'), task('b', parent_id='c'), task('c', parent_id='b'), task('d', parent_id='d')]
+    )
     assert sorted(Counter(everything(nodes)).items()) == [(name, 1) for name in 'abcd']
 
 
 def test_a_chord_whose_unlock_was_retried_has_no_sender() -> None:
-    assert drawn(tree([
-        unlock('u', 'g', 'z', parent_id='u', root_id='u'), task('a'), task('h', parent_id='a', group_id='g'),
-        task('z', parent_id='u', root_id='u', group_id='g')])) == 'u(a(h) z)'
+    assert (
+        drawn(
+            tree(
+                [
+                    unlock('u', 'g', 'z', parent_id='u', root_id='u'),
+                    task('a'),
+                    task('h', parent_id='a', group_id='g'),
+                    task('z', parent_id='u', root_id='u', group_id='g'),
+                ]
+            )
+        )
+        == 'u(a(h) z)'
+    )
 
 
 def test_a_body_comes_last_even_if_the_monitor_sees_all_at_once() -> None:
-    assert drawn(tree([
-        task('a', parent_id='u', root_id='u', group_id='g'), unlock('u', 'g', 'a', root_id='u'),
-        task('h', group_id='g')])) == 'u(h a)'
+    assert (
+        drawn(
+            tree(
+                [
+                    task('a', parent_id='u', root_id='u', group_id='g'),
+                    unlock('u', 'g', 'a', root_id='u'),
+                    task('h', group_id='g'),
+                ]
+            )
+        )
+        == 'u(h a)'
+    )
 
 
 def test_a_header_that_stands_above_its_own_unlock_stays_there() -> None:
@@ -69,31 +100,34 @@ def test_a_chain_longer_than_python_recurses() -> None:
     assert len(everything(nodes)) == 10_000
 
 
-@pytest.mark.parametrize(('expected', 'tasks'), [
-    ('PENDING', []),
-    ('SUCCESS', [task('a')]),
-    ('PENDING', [task('a', 'PENDING')]),
-    ('STARTED', [task('a'), task('b', 'PENDING')]),
-    ('STARTED', [task('a', 'RETRY')]),
-    ('STARTED', [task('a', 'PROGRESS')]),
-    ('FAILURE', [task('a'), task('b', 'FAILURE'), task('c', 'PENDING'), task('d', 'REVOKED')]),
-    ('REVOKED', [task('a'), task('d', 'REVOKED'), task('c', 'PENDING')]),
-    # Of some, nobody stores a result.
-    ('SUCCESS', [task('a'), task('b', 'PENDING', options={'ignore_result': True})]),
-    ('SUCCESS', [task('a'), task('b', 'PENDING', name='celery.backend_cleanup')]),
-    ('PENDING', [task('b', 'PENDING', options={'ignore_result': True})]),
-    # A chord is not done before its body is.
-    ('STARTED', [task('a'), unlock('u', 'g', 'b')]),
-    ('STARTED', [task('a'), unlock('u', 'g', 'b'), task('b', 'PENDING')]),
-    ('SUCCESS', [task('a'), unlock('u', 'g', 'b'), task('b')]),
-    ('SUCCESS', [task('a'), unlock('u', 'g'), task('b', parent_id='u')]),
-    ('STARTED', [task('a'), unlock('u', 'g', parent_id='u')]),
-    ('FAILURE', [task('a'), unlock('u', 'g', 'b'), task('b', 'FAILURE', None)]),
-    # Nor is a chain before its last task is.
-    ('STARTED', [task('a', options={'chain': [signature('b')]})]),
-    ('SUCCESS', [task('a', options={'chain': [signature('b')]}), task('b')]),
-    ('SUCCESS', [task('a', options={'chain': [signature('g', 'group', tasks=[])]})]),
-])
+@pytest.mark.parametrize(
+    ('expected', 'tasks'),
+    [
+        ('PENDING', []),
+        ('SUCCESS', [task('a')]),
+        ('PENDING', [task('a', 'PENDING')]),
+        ('STARTED', [task('a'), task('b', 'PENDING')]),
+        ('STARTED', [task('a', 'RETRY')]),
+        ('STARTED', [task('a', 'PROGRESS')]),
+        ('FAILURE', [task('a'), task('b', 'FAILURE'), task('c', 'PENDING'), task('d', 'REVOKED')]),
+        ('REVOKED', [task('a'), task('d', 'REVOKED'), task('c', 'PENDING')]),
+        # Of some, nobody stores a result.
+        ('SUCCESS', [task('a'), task('b', 'PENDING', options={'ignore_result': True})]),
+        ('SUCCESS', [task('a'), task('b', 'PENDING', name='celery.backend_cleanup')]),
+        ('PENDING', [task('b', 'PENDING', options={'ignore_result': True})]),
+        # A chord is not done before its body is.
+        ('STARTED', [task('a'), unlock('u', 'g', 'b')]),
+        ('STARTED', [task('a'), unlock('u', 'g', 'b'), task('b', 'PENDING')]),
+        ('SUCCESS', [task('a'), unlock('u', 'g', 'b'), task('b')]),
+        ('SUCCESS', [task('a'), unlock('u', 'g'), task('b', parent_id='u')]),
+        ('STARTED', [task('a'), unlock('u', 'g', parent_id='u')]),
+        ('FAILURE', [task('a'), unlock('u', 'g', 'b'), task('b', 'FAILURE', None)]),
+        # Nor is a chain before its last task is.
+        ('STARTED', [task('a', options={'chain': [signature('b')]})]),
+        ('SUCCESS', [task('a', options={'chain': [signature('b')]}), task('b')]),
+        ('SUCCESS', [task('a', options={'chain': [signature('g', 'group', tasks=[])]})]),
+    ],
+)
 def test_overall(expected: str, tasks: list[TaskStatus]) -> None:
     assert overall(tasks) == expected
 
@@ -101,8 +135,7 @@ def test_overall(expected: str, tasks: list[TaskStatus]) -> None:
 def test_steps_of_a_chain() -> None:
     chord = signature('g', 'chord', header=[], body=signature('c'))
     assert steps(task('a', options={'chain': [signature('d'), chord, signature('b')]})) == ['b', 'c', 'd']
-    chains: tuple[Any, ...] = (
-        None, 'x', ['x'], [{}], [signature(7)], [{'subtask_type': 'chord'}], [{'options': 'x'}])
+    chains: tuple[Any, ...] = (None, 'x', ['x'], [{}], [signature(7)], [{'subtask_type': 'chord'}], [{'options': 'x'}])
     for chain in chains:
         assert steps(task('a', options={'chain': chain})) == []
     assert steps(task('a')) == []
@@ -111,21 +144,44 @@ def test_steps_of_a_chain() -> None:
 def test_relatives_by_what_a_message_embeds() -> None:
     group = signature('group', 'group', tasks=[signature('of-group')])
     last = {**signature('last'), 'options': {'task_id': 'last', 'group_id': 'of-last', 'link': [signature('linked')]}}
-    found = set(relatives(task('a', root_id='r', parent_id='p', group_id='g', options={
-        'chain': [last, group], 'chord': signature('c', 'chord', header=[signature('h')], body=signature('b')),
-        'callbacks': [signature('callback')], 'errbacks': [{**signature('errback'), 'kwargs': None}],
-        'other': [signature('other')]})))
+    found = set(
+        relatives(
+            task(
+                'a',
+                root_id='r',
+                parent_id='p',
+                group_id='g',
+                options={
+                    'chain': [last, group],
+                    'chord': signature('c', 'chord', header=[signature('h')], body=signature('b')),
+                    'callbacks': [signature('callback')],
+                    'errbacks': [{**signature('errback'), 'kwargs': None}],
+                    'other': [signature('other')],
+                },
+            )
+        )
+    )
     assert found == {
-        ('root_id', 'r'), ('group_id', 'g'), ('group_id', 'group'), ('group_id', 'of-last'),
-        *(('task_id', name) for name in ('a', 'p', 'last', 'linked', 'of-group', 'c', 'h', 'b', 'callback', 'errback'))}
+        ('root_id', 'r'),
+        ('group_id', 'g'),
+        ('group_id', 'group'),
+        ('group_id', 'of-last'),
+        *(('task_id', name) for name in ('a', 'p', 'last', 'linked', 'of-group', 'c', 'h', 'b', 'callback', 'errback')),
+    }
 
 
-@pytest.mark.parametrize(('args', 'kwargs', 'expected'), [
-    (['g', signature('b')], {'result': [[['h', ['p', None]], [[['i', None], None]]]]}, ('g', {'h', 'p', 'i'}, 'b')),
-    ("('g', {'task': 'a.b'})", '{}', ('g', set(), None)),
-    (None, None, (None, set(), None)), ([7], {'result': 7}, (None, set(), None)), (['g'], {}, ('g', set(), None)),
-    ('', None, (None, set(), None)), ({'a': 1}, [], (None, set(), None)),
-])
+@pytest.mark.parametrize(
+    ('args', 'kwargs', 'expected'),
+    [
+        (['g', signature('b')], {'result': [[['h', ['p', None]], [[['i', None], None]]]]}, ('g', {'h', 'p', 'i'}, 'b')),
+        ("('g', {'task': 'a.b'})", '{}', ('g', set(), None)),
+        (None, None, (None, set(), None)),
+        ([7], {'result': 7}, (None, set(), None)),
+        (['g'], {}, ('g', set(), None)),
+        ('', None, (None, set(), None)),
+        ({'a': 1}, [], (None, set(), None)),
+    ],
+)
 def test_joins(args: Any, kwargs: Any, expected: tuple[Any, ...]) -> None:
     join = join_of(task('u', name=UNLOCK, args=args, kwargs=kwargs))
     assert join is not None
@@ -137,14 +193,32 @@ IDS = st.sampled_from('abcdefgh')
 MAYBE = st.none() | IDS
 NESTED = st.recursive(
     st.none() | st.integers() | IDS | st.builds(signature, IDS, st.sampled_from([None, 'chain', 'group', 'chord'])),
-    lambda inner: st.lists(inner, max_size=3) | st.fixed_dictionaries(
-        {'task': IDS, 'options': inner, 'kwargs': st.fixed_dictionaries({'tasks': inner, 'body': inner}),
-         'subtask_type': st.sampled_from([None, 'chain', 'group', 'chord'])}), max_leaves=6)
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.fixed_dictionaries(
+            {
+                'task': IDS,
+                'options': inner,
+                'kwargs': st.fixed_dictionaries({'tasks': inner, 'body': inner}),
+                'subtask_type': st.sampled_from([None, 'chain', 'group', 'chord']),
+            }
+        )
+    ),
+    max_leaves=6,
+)
 TASKS = st.builds(
-    task, IDS, st.sampled_from(['PENDING', 'STARTED', 'SUCCESS', 'FAILURE']), st.none() | st.integers(0, 3),
-    name=st.sampled_from([None, 'a.b', UNLOCK]), parent_id=MAYBE, root_id=MAYBE, group_id=MAYBE,
-    args=NESTED | st.builds(lambda group, body: [group, body], IDS, NESTED), kwargs=st.fixed_dictionaries(
-        {'result': NESTED}) | NESTED, options=st.none() | st.fixed_dictionaries({'chain': NESTED, 'chord': NESTED}))
+    task,
+    IDS,
+    st.sampled_from(['PENDING', 'STARTED', 'SUCCESS', 'FAILURE']),
+    st.none() | st.integers(0, 3),
+    name=st.sampled_from([None, 'a.b', UNLOCK]),
+    parent_id=MAYBE,
+    root_id=MAYBE,
+    group_id=MAYBE,
+    args=NESTED | st.builds(lambda group, body: [group, body], IDS, NESTED),
+    kwargs=st.fixed_dictionaries({'result': NESTED}) | NESTED,
+    options=st.none() | st.fixed_dictionaries({'chain': NESTED, 'chord': NESTED}),
+)
 
 
 def everything(nodes: list[Node]) -> list[str]:

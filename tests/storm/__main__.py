@@ -2,6 +2,7 @@
 
 Prints each fault and, in the end, the books. Exits with 1 if they do not balance.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -25,8 +26,7 @@ def main() -> int:
     options = parser.parse_args()
     # Without it, the servers would outlive a run that is terminated.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    books = storm_on(
-        options.broker, options.seed, options.minutes * 60, options.rate, options.interval, options.logs)
+    books = storm_on(options.broker, options.seed, options.minutes * 60, options.rate, options.interval, options.logs)
     return 0 if books.balance else 1
 
 

@@ -10,6 +10,7 @@ Celery delivers a message *at least once*. What is promised, and checked, is mor
 - A message may be in a queue twice, and then be acknowledged twice, where a connection was cut while it was sent.
 - What was scheduled has come to its end, and its result is there. The bodies of all chords ran.
 """
+
 from __future__ import annotations
 
 from collections import Counter
@@ -109,7 +110,8 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
     excused = journal.dependents(by_transport)
     done = {key.id for key, acknowledgements in journal.acknowledgements.items() if acknowledgements}
     ends = {key.id: ENDS.get(key.task, ('SUCCESS',)) for key in sent if key.task != WITHOUT_RESULT} | {
-        id_: (state,) for workflow in journal.workflows for id_, state in workflow.items()}
+        id_: (state,) for workflow in journal.workflows for id_, state in workflow.items()
+    }
     return Books(
         counts={
             'workflows': len(journal.workflows),
@@ -132,14 +134,22 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
         rejected=tables.rejected,
         waiting=tables.waiting,
         # What looks whether a chord's header is done looks for ever where a task of it was lost.
-        lost=[key for key in open_ if key not in by_transport
-              and not (key.task == WITHOUT_RESULT and key.id in excused)],
-        doubled=[key for key in journal.runs
-                 if journal.times_done(key) > journal.times_sent(key) or journal.runs_without_end(key)
-                 or journal.deliveries_after_end(key)],
+        lost=[
+            key for key in open_ if key not in by_transport and not (key.task == WITHOUT_RESULT and key.id in excused)
+        ],
+        doubled=[
+            key
+            for key in journal.runs
+            if journal.times_done(key) > journal.times_sent(key)
+            or journal.runs_without_end(key)
+            or journal.deliveries_after_end(key)
+        ],
         sent_again=journal.sent_again(),
-        unfinished=[f'{id_} is {tables.results.get(id_)}, not {" or ".join(states)}' for id_, states in ends.items()
-                    if tables.results.get(id_) not in states and id_ not in excused],
+        unfinished=[
+            f'{id_} is {tables.results.get(id_)}, not {" or ".join(states)}'
+            for id_, states in ends.items()
+            if tables.results.get(id_) not in states and id_ not in excused
+        ],
         chords=sorted((journal.chords & ends.keys()) - done - excused),
         lost_by_transport=by_transport,
     )

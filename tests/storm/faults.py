@@ -1,4 +1,5 @@
 """What happens in a storm, and when: it follows from the seed."""
+
 from __future__ import annotations
 
 import random

@@ -1,4 +1,5 @@
 """What the notes of a storm's processes say about each message."""
+
 from __future__ import annotations
 
 import json
@@ -88,21 +89,24 @@ class Journal:
 
     def deliveries_after_end(self, key: Key) -> int:
         """Count the deliveries that came when the message had been acknowledged as often as it was sent."""
-        ends = sorted(acknowledgement.at for acknowledgement in self.acknowledgements[key]
-                      if self._has_reached(acknowledgement))
+        ends = sorted(
+            acknowledgement.at for acknowledgement in self.acknowledgements[key] if self._has_reached(acknowledgement)
+        )
         times = self.times_sent(key) or 1
         return sum(at > ends[int(times) - 1] for at in self._deliveries[key]) if len(ends) >= times else 0
 
     def sent_again(self) -> list[Key]:
         """Name what was sent again though nothing ran again that could have sent it."""
         excused = self.dependents(
-            key for key, runs in self.runs.items() if len(runs) > len(self.sendings[key]) and key.id in self.roots)
+            key for key, runs in self.runs.items() if len(runs) > len(self.sendings[key]) and key.id in self.roots
+        )
         return [key for key, sendings in self.sendings.items() if len(sendings) > 1 and key.id not in excused]
 
     def breaks_after(self, at: float) -> int:
         """Count what could have broken a delivery since then. The processes of pools receive none."""
-        return (sum(cut >= at - UNDER_WAY for cut in self.cuts)
-                + sum(kill >= at for process, kill in self.kills.items() if process in self._receivers))
+        return sum(cut >= at - UNDER_WAY for cut in self.cuts) + sum(
+            kill >= at for process, kill in self.kills.items() if process in self._receivers
+        )
 
     def dependents(self, keys: Iterable[Key]) -> set[str]:
         """Name all tasks of the workflows that these messages are of."""

@@ -1,4 +1,5 @@
 """What a storm hits: the part that is the same on all brokers, the database."""
+
 from __future__ import annotations
 
 import json
@@ -102,8 +103,11 @@ class Platform:
     def python(self, *arguments: str, **environment: str) -> Process:
         """Starts a process whose connections can be cut."""
         variables = {
-            **self.broker.proxied_environment, **self.database.environment,
-            'RESULT_DB_PORT': str(self.way_to_database.port), 'NOTES': str(self.notes), **environment,
+            **self.broker.proxied_environment,
+            **self.database.environment,
+            'RESULT_DB_PORT': str(self.way_to_database.port),
+            'NOTES': str(self.notes),
+            **environment,
         }
         return self.processes.start([sys.executable, *arguments], clean_environment(PROJECTS, **variables))
 

@@ -1,4 +1,5 @@
 """A storm, from the first process to the last line of the books."""
+
 from __future__ import annotations
 
 import time
@@ -24,8 +25,12 @@ LOOK = 0.5
 # What a killed worker held is hidden for so long, in seconds.
 OPTIONS: dict[str, dict[str, Any]] = {
     # Redis leaves it to the other workers to look for it. Who is killed while it looks must not keep them from it.
-    'redis': {'visibility_timeout': 8, 'unacked_restore_interval': 1, 'unacked_restore_throttle': 1,
-              'unacked_mutex_expire': 8},
+    'redis': {
+        'visibility_timeout': 8,
+        'unacked_restore_interval': 1,
+        'unacked_restore_throttle': 1,
+        'unacked_mutex_expire': 8,
+    },
     'sqs': {'visibility_timeout': 8},
 }
 
@@ -82,7 +87,7 @@ def read_books(platform: Platform) -> Books:
     """The books as they stand."""
     rows = platform.database.execute('SELECT name, task_id, retries FROM celery_task')
     tracked = {key.id: key for key in (Key(*row) for row in rows)}
-    (rejected,), = platform.database.execute('SELECT count(*) FROM celery_task_rejected')
+    ((rejected,),) = platform.database.execute('SELECT count(*) FROM celery_task_rejected')
     # All that the tables hold was noted before it was stored, so they are read before the notes.
     tables = Tables(tracked, rejected, platform.broker.count(PLATFORM_QUEUE), platform.database.states())
     journal = Journal(read(platform.notes), platform.broker.options.get('visibility_timeout', inf))

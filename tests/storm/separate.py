@@ -1,4 +1,5 @@
 """A platform each part of which is a process of its own, started as a user starts it."""
+
 from __future__ import annotations
 
 import contextlib
@@ -41,8 +42,11 @@ class Separate(Platform):
 
     def produce(self, seed: int, seconds: float, workflows: int) -> None:
         for number in range(PRODUCERS):
-            self.producers.append(self.python(
-                str(PROJECTS / 'producing.py'), f'{seed} {number}', str(seconds), str(workflows // PRODUCERS)))
+            self.producers.append(
+                self.python(
+                    str(PROJECTS / 'producing.py'), f'{seed} {number}', str(seconds), str(workflows // PRODUCERS)
+                )
+            )
 
     def wait_for_producers(self) -> None:
         for producer in self.producers:
@@ -105,8 +109,7 @@ class Separate(Platform):
 
     def _start_worker(self, number: int) -> Process:
         project, queues, children = WORKERS[number]
-        return self.celery(
-            project, 'worker', '-l', 'INFO', '-n', f'{project}@%h', '-c', str(children), '-Q', queues)
+        return self.celery(project, 'worker', '-l', 'INFO', '-n', f'{project}@%h', '-c', str(children), '-Q', queues)
 
     def _start_monitor(self) -> Process:
         return self.toolbox.start('monitor', '--batch', '20', '--linger', '0.1', **self.broker.proxied_environment)

@@ -1,4 +1,5 @@
 """A storm with servers of its own, for programs that are no tests."""
+
 from __future__ import annotations
 
 import tempfile
@@ -13,8 +14,9 @@ from .books import Books
 from .run import make_platform, storm
 
 
-def storm_on(broker_name: str, seed: int, seconds: float, rate: float, interval: float,
-             directory: Path | None = None) -> Books:
+def storm_on(
+    broker_name: str, seed: int, seconds: float, rate: float, interval: float, directory: Path | None = None
+) -> Books:
     """Start everything, run a storm, and stop everything.
 
     :param broker_name: kombu's name of the transport

@@ -1,4 +1,5 @@
 """The books of a storm show what is wrong with it."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -39,8 +40,9 @@ ONCE = [*sent(0), PROMISE, *run(10)]
 ALL_WELL = Tables({'a': KEY}, 0, 0, {'a': 'SUCCESS'})
 
 
-def books(*notes: dict[str, Any], tables: Tables = ALL_WELL, transport_loses: bool = False,
-          visibility_timeout: float = 1000) -> Books:
+def books(
+    *notes: dict[str, Any], tables: Tables = ALL_WELL, transport_loses: bool = False, visibility_timeout: float = 1000
+) -> Books:
     return balance(Journal(notes, visibility_timeout), tables, transport_loses)
 
 
@@ -54,15 +56,18 @@ def test_all_is_well() -> None:
     assert str(books(*ONCE)).endswith('The books balance.')
 
 
-@pytest.mark.parametrize(('tables', 'what'), [
-    (Tables({}, 0, 0, {'a': 'SUCCESS'}), 'missing'),
-    (Tables({'a': KEY, 'b': Key('export.add', 'b', 0)}, 0, 0, {'a': 'SUCCESS'}), 'strange'),
-    (Tables({'a': KEY}, 1, 0, {'a': 'SUCCESS'}), 'rejected'),
-    (Tables({'a': KEY}, 0, 1, {'a': 'SUCCESS'}), 'waiting'),
-    (Tables({'a': KEY}, 0, 0, {}), 'unfinished'),
-    (Tables({'a': KEY}, 0, 0, {'a': 'STARTED'}), 'unfinished'),
-    (Tables({'a': KEY}, 0, 0, {'a': 'FAILURE'}), 'unfinished'),
-])
+@pytest.mark.parametrize(
+    ('tables', 'what'),
+    [
+        (Tables({}, 0, 0, {'a': 'SUCCESS'}), 'missing'),
+        (Tables({'a': KEY, 'b': Key('export.add', 'b', 0)}, 0, 0, {'a': 'SUCCESS'}), 'strange'),
+        (Tables({'a': KEY}, 1, 0, {'a': 'SUCCESS'}), 'rejected'),
+        (Tables({'a': KEY}, 0, 1, {'a': 'SUCCESS'}), 'waiting'),
+        (Tables({'a': KEY}, 0, 0, {}), 'unfinished'),
+        (Tables({'a': KEY}, 0, 0, {'a': 'STARTED'}), 'unfinished'),
+        (Tables({'a': KEY}, 0, 0, {'a': 'FAILURE'}), 'unfinished'),
+    ],
+)
 def test_tables_that_are_wrong(tables: Tables, what: str) -> None:
     assert wrong(books(*ONCE, tables=tables)) == {what}
     assert not books(*ONCE, tables=tables).balance
@@ -70,8 +75,11 @@ def test_tables_that_are_wrong(tables: Tables, what: str) -> None:
 
 def test_a_retry_that_was_not_tracked() -> None:
     retry = ('export.add', 'a', 1)
-    notes = [*sent(12, retry), note('received', 13, key=retry, delivery=1),
-             note('acknowledged', 14, key=retry, delivery=1)]
+    notes = [
+        *sent(12, retry),
+        note('received', 13, key=retry, delivery=1),
+        note('acknowledged', 14, key=retry, delivery=1),
+    ]
     assert wrong(books(*ONCE, *notes)) == {'missing'}
 
 
@@ -108,9 +116,15 @@ def test_a_chord_that_waits_for_what_the_transport_lost() -> None:
     assert wrong(books(*lost, *of_another, tables=tables, transport_loses=True)) == {'lost', 'lost_by_transport'}
 
 
-@pytest.mark.parametrize('reason', [
-    note('killed', 12 + UNDER_WAY / 2, of=WORKER), note('cut', 11), note('cut', 1), note('killed', 11, of=WORKER),
-])
+@pytest.mark.parametrize(
+    'reason',
+    [
+        note('killed', 12 + UNDER_WAY / 2, of=WORKER),
+        note('cut', 11),
+        note('cut', 1),
+        note('killed', 11, of=WORKER),
+    ],
+)
 def test_twice_for_a_reason(reason: dict[str, Any]) -> None:
     assert wrong(books(*ONCE, reason, *run(30))) == set()
 
@@ -127,9 +141,14 @@ def test_twice_at_the_same_time() -> None:
     assert wrong(books(*sent(0), PROMISE, *first, *second, *ends)) == {'doubled'}
 
 
-@pytest.mark.parametrize('no_reason', [
-    note('cut', 20), note('killed', 9, of=CHILD), note('killed', 11, of=WORKER + 100),
-])
+@pytest.mark.parametrize(
+    'no_reason',
+    [
+        note('cut', 20),
+        note('killed', 9, of=CHILD),
+        note('killed', 11, of=WORKER + 100),
+    ],
+)
 def test_twice_for_no_reason(no_reason: dict[str, Any]) -> None:
     assert wrong(books(*ONCE, no_reason, *run(30))) == {'doubled'}
 
@@ -147,16 +166,25 @@ def test_sent_again() -> None:
     second = [note('sending', 30, key=TASK, root='a'), note('sent', 31, key=TASK), *run(40)]
     assert wrong(books(*ONCE, *second)) == {'sent_again'}
     sender = ('export.sender', 'b', 0)
-    again = [*sent(0, sender), *(note(event, at, key=sender, delivery=at, child=CHILD) for at in (1, 5)
-                                 for event in ('received', 'ran', 'acknowledged'))]
+    again = [
+        *sent(0, sender),
+        *(
+            note(event, at, key=sender, delivery=at, child=CHILD)
+            for at in (1, 5)
+            for event in ('received', 'ran', 'acknowledged')
+        ),
+    ]
     tables = Tables({'a': KEY, 'b': Key(*sender)}, 0, 0, {'a': 'SUCCESS', 'b': 'SUCCESS'})
     assert 'sent_again' not in wrong(books(*again, *ONCE, *second, tables=tables))
 
 
 def test_a_replacement_that_was_not_tracked() -> None:
     replacement = ('msg.total', 'a', 0)
-    notes = [*sent(12, replacement), note('received', 13, key=replacement, delivery=1),
-             note('acknowledged', 14, key=replacement, delivery=1)]
+    notes = [
+        *sent(12, replacement),
+        note('received', 13, key=replacement, delivery=1),
+        note('acknowledged', 14, key=replacement, delivery=1),
+    ]
     assert wrong(books(*ONCE, *notes)) == {'missing'}
 
 

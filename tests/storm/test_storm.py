@@ -1,4 +1,5 @@
 """A short storm on each broker. `python -m tests.storm` makes longer ones."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -1,4 +1,5 @@
 """What transports and pools lose by themselves: why some faults are left out, and some books read with leniency."""
+
 from __future__ import annotations
 
 import os
@@ -23,7 +24,8 @@ def test_redis_loses_the_message_that_is_on_its_way_to_a_consumer(broker: Broker
     with (
         Connection(broker.proxied_url, transport_options=options) as connection,
         connection.Consumer(queue, callbacks=[print]),
-        closing(redis.Redis.from_url(broker.url)) as client, broker.connect() as sender,
+        closing(redis.Redis.from_url(broker.url)) as client,
+        broker.connect() as sender,
     ):
         with pytest.raises(TimeoutError):
             connection.drain_events(timeout=0.5)
@@ -63,7 +65,7 @@ def test_a_pool_hangs_when_the_process_that_holds_its_lock_is_killed() -> None:
         return True
 
     wait_until(is_held, 'a process to wait for a task')
-    process, = pool._pool
+    (process,) = pool._pool
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     with pytest.raises(billiard.TimeoutError):

@@ -1,4 +1,5 @@
 """A platform in one process, for the broker that is in the memory of one."""
+
 from __future__ import annotations
 
 import random
@@ -17,8 +18,17 @@ class Together(Platform):
     def __init__(self, broker: Broker, database: Database, processes: Processes) -> None:
         super().__init__(broker, database, processes)
         self.process = self.celery(
-            'alone', 'worker', '-l', 'INFO', '-P', 'threads', '-c', str(CHILDREN),
-            SCHEDULE=str(processes.logs / 'schedule'), TOOLBOX_DATABASE=self.task_database)
+            'alone',
+            'worker',
+            '-l',
+            'INFO',
+            '-P',
+            'threads',
+            '-c',
+            str(CHILDREN),
+            SCHEDULE=str(processes.logs / 'schedule'),
+            TOOLBOX_DATABASE=self.task_database,
+        )
         self.process.wait_for('obeying$')
 
     def produce(self, seed: int, seconds: float, workflows: int) -> None:

@@ -1,4 +1,5 @@
 """The parts that the apps of these tests are made of."""
+
 from __future__ import annotations
 
 import os
@@ -65,5 +66,3 @@ def run(project: int, page: int = 1) -> None:
 
 def add(app: Celery, name: str, function: Callable[..., Any] = run, **options: Any) -> None:
     app.task(function, name=name, shared=False, **options)
-
-

@@ -4,6 +4,7 @@
 
 prints the verdict on each app as JSON, given in a process of its own in which no socket can be opened.
 """
+
 from __future__ import annotations
 
 import importlib
@@ -25,8 +26,13 @@ from .sound import SOUND
 
 CASES = {**MUTANTS, **SOUND}
 _IMPORTED_LATE = (
-    'celery.app.amqp', 'celery.concurrency.solo', 'celery.events', 'celery.loaders.app', 'celery.utils.saferepr',
-    'kombu.transport.SQS', 'kombu.transport.redis',
+    'celery.app.amqp',
+    'celery.concurrency.solo',
+    'celery.events',
+    'celery.loaders.app',
+    'celery.utils.saferepr',
+    'kombu.transport.SQS',
+    'kombu.transport.redis',
 )
 _RULE = re.compile(r'test_rule_(\d)')
 

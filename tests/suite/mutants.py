@@ -1,4 +1,5 @@
 """Apps that break a rule, each with the number of the rule that must catch it."""
+
 from __future__ import annotations
 
 import zlib
@@ -419,6 +420,7 @@ def periodic_task_in_the_platform_queue() -> Celery:
 
 def when(signal: Any, app: Celery, function: Callable[[], Any]) -> None:
     """Call a function when the app's worker sends a signal."""
+
     def receive(sender: Any, instance: Any = None, **kwargs: Any) -> None:
         if (instance or sender).app is app:
             function()

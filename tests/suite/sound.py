@@ -1,4 +1,5 @@
 """Apps that break no rule, on every broker and with every kind of customisation that is allowed."""
+
 from __future__ import annotations
 
 import socket
@@ -186,8 +187,20 @@ def task_with_an_exchange() -> Celery:
 @sound()
 def task_with_all_kinds_of_options() -> Celery:
     app = make_app()
-    add(app, 'export.archive', acks_late=True, rate_limit='1/s', time_limit=3, soft_time_limit=2, expires=60,
-        compression='gzip', max_retries=5, autoretry_for=(OSError,), throws=(ValueError,), priority=3)
+    add(
+        app,
+        'export.archive',
+        acks_late=True,
+        rate_limit='1/s',
+        time_limit=3,
+        soft_time_limit=2,
+        expires=60,
+        compression='gzip',
+        max_retries=5,
+        autoretry_for=(OSError,),
+        throws=(ValueError,),
+        priority=3,
+    )
     return app
 
 
@@ -293,14 +306,18 @@ def apply_async_that_needs_its_callers() -> Celery:
 
 @sound()
 def beat_schedule() -> Celery:
-    return make_app(beat_schedule={
-        'nightly': {'task': 'export.project', 'schedule': crontab(hour='3'), 'args': (1,)},
-        'elsewhere': {'task': 'msg.alarm', 'schedule': timedelta(hours=1), 'kwargs': {'text': 'Hello'}},
-        'options': {
-            'task': 'export.project', 'schedule': 60.0, 'kwargs': {'project': 1},
-            'options': {'queue': 'msg', 'expires': 30, 'headers': {'tenant': 'kibera'}, 'countdown': 5},
-        },
-    })
+    return make_app(
+        beat_schedule={
+            'nightly': {'task': 'export.project', 'schedule': crontab(hour='3'), 'args': (1,)},
+            'elsewhere': {'task': 'msg.alarm', 'schedule': timedelta(hours=1), 'kwargs': {'text': 'Hello'}},
+            'options': {
+                'task': 'export.project',
+                'schedule': 60.0,
+                'kwargs': {'project': 1},
+                'options': {'queue': 'msg', 'expires': 30, 'headers': {'tenant': 'kibera'}, 'countdown': 5},
+            },
+        }
+    )
 
 
 @sound()
@@ -324,7 +341,8 @@ def predefined_queues() -> Celery:
 @sound()
 def predefined_queues_with_a_prefix_in_their_urls() -> Celery:
     options = {
-        'queue_name_prefix': '', 'predefined_queues': predefined('https://sqs.eu-west-1.amazonaws.com/1/prod-{}'),
+        'queue_name_prefix': '',
+        'predefined_queues': predefined('https://sqs.eu-west-1.amazonaws.com/1/prod-{}'),
     }
     return make_app(broker_transport_options=options)
 
@@ -332,11 +350,13 @@ def predefined_queues_with_a_prefix_in_their_urls() -> Celery:
 @sound()
 def predefined_queues_with_a_role() -> Celery:
     names = [f'dev-{name}' for name in ('celery', 'export', 'msg', 'platform.fifo')]
-    return make_app(broker_transport_options={
-        'predefined_queues': predefined('https://sqs.eu-west-1.amazonaws.com/1/{}', *names),
-        'sts_role_arn': 'arn:aws:iam::1:role/worker',
-        'region': None,
-    })
+    return make_app(
+        broker_transport_options={
+            'predefined_queues': predefined('https://sqs.eu-west-1.amazonaws.com/1/{}', *names),
+            'sts_role_arn': 'arn:aws:iam::1:role/worker',
+            'region': None,
+        }
+    )
 
 
 @sound()

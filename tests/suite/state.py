@@ -1,4 +1,5 @@
 """What must be as it was once the functional tests of an app are done."""
+
 from __future__ import annotations
 
 import gc

@@ -1,4 +1,5 @@
 """Every app that breaks a rule is caught by that rule, and no sound app is failed."""
+
 from __future__ import annotations
 
 import json
@@ -64,7 +65,9 @@ def judge_in_this_process(name: str) -> Verdict:
 @pytest.mark.filterwarnings('ignore')
 @pytest.mark.parametrize('name', MUTANTS)
 def test_a_broken_app_is_caught_by_the_rule_it_breaks(
-    name: str, alone: dict[str, Verdict], together: dict[str, Verdict],
+    name: str,
+    alone: dict[str, Verdict],
+    together: dict[str, Verdict],
 ) -> None:
     verdict = alone[name]
     assert MUTANTS[name].rule in verdict
@@ -74,7 +77,9 @@ def test_a_broken_app_is_caught_by_the_rule_it_breaks(
 @pytest.mark.filterwarnings('ignore')
 @pytest.mark.parametrize('name', SOUND)
 def test_a_sound_app_passes(
-    name: str, alone: dict[str, Verdict], together: dict[str, Verdict],
+    name: str,
+    alone: dict[str, Verdict],
+    together: dict[str, Verdict],
 ) -> None:
     assert alone[name] == {}
     assert together[name] == {}

@@ -1,4 +1,5 @@
 """An app goes on as before once its functional tests are done."""
+
 from __future__ import annotations
 
 import os

@@ -1,4 +1,5 @@
 """A task module that cannot be imported is named."""
+
 from __future__ import annotations
 
 import sys
@@ -32,12 +33,15 @@ def make_app(**settings: object) -> Celery:
 
 
 @pytest.mark.parametrize('setting', ['imports', 'include'])
-@pytest.mark.parametrize(('code', 'error'), [
-    ('import no_such_module', "ModuleNotFoundError: No module named 'no_such_module'"),
-    ('from celery import no_such_name', 'ImportError: cannot import name'),
-    ('1 / 0', 'ZeroDivisionError: division by zero'),
-    ('def', 'SyntaxError: invalid syntax'),
-])
+@pytest.mark.parametrize(
+    ('code', 'error'),
+    [
+        ('import no_such_module', "ModuleNotFoundError: No module named 'no_such_module'"),
+        ('from celery import no_such_name', 'ImportError: cannot import name'),
+        ('1 / 0', 'ZeroDivisionError: division by zero'),
+        ('def', 'SyntaxError: invalid syntax'),
+    ],
+)
 def test_a_listed_module_is_named(package: Path, setting: str, code: str, error: str) -> None:
     (package / 'jobs.py').write_text(code)
     with pytest.raises(TaskModuleError, match=f"Task module 'broken_worker.jobs' of app 'broken' .*: {error}"):
@@ -72,6 +76,6 @@ def test_the_functional_tests_say_so_and_judge_nothing(package: Path) -> None:
     result = unittest.TestResult()
     suite = build_functional_tests(make_app(include=['broken_worker.jobs']))
     unittest.defaultTestLoader.loadTestsFromTestCase(suite).run(result)
-    (_, message), = result.errors
+    ((_, message),) = result.errors
     assert "TaskModuleError: Task module 'broken_worker.jobs' of app 'broken' cannot be imported" in message
     assert result.testsRun == 0

@@ -1,4 +1,5 @@
 """A failure says which rule is broken and by what, what was seen, and what to change."""
+
 from __future__ import annotations
 
 import pickle
@@ -72,9 +73,14 @@ def test_a_test_survives_the_way_to_another_process() -> None:
     assert pickle.loads(pickle.dumps(test)) == test
 
 
-@pytest.mark.parametrize('name', [
-    'task_named_after_no_queue', 'second_queue_with_the_same_key', 'platform_queue_selected_when_the_worker_starts',
-])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'task_named_after_no_queue',
+        'second_queue_with_the_same_key',
+        'platform_queue_selected_when_the_worker_starts',
+    ],
+)
 def test_the_readme_shows_messages_as_they_are(name: str) -> None:
     app = CASES[name].make()
     message = judge(app)[MUTANTS[name].rule or 0][0]

@@ -1,4 +1,5 @@
 """The example worker's tests, and those of a Django project, under each test runner."""
+
 from __future__ import annotations
 
 import os
@@ -26,8 +27,12 @@ def run(directory: Path, *command: str) -> tuple[int, str]:
         'PYTHONPATH': os.pathsep.join([str(directory), str(REPOSITORY), *os.environ.get('PYTHONPATH', '').split(':')]),
     }
     done = subprocess.run(
-        [sys.executable, '-m', *command], cwd=directory, env=environment,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        [sys.executable, '-m', *command],
+        cwd=directory,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     return done.returncode, done.stdout
 
@@ -48,8 +53,16 @@ def test_the_examples_pass_pytest(options: tuple[str, ...]) -> None:
 
 
 def test_the_examples_pass_djangos_runner(project: Path) -> None:
-    code, output = run(EXAMPLES, 'django', 'test', '--pythonpath', str(project), '--settings', 'site_settings',
-                       *[f'{worker}.tests' for worker in WORKERS])
+    code, output = run(
+        EXAMPLES,
+        'django',
+        'test',
+        '--pythonpath',
+        str(project),
+        '--settings',
+        'site_settings',
+        *[f'{worker}.tests' for worker in WORKERS],
+    )
     assert code == 0, output
     assert re.search(r'Ran 18 tests in .*\n\nOK\n', output)
 
@@ -131,11 +144,15 @@ def test_a_failure_in_a_django_project_is_reported(project: Path, options: tuple
     assert_failure_is_reported(code, output, 'exporter.tests.WorkerTests')
 
 
-@pytest.mark.parametrize('command', [
-    ('unittest', 'export_worker/tests.py'),
-    (*PYTEST, 'export_worker/tests.py'),
-    (*PYTEST, *XDIST, 'export_worker/tests.py'),
-], ids=['unittest', 'pytest', 'xdist'])
+@pytest.mark.parametrize(
+    'command',
+    [
+        ('unittest', 'export_worker/tests.py'),
+        (*PYTEST, 'export_worker/tests.py'),
+        (*PYTEST, *XDIST, 'export_worker/tests.py'),
+    ],
+    ids=['unittest', 'pytest', 'xdist'],
+)
 def test_a_failure_is_reported(tmp_path: Path, command: tuple[str, ...]) -> None:
     shutil.copytree(EXAMPLES / 'export_worker', tmp_path / 'export_worker')
     with (tmp_path / 'export_worker' / 'tasks.py').open('a') as tasks:

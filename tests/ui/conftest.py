@@ -1,4 +1,5 @@
 """The page, served by the real program."""
+
 from __future__ import annotations
 
 from pathlib import Path

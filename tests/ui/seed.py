@@ -1,4 +1,5 @@
 """Rows as the monitor and the workers write them."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
@@ -32,8 +33,18 @@ class Seed:
         """Adds a task that was first seen `age` seconds ago, and its result if it has a state."""
         result = {name: columns.pop(name) for name in ('result', 'traceback') if name in columns}
         seen = NOW - timedelta(seconds=age)
-        row = {'name': 'export.project', 'routing_key': 'export', 'root_id': task_id, 'args': [], 'kwargs': {},
-               'retries': 0, 'options': {}, 'first_seen': seen, 'last_seen': seen, **columns}
+        row = {
+            'name': 'export.project',
+            'routing_key': 'export',
+            'root_id': task_id,
+            'args': [],
+            'kwargs': {},
+            'retries': 0,
+            'options': {},
+            'first_seen': seen,
+            'last_seen': seen,
+            **columns,
+        }
         with self.engine.begin() as connection:
             connection.execute(sa.insert(task).values(task_id=task_id, **row))
         if state:
@@ -43,22 +54,54 @@ class Seed:
     def result(self, task_id: str, state: str, done: datetime = NOW, **columns: Any) -> None:
         self.number += 1
         with self.engine.begin() as connection:
-            connection.execute(sa.insert(results).values(
-                id=self.number, task_id=task_id, status=state, date_done=done.replace(tzinfo=None), **columns))
+            connection.execute(
+                sa.insert(results).values(
+                    id=self.number, task_id=task_id, status=state, date_done=done.replace(tzinfo=None), **columns
+                )
+            )
 
     def project(self) -> str:
         """Adds a workflow: a task, the three that it scheduled, and two after the last of them."""
         self.task('project', 'SUCCESS', 3_600, 2, result=b'{"path": "/exports/7.zip"}')
         for number, (state, took) in enumerate([('SUCCESS', 20), ('RETRY', 45), ('STARTED', 5)]):
-            self.task(f'layer-{number}', state, 3_598, took, name='export.layer', root_id='project',
-                      parent_id='project', args=[number, SECRET])
-        self.task('message', 'FAILURE', 3_590, 8, name='msg.send', routing_key='msg', root_id='project',
-                  parent_id='layer-0', result=b'{"exc_type": "ValueError"}', traceback=f'ValueError: {SECRET}')
+            self.task(
+                f'layer-{number}',
+                state,
+                3_598,
+                took,
+                name='export.layer',
+                root_id='project',
+                parent_id='project',
+                args=[number, SECRET],
+            )
+        self.task(
+            'message',
+            'FAILURE',
+            3_590,
+            8,
+            name='msg.send',
+            routing_key='msg',
+            root_id='project',
+            parent_id='layer-0',
+            result=b'{"exc_type": "ValueError"}',
+            traceback=f'ValueError: {SECRET}',
+        )
         self.task('archive', age=3_589, name='export.archive', root_id='project', parent_id='message')
         return 'project'
 
     def hostile(self) -> str:
         """Adds a task that tries to be more than text wherever it can."""
         return self.task(
-            HOSTILE, HOSTILE[:50], 60, name=HOSTILE, routing_key=HOSTILE, args=[HOSTILE], kwargs={HOSTILE: HOSTILE},
-            origin=HOSTILE, group_id=HOSTILE[:155], options={'h': HOSTILE}, result=HOSTILE.encode(), traceback=HOSTILE)
+            HOSTILE,
+            HOSTILE[:50],
+            60,
+            name=HOSTILE,
+            routing_key=HOSTILE,
+            args=[HOSTILE],
+            kwargs={HOSTILE: HOSTILE},
+            origin=HOSTILE,
+            group_id=HOSTILE[:155],
+            options={'h': HOSTILE},
+            result=HOSTILE.encode(),
+            traceback=HOSTILE,
+        )

@@ -1,4 +1,5 @@
 """The page in a real browser, on a desk and on a phone, by light and in the dark."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

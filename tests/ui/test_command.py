@@ -1,4 +1,5 @@
 """`celery -A project toolbox ui`: what the operators type and see."""
+
 from __future__ import annotations
 
 import signal

@@ -1,4 +1,5 @@
 """What the pages say, whatever is in the database."""
+
 from __future__ import annotations
 
 import re
@@ -54,13 +55,24 @@ class TestList:
     def test_empty(self, client: FlaskClient) -> None:
         assert 'No task is known that matches.' in client.get('/').text
 
-    @pytest.mark.parametrize(('query', 'found'), [
-        ('state=FAILURE', ['message']), ('state=PENDING', ['archive']), ('state=NEVER', []),
-        ('name=msg.send', ['message']), ('name=msg.*', ['message']), ('name=send', []), ('queue=msg', ['message']),
-        ('root=project&state=SUCCESS', ['layer-0', 'project']), ('newer=1w&state=REVOKED', ['old']),
-        ('newer=36h&state=REVOKED', []), ('older=2879m', ['old']), ('older=3d', []),
-        ('newer=&name=+msg.send+', ['message']),
-    ])
+    @pytest.mark.parametrize(
+        ('query', 'found'),
+        [
+            ('state=FAILURE', ['message']),
+            ('state=PENDING', ['archive']),
+            ('state=NEVER', []),
+            ('name=msg.send', ['message']),
+            ('name=msg.*', ['message']),
+            ('name=send', []),
+            ('queue=msg', ['message']),
+            ('root=project&state=SUCCESS', ['layer-0', 'project']),
+            ('newer=1w&state=REVOKED', ['old']),
+            ('newer=36h&state=REVOKED', []),
+            ('older=2879m', ['old']),
+            ('older=3d', []),
+            ('newer=&name=+msg.send+', ['message']),
+        ],
+    )
     def test_filters(self, client: FlaskClient, seed: Seed, query: str, found: list[str]) -> None:
         seed.project()
         seed.task('old', 'REVOKED', 2 * 86_400)
@@ -87,7 +99,10 @@ class TestList:
         assert [name for name in found if name < 'export,002'] == ['export,001', 'export,000']
 
     def test_results_without_tasks_come_last(
-        self, client: FlaskClient, seed: Seed, monkeypatch: pytest.MonkeyPatch,
+        self,
+        client: FlaskClient,
+        seed: Seed,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(views, 'TASKS', 1)
         for name in ('a', 'b'):
@@ -99,14 +114,18 @@ class TestList:
         assert address
         assert ids(client.get(address[1]).text) == ['a']
 
-    @pytest.mark.parametrize(('query', 'error'), [
-        ('newer=yesterday', 'Newer than: &#39;yesterday&#39; is no age. Write it 30s, 15m, 2h, 3d or 1w.'),
-        ('newer=1000000d', 'Newer than: &#39;1000000d&#39; is no age'),
-        ('older=-1h', 'Older than: &#39;-1h&#39; is no age'), ('older=%D9%A3h', 'is no age'),
-        ('older=<b>', 'Older than: &#39;&lt;b&gt;&#39; is no age'),
-        ('before=yesterday,1', 'before: &#39;yesterday,1&#39; is no place in the list'),
-        ('before=0001-01-01T00:00:00%2B23:59,1', 'is no place in the list'),
-    ])
+    @pytest.mark.parametrize(
+        ('query', 'error'),
+        [
+            ('newer=yesterday', 'Newer than: &#39;yesterday&#39; is no age. Write it 30s, 15m, 2h, 3d or 1w.'),
+            ('newer=1000000d', 'Newer than: &#39;1000000d&#39; is no age'),
+            ('older=-1h', 'Older than: &#39;-1h&#39; is no age'),
+            ('older=%D9%A3h', 'is no age'),
+            ('older=<b>', 'Older than: &#39;&lt;b&gt;&#39; is no age'),
+            ('before=yesterday,1', 'before: &#39;yesterday,1&#39; is no place in the list'),
+            ('before=0001-01-01T00:00:00%2B23:59,1', 'is no place in the list'),
+        ],
+    )
     def test_what_cannot_be_understood(self, client: FlaskClient, query: str, error: str) -> None:
         response = client.get(f'/?{query}')
         assert response.status_code == 400
@@ -123,12 +142,35 @@ class TestList:
 
 class TestTask:
     def test_facts(self, client: FlaskClient, seed: Seed) -> None:
-        seed.task('7', 'SUCCESS', 60, 7_500, eta=NOW, expires=NOW, retries=3, timelimit=[300, None], origin='gen1@web',
-                  group_id='group', parent_id='6', root_id='5')
+        seed.task(
+            '7',
+            'SUCCESS',
+            60,
+            7_500,
+            eta=NOW,
+            expires=NOW,
+            retries=3,
+            timelimit=[300, None],
+            origin='gen1@web',
+            group_id='group',
+            parent_id='6',
+            root_id='5',
+        )
         said = text(client.get('/tasks/7').text)
-        for fact in ('export.project SUCCESS', 'Id 7', 'Queue export', 'Root 5', 'Parent 6', 'Took 2 h 5 min',
-                     'Retries 3', 'Time limits hard 300 s', 'Sent by gen1@web', 'Group group',
-                     f'Not before {NOW:%Y-%m-%d %H:%M:%S}', f'Expires {NOW:%Y-%m-%d %H:%M:%S}'):
+        for fact in (
+            'export.project SUCCESS',
+            'Id 7',
+            'Queue export',
+            'Root 5',
+            'Parent 6',
+            'Took 2 h 5 min',
+            'Retries 3',
+            'Time limits hard 300 s',
+            'Sent by gen1@web',
+            'Group group',
+            f'Not before {NOW:%Y-%m-%d %H:%M:%S}',
+            f'Expires {NOW:%Y-%m-%d %H:%M:%S}',
+        ):
             assert fact in said
 
     def test_result_without_task(self, client: FlaskClient, seed: Seed) -> None:
@@ -139,8 +181,15 @@ class TestTask:
 
     def test_arguments_are_private(self, client: FlaskClient, seed: Seed) -> None:
         seed.project()
-        seed.task('private', 'FAILURE', args=[SECRET], kwargs={SECRET: SECRET}, options={'argsrepr': SECRET},
-                  result=SECRET.encode(), traceback=SECRET)
+        seed.task(
+            'private',
+            'FAILURE',
+            args=[SECRET],
+            kwargs={SECRET: SECRET},
+            options={'argsrepr': SECRET},
+            result=SECRET.encode(),
+            traceback=SECRET,
+        )
         for address in ('/', '/tasks/private', '/tasks/message', '/tasks/layer-0', '/counts'):
             response = client.get(address)
             assert response.status_code == 200
@@ -148,11 +197,23 @@ class TestTask:
         assert '--show-arguments' in client.get('/tasks/private').text
 
     def test_arguments_are_shown_on_demand(self, seed: Seed) -> None:
-        seed.task('7', 'FAILURE', args=[1, 'ü'], kwargs={'format': 'gpkg'}, result=b'\x80<{"path"}', traceback='Tr',
-                  options={'x': 'y' * 30_000})
+        seed.task(
+            '7',
+            'FAILURE',
+            args=[1, 'ü'],
+            kwargs={'format': 'gpkg'},
+            result=b'\x80<{"path"}',
+            traceback='Tr',
+            options={'x': 'y' * 30_000},
+        )
         said = text(create_app(seed.url, show_arguments=True).test_client().get('/tasks/7').text)
-        for shown in ('Arguments [1, &#34;ü&#34;]', 'Keyword arguments {&#34;format&#34;: &#34;gpkg&#34;}',
-                      r'Result \x80&lt;{&#34;path&#34;}', 'Traceback Tr', 'yyyy… and 10,009 more characters'):
+        for shown in (
+            'Arguments [1, &#34;ü&#34;]',
+            'Keyword arguments {&#34;format&#34;: &#34;gpkg&#34;}',
+            r'Result \x80&lt;{&#34;path&#34;}',
+            'Traceback Tr',
+            'yyyy… and 10,009 more characters',
+        ):
             assert shown in said
 
     @pytest.mark.parametrize('task_id', ['a/b', 'a//b/', 'ü ?#%', HOSTILE], ids=range(4))
@@ -181,9 +242,12 @@ class TestWorkflow:
         assert '47.0 s from the first moment to the last.' in page
         *rows, last = self.rows(page)
         assert rows == [
-            '1: export.project SUCCESS +0 ms 2.0 s', '2: export.layer SUCCESS +2.0 s 20.0 s',
-            '3: msg.send FAILURE +10.0 s 8.0 s', '4: export.archive PENDING +11.0 s not done',
-            '2: export.layer RETRY +2.0 s not done']
+            '1: export.project SUCCESS +0 ms 2.0 s',
+            '2: export.layer SUCCESS +2.0 s 20.0 s',
+            '3: msg.send FAILURE +10.0 s 8.0 s',
+            '4: export.archive PENDING +11.0 s not done',
+            '2: export.layer RETRY +2.0 s not done',
+        ]
         assert last.startswith('2: export.layer STARTED +2.0 s ')
         assert page.count('aria-current="true"') == 1
         # 47 seconds are 1,000 wide.
@@ -193,14 +257,23 @@ class TestWorkflow:
     def test_states_that_only_the_workflow_tells(self, client: FlaskClient, seed: Seed) -> None:
         seed.task('1', 'SUCCESS', 60)
         seed.task('2', age=50, name='export.quiet', root_id='1', parent_id='1', options={'ignore_result': True})
-        seed.task('3', age=40, name='celery.chord_unlock', root_id='1', parent_id='1',
-                  args=['group', {'task': 'export.body', 'options': {'task_id': '4'}}])
+        seed.task(
+            '3',
+            age=40,
+            name='celery.chord_unlock',
+            root_id='1',
+            parent_id='1',
+            args=['group', {'task': 'export.body', 'options': {'task_id': '4'}}],
+        )
         seed.task('4', 'SUCCESS', 20, 10, name='export.body', root_id='1', parent_id='3')
         page = client.get('/tasks/1').text
         assert 'Workflow SUCCESS 4 tasks: 3 SUCCESS, 1 IGNORED; 50.0 s from' in text(page)
         assert self.rows(page) == [
-            '1: export.project SUCCESS +0 ms 1.0 s', '2: export.quiet IGNORED +10.0 s unknown',
-            '2: celery.chord_unlock SUCCESS +20.0 s unknown', '3: export.body SUCCESS +40.0 s 10.0 s']
+            '1: export.project SUCCESS +0 ms 1.0 s',
+            '2: export.quiet IGNORED +10.0 s unknown',
+            '2: celery.chord_unlock SUCCESS +20.0 s unknown',
+            '3: export.body SUCCESS +40.0 s 10.0 s',
+        ]
         # They were done somewhen.
         assert '<rect class="pending" x="200" y="2" width="4" height="6"/>' in page
         assert '<rect class="success" x="400" y="2" width="4" height="6"/>' in page
@@ -278,7 +351,7 @@ class TestCounts:
     def test_last_bar_gets_what_came_since(self) -> None:
         window = chart.Window('2m', timedelta(minutes=1), 2)
         late = chart.Count(NOW + timedelta(minutes=5), 'SUCCESS', 'export', 3)
-        queue, = chart.queues([late], NOW, window)
+        (queue,) = chart.queues([late], NOW, window)
         assert queue.lines == [chart.Line('SUCCESS', [0, 3])]
 
 
@@ -289,16 +362,31 @@ class TestSafety:
         client = create_app(seed.url, show_arguments).test_client()
         address = re.search(r'<td data-name="Task"><span><a href="([^"]*)"', client.get('/').text)
         assert address
-        for page in ('/', address[1], '/counts', f'/?name={HOSTILE}', f'/tasks/{HOSTILE}!', f'/counts?window={HOSTILE}',
-                     f'/?older={HOSTILE}', f'/{HOSTILE}'):
+        for page in (
+            '/',
+            address[1],
+            '/counts',
+            f'/?name={HOSTILE}',
+            f'/tasks/{HOSTILE}!',
+            f'/counts?window={HOSTILE}',
+            f'/?older={HOSTILE}',
+            f'/{HOSTILE}',
+        ):
             said = client.get(page).text
             assert '<script' not in said
             assert '<img' not in said
             assert ('{{ 7 * 7 }}' in said) == (page != f'/{HOSTILE}')
 
-    @pytest.mark.parametrize(('address', 'status'), [
-        ('/', 200), ('/counts', 200), ('/static/style.css', 200), ('/nowhere', 404), ('/?older=x', 400),
-    ])
+    @pytest.mark.parametrize(
+        ('address', 'status'),
+        [
+            ('/', 200),
+            ('/counts', 200),
+            ('/static/style.css', 200),
+            ('/nowhere', 404),
+            ('/?older=x', 400),
+        ],
+    )
     def test_headers(self, client: FlaskClient, address: str, status: int) -> None:
         response = client.get(address)
         assert response.status_code == status
@@ -316,11 +404,21 @@ class TestSafety:
         assert response.status_code == 405
         assert set(response.headers['Allow'].split(', ')) <= {'GET', 'HEAD', 'OPTIONS'}
 
-    @pytest.mark.parametrize(('host', 'status'), [
-        ('localhost', 200), ('localhost:8642', 200), ('127.0.0.1:8642', 200), ('[::1]:8642', 200), ('[::1]', 200),
-        ('rebound.example', 400), ('rebound.example:8642', 400), ('localhost.rebound.example', 400), ('[::1', 400),
-        ('localhost:8642:1', 400),
-    ])
+    @pytest.mark.parametrize(
+        ('host', 'status'),
+        [
+            ('localhost', 200),
+            ('localhost:8642', 200),
+            ('127.0.0.1:8642', 200),
+            ('[::1]:8642', 200),
+            ('[::1]', 200),
+            ('rebound.example', 400),
+            ('rebound.example:8642', 400),
+            ('localhost.rebound.example', 400),
+            ('[::1', 400),
+            ('localhost:8642:1', 400),
+        ],
+    )
     def test_other_names_are_refused(self, client: FlaskClient, host: str, status: int) -> None:
         assert client.get('/', headers={'Host': host}).status_code == status
         assert client.get('/static/style.css', headers={'Host': host}).status_code == status

@@ -1,4 +1,5 @@
 """What a Config holds, and where each setting comes from."""
+
 from __future__ import annotations
 
 import copy
@@ -83,32 +84,39 @@ def test_the_environment_is_read_when_a_config_is_made(monkeypatch: pytest.Monke
     assert Config().broker_transport_options['queue_name_prefix'] == 'two-'
 
 
-@pytest.mark.parametrize(('variable', 'text', 'name', 'value'), [
-    ('CELERY_TASK_TIME_LIMIT', '60', 'task_time_limit', 60.0),
-    ('CELERY_WORKER_PREFETCH_MULTIPLIER', '1', 'worker_prefetch_multiplier', 1),
-    ('CELERY_BEAT_CRON_STARTING_DEADLINE', '5', 'beat_cron_starting_deadline', 5),
-    ('CELERY_TASK_ACKS_LATE', 'true', 'task_acks_late', True),
-    ('CELERY_TASK_TRACK_STARTED', '0', 'task_track_started', False),
-    ('CELERY_TIMEZONE', 'Europe/Berlin', 'timezone', 'Europe/Berlin'),
-    ('CELERY_RESULT_COMPRESSION', 'gzip', 'result_compression', 'gzip'),
-    ('CELERY_SECURITY_KEY_PASSWORD', 'hush', 'security_key_password', b'hush'),
-    ('CELERY_ACCEPT_CONTENT', '["json", "yaml"]', 'accept_content', ['json', 'yaml']),
-    ('CELERY_IMPORTS', '["one", "two"]', 'imports', ('one', 'two')),
-    ('CELERY_BEAT_SCHEDULE', '{"tick": {"task": "msg.tick", "schedule": 60}}', 'beat_schedule',
-     {'tick': {'task': 'msg.tick', 'schedule': 60}}),
-    ('CELERY_TASK_ANNOTATIONS', '{"*": {"rate_limit": "10/s"}}', 'task_annotations', {'*': {'rate_limit': '10/s'}}),
-    ('CELERY_WORKER_CONCURRENCY', 'auto', 'worker_concurrency', 'auto'),
-    ('CELERY_TASK_DEFAULT_EXCHANGE', 'other', 'task_default_exchange', 'other'),
-    ('CELERY_CHORD_UNLOCK_MAX_RETRIES', '10', 'CHORD_UNLOCK_MAX_RETRIES', 10),
-    ('CELERY_PLATFORM_QUEUE_NAME', 'all.fifo', 'PLATFORM_QUEUE_NAME', 'all.fifo'),
-    ('CELERY_QUEUES', '["import"]', 'QUEUES', ['import']),
-    ('QUEUE_PREFIX', 'prod', 'QUEUE_NAME_PREFIX', 'prod'),
-    ('RESULT_DB_USER', 'user', 'RESULT_DB_USER', 'user'),
-    ('RESULT_DB_PASS', 'hush', 'RESULT_DB_PASS', 'hush'),
-    ('RESULT_DB_HOST', 'db.example.com', 'RESULT_DB_HOST', 'db.example.com'),
-    ('RESULT_DB_PORT', '6432', 'RESULT_DB_PORT', '6432'),
-    ('RESULT_DB_NAME', 'results', 'RESULT_DB_NAME', 'results'),
-])
+@pytest.mark.parametrize(
+    ('variable', 'text', 'name', 'value'),
+    [
+        ('CELERY_TASK_TIME_LIMIT', '60', 'task_time_limit', 60.0),
+        ('CELERY_WORKER_PREFETCH_MULTIPLIER', '1', 'worker_prefetch_multiplier', 1),
+        ('CELERY_BEAT_CRON_STARTING_DEADLINE', '5', 'beat_cron_starting_deadline', 5),
+        ('CELERY_TASK_ACKS_LATE', 'true', 'task_acks_late', True),
+        ('CELERY_TASK_TRACK_STARTED', '0', 'task_track_started', False),
+        ('CELERY_TIMEZONE', 'Europe/Berlin', 'timezone', 'Europe/Berlin'),
+        ('CELERY_RESULT_COMPRESSION', 'gzip', 'result_compression', 'gzip'),
+        ('CELERY_SECURITY_KEY_PASSWORD', 'hush', 'security_key_password', b'hush'),
+        ('CELERY_ACCEPT_CONTENT', '["json", "yaml"]', 'accept_content', ['json', 'yaml']),
+        ('CELERY_IMPORTS', '["one", "two"]', 'imports', ('one', 'two')),
+        (
+            'CELERY_BEAT_SCHEDULE',
+            '{"tick": {"task": "msg.tick", "schedule": 60}}',
+            'beat_schedule',
+            {'tick': {'task': 'msg.tick', 'schedule': 60}},
+        ),
+        ('CELERY_TASK_ANNOTATIONS', '{"*": {"rate_limit": "10/s"}}', 'task_annotations', {'*': {'rate_limit': '10/s'}}),
+        ('CELERY_WORKER_CONCURRENCY', 'auto', 'worker_concurrency', 'auto'),
+        ('CELERY_TASK_DEFAULT_EXCHANGE', 'other', 'task_default_exchange', 'other'),
+        ('CELERY_CHORD_UNLOCK_MAX_RETRIES', '10', 'CHORD_UNLOCK_MAX_RETRIES', 10),
+        ('CELERY_PLATFORM_QUEUE_NAME', 'all.fifo', 'PLATFORM_QUEUE_NAME', 'all.fifo'),
+        ('CELERY_QUEUES', '["import"]', 'QUEUES', ['import']),
+        ('QUEUE_PREFIX', 'prod', 'QUEUE_NAME_PREFIX', 'prod'),
+        ('RESULT_DB_USER', 'user', 'RESULT_DB_USER', 'user'),
+        ('RESULT_DB_PASS', 'hush', 'RESULT_DB_PASS', 'hush'),
+        ('RESULT_DB_HOST', 'db.example.com', 'RESULT_DB_HOST', 'db.example.com'),
+        ('RESULT_DB_PORT', '6432', 'RESULT_DB_PORT', '6432'),
+        ('RESULT_DB_NAME', 'results', 'RESULT_DB_NAME', 'results'),
+    ],
+)
 def test_environment(monkeypatch: pytest.MonkeyPatch, variable: str, text: str, name: str, value: Any) -> None:
     monkeypatch.setenv(variable, text)
     found = Config()[name]
@@ -130,21 +138,28 @@ def test_other_names_in_the_environment_are_left_alone(monkeypatch: pytest.Monke
     assert Config().ENV_PREFIX == 'CELERY_'
 
 
-@pytest.mark.parametrize(('variable', 'text', 'shown', 'allowed'), [
-    ('CELERY_TASK_TIME_LIMIT', 'soon', 'soon', 'a number'),
-    ('CELERY_WORKER_PREFETCH_MULTIPLIER', '1.5', '1.5', 'a whole number'),
-    ('CELERY_TASK_ACKS_LATE', 'perhaps', 'perhaps', "one of 'true'"),
-    ('CELERY_DATABASE_CREATE_TABLES_AT_SETUP', 'hush', '********', "one of 'true'"),
-    ('CELERY_ACCEPT_CONTENT', 'json', '…', 'a JSON list'),
-    ('CELERY_ACCEPT_CONTENT', '{"json": 1}', '…', 'a JSON list'),
-    ('CELERY_IMPORTS', '"one"', '…', 'a JSON list'),
-    ('CELERY_BEAT_SCHEDULE', '[' * 100_000, '…', 'a JSON object'),
-    ('CELERY_TASK_ROUTES', '{"msg.*"', '…', 'text, or JSON'),
-    ('CELERY_TASK_ROUTES', '["msg.*"', '…', 'text, or JSON'),
-    ('CELERY_QUEUES', 'export', '…', 'a JSON list'),
-])
+@pytest.mark.parametrize(
+    ('variable', 'text', 'shown', 'allowed'),
+    [
+        ('CELERY_TASK_TIME_LIMIT', 'soon', 'soon', 'a number'),
+        ('CELERY_WORKER_PREFETCH_MULTIPLIER', '1.5', '1.5', 'a whole number'),
+        ('CELERY_TASK_ACKS_LATE', 'perhaps', 'perhaps', "one of 'true'"),
+        ('CELERY_DATABASE_CREATE_TABLES_AT_SETUP', 'hush', '********', "one of 'true'"),
+        ('CELERY_ACCEPT_CONTENT', 'json', '…', 'a JSON list'),
+        ('CELERY_ACCEPT_CONTENT', '{"json": 1}', '…', 'a JSON list'),
+        ('CELERY_IMPORTS', '"one"', '…', 'a JSON list'),
+        ('CELERY_BEAT_SCHEDULE', '[' * 100_000, '…', 'a JSON object'),
+        ('CELERY_TASK_ROUTES', '{"msg.*"', '…', 'text, or JSON'),
+        ('CELERY_TASK_ROUTES', '["msg.*"', '…', 'text, or JSON'),
+        ('CELERY_QUEUES', 'export', '…', 'a JSON list'),
+    ],
+)
 def test_an_environment_value_that_does_not_parse(
-    monkeypatch: pytest.MonkeyPatch, variable: str, text: str, shown: str, allowed: str,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    text: str,
+    shown: str,
+    allowed: str,
 ) -> None:
     monkeypatch.setenv(variable, text)
     with pytest.raises(ValueError, match=f'^{variable}={re.escape(repr(shown))} in the environment is not {allowed}'):
@@ -158,10 +173,15 @@ def test_a_broken_value_that_may_hold_credentials_is_not_shown(monkeypatch: pyte
     assert 'hush' not in str(error.value)
 
 
-@pytest.mark.parametrize('given', [
-    {'broker_url': 'amqp://'}, {'broker_read_url': 'amqp://'}, {'broker_write_url': 'redis://'},
-    {'broker_url': ['amqp://one', 'amqp://two']},
-])
+@pytest.mark.parametrize(
+    'given',
+    [
+        {'broker_url': 'amqp://'},
+        {'broker_read_url': 'amqp://'},
+        {'broker_write_url': 'redis://'},
+        {'broker_url': ['amqp://one', 'amqp://two']},
+    ],
+)
 def test_a_given_broker_url_decides_the_transport(given: dict[str, Any]) -> None:
     assert 'broker_transport' not in Config(**given)
 
@@ -169,7 +189,9 @@ def test_a_given_broker_url_decides_the_transport(given: dict[str, Any]) -> None
 @pytest.mark.parametrize('variable', ['CELERY_BROKER_URL', 'CELERY_BROKER_READ_URL', 'CELERY_BROKER_WRITE_URL'])
 @pytest.mark.parametrize('prefix', ['CELERY_', 'EXPORT_'])
 def test_celerys_own_variables_count_as_a_given_broker_url(
-    monkeypatch: pytest.MonkeyPatch, variable: str, prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    prefix: str,
 ) -> None:
     monkeypatch.setenv(variable, 'memory://')
     assert 'broker_transport' not in Config(ENV_PREFIX=prefix)
@@ -215,32 +237,54 @@ def test_given_transport_options_are_laid_over_the_defaults() -> None:
     assert options == {'region': 'eu-west-1', 'queue_name_prefix': 'dev-', 'wait_time_seconds': 20}
 
 
-@pytest.mark.parametrize(('url', 'confirms'), [
-    ('amqp://', True), ('amqps://host', True), ('pyamqp://', True), (['amqp://one', 'amqp://two'], True),
-    ('host', True), ('amqp://host/a://b', True),
-    (['sqs://one', 'amqp://two'], False), ('sqs://', False), ('redis://', False), ([], False),
-])
+@pytest.mark.parametrize(
+    ('url', 'confirms'),
+    [
+        ('amqp://', True),
+        ('amqps://host', True),
+        ('pyamqp://', True),
+        (['amqp://one', 'amqp://two'], True),
+        ('host', True),
+        ('amqp://host/a://b', True),
+        (['sqs://one', 'amqp://two'], False),
+        ('sqs://', False),
+        ('redis://', False),
+        ([], False),
+    ],
+)
 def test_messages_to_rabbitmq_are_confirmed(url: Any, confirms: bool) -> None:
     assert Config(broker_url=url).broker_transport_options.get('confirm_publish', False) is confirms
 
 
-@pytest.mark.parametrize(('given', 'grouped'), [
-    ({}, True), ({'broker_url': 'sqs://'}, True), ({'broker_transport': 'SQS'}, True),
-    ({'broker_url': 'amqp://'}, False), ({'broker_transport': 'memory'}, False),
-])
+@pytest.mark.parametrize(
+    ('given', 'grouped'),
+    [
+        ({}, True),
+        ({'broker_url': 'sqs://'}, True),
+        ({'broker_transport': 'SQS'}, True),
+        ({'broker_url': 'amqp://'}, False),
+        ({'broker_transport': 'memory'}, False),
+    ],
+)
 def test_messages_on_sqs_are_grouped(given: dict[str, Any], grouped: bool) -> None:
     assert Config(**given).topology.grouped is grouped
 
 
-@pytest.mark.parametrize('names', [
-    ['export', 'msg'], ('export', 'msg'), ['export', 'export', 'msg'], ['celery', 'platform.fifo', 'msg', 'export'],
-])
+@pytest.mark.parametrize(
+    'names',
+    [
+        ['export', 'msg'],
+        ('export', 'msg'),
+        ['export', 'export', 'msg'],
+        ['celery', 'platform.fifo', 'msg', 'export'],
+    ],
+)
 def test_names_that_are_there_already_are_harmless(names: Any) -> None:
     assert Config(QUEUES=names).task_queues == Config(QUEUES=['export', 'msg']).task_queues
 
 
 def test_the_platform_queue_keeps_its_binding_when_named_in_queues() -> None:
-    platform, = (queue for queue in Config(['platform.fifo']).task_queues if queue.name == 'platform.fifo')
+    (platform,) = (queue for queue in Config(['platform.fifo']).task_queues if queue.name == 'platform.fifo')
     assert platform.routing_key == '#'
 
 
@@ -261,8 +305,10 @@ def test_queues_are_bound_to_the_given_exchange() -> None:
 def test_given_queues_are_completed() -> None:
     config = Config(task_queues=[Queue('celery'), Queue('export.fifo'), Queue('audit', EXCHANGE, routing_key='all')])
     assert {(queue.name, queue.exchange.name, queue.routing_key) for queue in config.task_queues} == {
-        ('celery', 'task_exchange', 'celery'), ('export.fifo', 'task_exchange', 'export'),
-        ('audit', 'task_exchange', 'all'), ('platform.fifo', 'task_exchange', '#'),
+        ('celery', 'task_exchange', 'celery'),
+        ('export.fifo', 'task_exchange', 'export'),
+        ('audit', 'task_exchange', 'all'),
+        ('platform.fifo', 'task_exchange', '#'),
     }
 
 
@@ -280,11 +326,20 @@ def test_a_given_router_replaces_the_default() -> None:
     assert Config(task_routes={'export.*': {'queue': 'export'}}).task_routes == {'export.*': {'queue': 'export'}}
 
 
-@pytest.mark.parametrize('config', [
-    lambda: Config('export'), lambda: Config(b'export'), lambda: Config({'export'}), lambda: Config([1]),
-    lambda: Config(['a b']), lambda: Config(['export.fifo.fifo']), lambda: Config(['.fifo']), lambda: Config(['']),
-    lambda: Config(['export\n']),
-])
+@pytest.mark.parametrize(
+    'config',
+    [
+        lambda: Config('export'),
+        lambda: Config(b'export'),
+        lambda: Config({'export'}),
+        lambda: Config([1]),
+        lambda: Config(['a b']),
+        lambda: Config(['export.fifo.fifo']),
+        lambda: Config(['.fifo']),
+        lambda: Config(['']),
+        lambda: Config(['export\n']),
+    ],
+)
 def test_bad_queues(config: Any) -> None:
     with pytest.raises(ValueError, match=r'^QUEUES is '):
         config()
@@ -299,10 +354,14 @@ def test_a_queue_name_that_is_too_long_with_its_prefix(queue: str) -> None:
         Config([queue[1:]], QUEUE_PREFIX='production')
 
 
-@pytest.mark.parametrize('given', [
-    {'QUEUES': ['export', 'export.fifo']}, {'QUEUES': ['celery.fifo']},
-    {'task_queues': [Queue('one', routing_key='key'), Queue('two', routing_key='key')]},
-])
+@pytest.mark.parametrize(
+    'given',
+    [
+        {'QUEUES': ['export', 'export.fifo']},
+        {'QUEUES': ['celery.fifo']},
+        {'task_queues': [Queue('one', routing_key='key'), Queue('two', routing_key='key')]},
+    ],
+)
 def test_two_queues_for_one_key(given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"^Queues '.*' and '.*' both serve the routing key '.*': each of its tasks"):
         Config(**given)
@@ -321,63 +380,75 @@ def test_queues_in_a_mapping_have_the_names_that_they_say() -> None:
         Config(task_queues={'one': one, 'two': Queue('one')})
 
 
-@pytest.mark.parametrize(('given', 'message'), [
-    ({'PLATFORM_QUEUE_NAME': 'a.b'}, "PLATFORM_QUEUE_NAME is 'a.b': it must be a name of letters"),
-    ({'QUEUE_NAME_PREFIX': 'a.b'}, "QUEUE_NAME_PREFIX is 'a.b': it must be letters"),
-    ({'QUEUE_PREFIX': 1}, 'QUEUE_NAME_PREFIX is 1: it must be letters'),
-    ({'QUEUE_PREFIX': 'a', 'QUEUE_NAME_PREFIX': 'b'}, '^QUEUE_PREFIX and QUEUE_NAME_PREFIX are one variable'),
-    ({'RESULT_DB_PORT': 'abc'}, "RESULT_DB_PORT is 'abc': it must be a whole number from 1 to 65535"),
-    ({'RESULT_DB_PORT': 0}, 'RESULT_DB_PORT is 0'),
-    ({'RESULT_DB_PORT': 65536}, 'RESULT_DB_PORT is 65536'),
-    ({'RESULT_DB_PORT': ''}, "RESULT_DB_PORT is ''"),
-    ({'RESULT_DB_HOST': 'user:hush@host'}, r"RESULT_DB_HOST is '\*{8}@host': it must be a host name"),
-    ({'RESULT_DB_USER': None}, 'RESULT_DB_USER is None: it must be text'),
-    ({'RESULT_DB_PASS': 12345}, r'RESULT_DB_PASS is .\*{8}.: it must be text'),
-    ({'ENV_PREFIX': None}, 'ENV_PREFIX is None'),
-    ({'CHORD_UNLOCK_MAX_RETRIES': 'many'}, "CHORD_UNLOCK_MAX_RETRIES is 'many': it must be a whole number"),
-    ({'CHORD_UNLOCK_MAX_RETRIES': None}, 'CHORD_UNLOCK_MAX_RETRIES is None'),
-    ({'CHORD_UNLOCK_MAX_RETRIES': -1}, 'CHORD_UNLOCK_MAX_RETRIES is -1'),
-    ({'CHORD_UNLOCK_MAX_RETRIES': True}, 'CHORD_UNLOCK_MAX_RETRIES is True'),
-    ({'CHORD_UNLOCK_MAX_RETRIES': 1.5}, 'CHORD_UNLOCK_MAX_RETRIES is 1.5'),
-    ({'QUEUES': 'export'}, r"QUEUES is 'export': it must be a list of names, such as \['export', 'msg'\]"),
-    ({'broker_transport_options': ['region']}, r"broker_transport_options is \['region'\]: it must be a dict"),
-    ({'task_default_exchange': 1}, 'task_default_exchange is 1: it must be text'),
-    ({'task_default_exchange_type': None}, 'task_default_exchange_type is None: it must be text'),
-    ({'task_queues': 'export'}, "task_queues holds 'e': give kombu Queues"),
-    ({'QUEUES': ['export.fifo'], 'broker_transport_options': {'predefined_queues': {'dev-export.fifo': {}}}},
-     "has predefined_queues, and 'export.fifo' is a FIFO work queue: .* or make it a standard queue, 'export'"),
-    ({'task_queues': [Queue('reports', routing_key='report')],
-      'broker_transport_options': {'predefined_queues': {'dev-reports': {}}}},
-     "has predefined_queues, and 'reports' has the routing key 'report': its messages could not be acknowledged"),
-    ({'task_queues': 5}, '^task_queues is 5: give kombu Queues'),
-    ({'_topology': 1}, "'_topology' cannot be the name of a setting"),
-    ({'to_dict': 1}, "'to_dict' cannot be the name of a setting"),
-    ({'BROKER_URL': 'amqp://'}, 'Celery spells it broker_url now'),
-    ({'CELERYD_CONCURRENCY': 1}, 'Celery spells it worker_concurrency now'),
-    ({'CELERY_TASK_TIME_LIMIT': 1}, 'Celery spells it task_time_limit now'),
-    ({'CELERY_ROUTES': {}}, 'Celery spells it task_routes now'),
-    ({'TASK_QUEUES': []}, 'Celery spells it task_queues now'),
-    ({'broker_url': 'amqp://user:hu/sh@host//'}, r'broker_url is .amqp://\*{8}@host//.: it cannot be read as a URL'),
-    ({'broker_url': 'amqp://user:1/hush@host//'}, 'it cannot be read as a URL'),
-    ({'broker_url': 'amqp://user:1;hush@host//'}, 'it cannot be read as a URL'),
-    ({'broker_url': 'amqp://user:1;hush@host:5672//'}, 'it cannot be read as a URL'),
-    ({'broker_url': 'amqp://user:1;hu@sh:2@host//'}, 'it cannot be read as a URL'),
-    ({'broker_url': 'amqp://user:a@/hush@host//'}, 'it cannot be read as a URL'),
-    ({'broker_url': 'amqp://user/hush@user'}, 'it cannot be read as a URL'),
-    ({'broker_url': 'amqp://host:port//'}, 'it cannot be read as a URL'),
-    ({'broker_url': 'amqp://user:p,w@host:port//'}, 'it cannot be read as a URL'),
-    ({'broker_url': 'amqp://user:p@p,w@host:port//'}, 'it cannot be read as a URL'),
-    ({'result_backend': 'db+postgresql://user:?hush@host/name'}, 'result_backend is .* it cannot be read'),
-    ({'result_backend': 'db+postgresql://user:hu#sh@host/name'}, 'result_backend is .* it cannot be read'),
-    ({'result_backend': 'db+postgresql://user:,hush:@host/name'}, 'result_backend is .* it cannot be read'),
-    ({'result_backend': 'db+postgresql://user:hush;a:b@host/name'}, 'result_backend is .* it cannot be read'),
-    ({'result_backend': 'db+postgresql://user:a@b;hush:@host/name'}, 'result_backend is .* it cannot be read'),
-    ({'broker_url': 'amqp://user:hush,a:b@host//'}, 'broker_url is .* it cannot be read'),
-    ({'result_backend': 'db+postgresql://host/name?password=hush'}, 'result_backend has a password in its query'),
-    ({'result_backend': 'db+postgresql://host/name?password=1@hush{'}, "Unable to render 'result_backend' value: "),
-    ({'result_backend': 'db+postgresql://host/name?password=@hush{'}, "Unable to render 'result_backend' value: "),
-    ({'result_backend': 'db+postgresql://host/name?password={0.RESULT_DB_PASS}@hush{'}, 'Unable to render'),
-])
+@pytest.mark.parametrize(
+    ('given', 'message'),
+    [
+        ({'PLATFORM_QUEUE_NAME': 'a.b'}, "PLATFORM_QUEUE_NAME is 'a.b': it must be a name of letters"),
+        ({'QUEUE_NAME_PREFIX': 'a.b'}, "QUEUE_NAME_PREFIX is 'a.b': it must be letters"),
+        ({'QUEUE_PREFIX': 1}, 'QUEUE_NAME_PREFIX is 1: it must be letters'),
+        ({'QUEUE_PREFIX': 'a', 'QUEUE_NAME_PREFIX': 'b'}, '^QUEUE_PREFIX and QUEUE_NAME_PREFIX are one variable'),
+        ({'RESULT_DB_PORT': 'abc'}, "RESULT_DB_PORT is 'abc': it must be a whole number from 1 to 65535"),
+        ({'RESULT_DB_PORT': 0}, 'RESULT_DB_PORT is 0'),
+        ({'RESULT_DB_PORT': 65536}, 'RESULT_DB_PORT is 65536'),
+        ({'RESULT_DB_PORT': ''}, "RESULT_DB_PORT is ''"),
+        ({'RESULT_DB_HOST': 'user:hush@host'}, r"RESULT_DB_HOST is '\*{8}@host': it must be a host name"),
+        ({'RESULT_DB_USER': None}, 'RESULT_DB_USER is None: it must be text'),
+        ({'RESULT_DB_PASS': 12345}, r'RESULT_DB_PASS is .\*{8}.: it must be text'),
+        ({'ENV_PREFIX': None}, 'ENV_PREFIX is None'),
+        ({'CHORD_UNLOCK_MAX_RETRIES': 'many'}, "CHORD_UNLOCK_MAX_RETRIES is 'many': it must be a whole number"),
+        ({'CHORD_UNLOCK_MAX_RETRIES': None}, 'CHORD_UNLOCK_MAX_RETRIES is None'),
+        ({'CHORD_UNLOCK_MAX_RETRIES': -1}, 'CHORD_UNLOCK_MAX_RETRIES is -1'),
+        ({'CHORD_UNLOCK_MAX_RETRIES': True}, 'CHORD_UNLOCK_MAX_RETRIES is True'),
+        ({'CHORD_UNLOCK_MAX_RETRIES': 1.5}, 'CHORD_UNLOCK_MAX_RETRIES is 1.5'),
+        ({'QUEUES': 'export'}, r"QUEUES is 'export': it must be a list of names, such as \['export', 'msg'\]"),
+        ({'broker_transport_options': ['region']}, r"broker_transport_options is \['region'\]: it must be a dict"),
+        ({'task_default_exchange': 1}, 'task_default_exchange is 1: it must be text'),
+        ({'task_default_exchange_type': None}, 'task_default_exchange_type is None: it must be text'),
+        ({'task_queues': 'export'}, "task_queues holds 'e': give kombu Queues"),
+        (
+            {'QUEUES': ['export.fifo'], 'broker_transport_options': {'predefined_queues': {'dev-export.fifo': {}}}},
+            "has predefined_queues, and 'export.fifo' is a FIFO work queue: .* or make it a standard queue, 'export'",
+        ),
+        (
+            {
+                'task_queues': [Queue('reports', routing_key='report')],
+                'broker_transport_options': {'predefined_queues': {'dev-reports': {}}},
+            },
+            "has predefined_queues, and 'reports' has the routing key 'report': its messages could not be acknowledged",
+        ),
+        ({'task_queues': 5}, '^task_queues is 5: give kombu Queues'),
+        ({'_topology': 1}, "'_topology' cannot be the name of a setting"),
+        ({'to_dict': 1}, "'to_dict' cannot be the name of a setting"),
+        ({'BROKER_URL': 'amqp://'}, 'Celery spells it broker_url now'),
+        ({'CELERYD_CONCURRENCY': 1}, 'Celery spells it worker_concurrency now'),
+        ({'CELERY_TASK_TIME_LIMIT': 1}, 'Celery spells it task_time_limit now'),
+        ({'CELERY_ROUTES': {}}, 'Celery spells it task_routes now'),
+        ({'TASK_QUEUES': []}, 'Celery spells it task_queues now'),
+        (
+            {'broker_url': 'amqp://user:hu/sh@host//'},
+            r'broker_url is .amqp://\*{8}@host//.: it cannot be read as a URL',
+        ),
+        ({'broker_url': 'amqp://user:1/hush@host//'}, 'it cannot be read as a URL'),
+        ({'broker_url': 'amqp://user:1;hush@host//'}, 'it cannot be read as a URL'),
+        ({'broker_url': 'amqp://user:1;hush@host:5672//'}, 'it cannot be read as a URL'),
+        ({'broker_url': 'amqp://user:1;hu@sh:2@host//'}, 'it cannot be read as a URL'),
+        ({'broker_url': 'amqp://user:a@/hush@host//'}, 'it cannot be read as a URL'),
+        ({'broker_url': 'amqp://user/hush@user'}, 'it cannot be read as a URL'),
+        ({'broker_url': 'amqp://host:port//'}, 'it cannot be read as a URL'),
+        ({'broker_url': 'amqp://user:p,w@host:port//'}, 'it cannot be read as a URL'),
+        ({'broker_url': 'amqp://user:p@p,w@host:port//'}, 'it cannot be read as a URL'),
+        ({'result_backend': 'db+postgresql://user:?hush@host/name'}, 'result_backend is .* it cannot be read'),
+        ({'result_backend': 'db+postgresql://user:hu#sh@host/name'}, 'result_backend is .* it cannot be read'),
+        ({'result_backend': 'db+postgresql://user:,hush:@host/name'}, 'result_backend is .* it cannot be read'),
+        ({'result_backend': 'db+postgresql://user:hush;a:b@host/name'}, 'result_backend is .* it cannot be read'),
+        ({'result_backend': 'db+postgresql://user:a@b;hush:@host/name'}, 'result_backend is .* it cannot be read'),
+        ({'broker_url': 'amqp://user:hush,a:b@host//'}, 'broker_url is .* it cannot be read'),
+        ({'result_backend': 'db+postgresql://host/name?password=hush'}, 'result_backend has a password in its query'),
+        ({'result_backend': 'db+postgresql://host/name?password=1@hush{'}, "Unable to render 'result_backend' value: "),
+        ({'result_backend': 'db+postgresql://host/name?password=@hush{'}, "Unable to render 'result_backend' value: "),
+        ({'result_backend': 'db+postgresql://host/name?password={0.RESULT_DB_PASS}@hush{'}, 'Unable to render'),
+    ],
+)
 def test_bad_input(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message) as error:
         Config(**given)
@@ -403,20 +474,39 @@ def test_a_property_is_no_setting() -> None:
         Service()
 
 
-@pytest.mark.parametrize('url', [
-    'amqp://guest:guest@localhost:5672//', 'amqp://u:p@one:5672;u:p@two:5672/v%40host', 'amqp://[::1]:5672//',
-    'amqp://one;two', 'filesystem:///a@b',
-    'filesystem://', 'redis://:hush@localhost:6379/1', 'sqs://key:secret@127.0.0.1:5000', 'mongodb://user:p,w@one:1,two:2/name',
-    '',
-])
+@pytest.mark.parametrize(
+    'url',
+    [
+        'amqp://guest:guest@localhost:5672//',
+        'amqp://u:p@one:5672;u:p@two:5672/v%40host',
+        'amqp://[::1]:5672//',
+        'amqp://one;two',
+        'filesystem:///a@b',
+        'filesystem://',
+        'redis://:hush@localhost:6379/1',
+        'sqs://key:secret@127.0.0.1:5000',
+        'mongodb://user:p,w@one:1,two:2/name',
+        '',
+    ],
+)
 def test_good_broker_urls(url: str) -> None:
     assert Config(broker_url=url).broker_url == url
 
 
-@pytest.mark.parametrize('template', [
-    '{0.nope}', '{1}', '{', '}', '{0.QUEUES[9]}', '{0.RESULT_DB_PORT:d}', '{nope}', '{0.QUEUES!x}',
-    'db+postgresql://{0.nope}:{0.RESULT_DB_PASS}@localhost/results',
-])
+@pytest.mark.parametrize(
+    'template',
+    [
+        '{0.nope}',
+        '{1}',
+        '{',
+        '}',
+        '{0.QUEUES[9]}',
+        '{0.RESULT_DB_PORT:d}',
+        '{nope}',
+        '{0.QUEUES!x}',
+        'db+postgresql://{0.nope}:{0.RESULT_DB_PASS}@localhost/results',
+    ],
+)
 def test_a_result_backend_that_cannot_be_rendered(template: str) -> None:
     with pytest.raises(ValueError) as error:  # noqa: PT011  # the whole message is checked below
         Config(result_backend=template)
@@ -429,28 +519,38 @@ def test_a_template_is_rendered_with_the_instance() -> None:
     assert (config.result_backend, config.foo, config.BAR) == ('abc:def', 'abc', 'def')
 
 
-@pytest.mark.parametrize(('given', 'url'), [
-    ({'RESULT_DB_USER': 'us/er', 'RESULT_DB_PASS': 'p@ss:w/rd%?#&+ é'},
-     'db+postgresql+psycopg2://us%2Fer:p%40ss%3Aw%2Frd%25%3F%23%26%2B%20%C3%A9@localhost:5432/cadasta'),
-    ({'RESULT_DB_HOST': '::1', 'RESULT_DB_PORT': 6432}, 'db+postgresql+psycopg2://cadasta:cadasta@[::1]:6432/cadasta'),
-    ({'RESULT_DB_HOST': '[::1]'}, 'db+postgresql+psycopg2://cadasta:cadasta@[::1]:5432/cadasta'),
-    ({'result_backend': 'db+postgresql://host/name'}, 'db+postgresql+psycopg2://host/name'),
-    ({'result_backend': 'database+postgresql://host/name'}, 'database+postgresql+psycopg2://host/name'),
-    ({'result_backend': 'postgresql://host/name'}, 'postgresql+psycopg2://host/name'),
-    ({'result_backend': 'db+postgresql+psycopg://host/name'}, 'db+postgresql+psycopg://host/name'),
-    ({'result_backend': 'db+mysql://{0.RESULT_DB_HOST}/x'}, 'db+mysql://localhost/x'),
-    ({'result_backend': 'db+mysql://user:p;w@host/x', 'RESULT_DB_PORT': 1}, 'db+mysql://user:p;w@host/x'),
-    ({'result_backend': 'sentinel://:a@one:1;sentinel://:a@two:2/0'}, 'sentinel://:a@one:1;sentinel://:a@two:2/0'),
-    ({'result_backend': 'cache+memcached://u:p@one:1;u:p@two/'}, 'cache+memcached://u:p@one:1;u:p@two/'),
-    ({'result_backend': None}, None),
-])
+@pytest.mark.parametrize(
+    ('given', 'url'),
+    [
+        (
+            {'RESULT_DB_USER': 'us/er', 'RESULT_DB_PASS': 'p@ss:w/rd%?#&+ é'},
+            'db+postgresql+psycopg2://us%2Fer:p%40ss%3Aw%2Frd%25%3F%23%26%2B%20%C3%A9@localhost:5432/cadasta',
+        ),
+        (
+            {'RESULT_DB_HOST': '::1', 'RESULT_DB_PORT': 6432},
+            'db+postgresql+psycopg2://cadasta:cadasta@[::1]:6432/cadasta',
+        ),
+        ({'RESULT_DB_HOST': '[::1]'}, 'db+postgresql+psycopg2://cadasta:cadasta@[::1]:5432/cadasta'),
+        ({'result_backend': 'db+postgresql://host/name'}, 'db+postgresql+psycopg2://host/name'),
+        ({'result_backend': 'database+postgresql://host/name'}, 'database+postgresql+psycopg2://host/name'),
+        ({'result_backend': 'postgresql://host/name'}, 'postgresql+psycopg2://host/name'),
+        ({'result_backend': 'db+postgresql+psycopg://host/name'}, 'db+postgresql+psycopg://host/name'),
+        ({'result_backend': 'db+mysql://{0.RESULT_DB_HOST}/x'}, 'db+mysql://localhost/x'),
+        ({'result_backend': 'db+mysql://user:p;w@host/x', 'RESULT_DB_PORT': 1}, 'db+mysql://user:p;w@host/x'),
+        ({'result_backend': 'sentinel://:a@one:1;sentinel://:a@two:2/0'}, 'sentinel://:a@one:1;sentinel://:a@two:2/0'),
+        ({'result_backend': 'cache+memcached://u:p@one:1;u:p@two/'}, 'cache+memcached://u:p@one:1;u:p@two/'),
+        ({'result_backend': None}, None),
+    ],
+)
 def test_result_backend(given: dict[str, Any], url: str | None) -> None:
     assert Config(**given).result_backend == url
 
 
 @pytest.mark.parametrize(('version', 'name'), [('2.0.9', 'ü b'), ('2.1.0b1', '%C3%BC%20b'), ('2.10.1', '%C3%BC%20b')])
 def test_the_name_of_the_database_is_encoded_where_sqlalchemy_decodes_it(
-    monkeypatch: pytest.MonkeyPatch, version: str, name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    name: str,
 ) -> None:
     monkeypatch.setattr('importlib.metadata.version', lambda distribution: version)
     assert Config(RESULT_DB_NAME='ü b').result_backend.endswith(f':5432/{name}')
@@ -524,9 +624,13 @@ def test_old_worker_code() -> None:
 
 
 def test_repr_shows_the_settings_in_order_without_credentials() -> None:
-    text = repr(Config(
-        broker_url='sqs://key:hush@host', RESULT_DB_PASS='hush', broker_transport_options={'secret_access_key': 'hush'},
-    ))
+    text = repr(
+        Config(
+            broker_url='sqs://key:hush@host',
+            RESULT_DB_PASS='hush',
+            broker_transport_options={'secret_access_key': 'hush'},
+        )
+    )
     assert text.startswith("Config({'broker_transport_options': {")
     assert text.index("'broker_url': 'sqs://********@host'") < text.index("'result_backend'")
     assert 'hush' not in text
@@ -534,14 +638,23 @@ def test_repr_shows_the_settings_in_order_without_credentials() -> None:
 
 
 def test_celery_report_shows_settings_and_variables_but_no_methods_and_no_credentials() -> None:
-    report = app_with(Config(
-        broker_url='amqp://guest:hush@localhost//', RESULT_DB_PASS='hush', DSN='postgresql://user:hush@host/name',
-        broker_transport_options={'client-config': {'proxies': {'https': 'https://user:hush@proxy'}}},
-        task_time_limit=60,
-    )).bugreport()
+    report = app_with(
+        Config(
+            broker_url='amqp://guest:hush@localhost//',
+            RESULT_DB_PASS='hush',
+            DSN='postgresql://user:hush@host/name',
+            broker_transport_options={'client-config': {'proxies': {'https': 'https://user:hush@proxy'}}},
+            task_time_limit=60,
+        )
+    ).bugreport()
     assert 'hush' not in report
-    for line in ('task_time_limit: 60', "'msg', 'export'", "RESULT_DB_PASS: '********'",
-                 "broker_url: 'amqp://guest:********@localhost:5672//'", "//cadasta:********@localhost:5432/cadasta'"):
+    for line in (
+        'task_time_limit: 60',
+        "'msg', 'export'",
+        "RESULT_DB_PASS: '********'",
+        "broker_url: 'amqp://guest:********@localhost:5672//'",
+        "//cadasta:********@localhost:5432/cadasta'",
+    ):
         assert line in report
     for name in ('to_dict', 'keys', 'topology:', '_grouped'):
         assert name not in report

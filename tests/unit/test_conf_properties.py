@@ -1,4 +1,5 @@
 """Whatever is thrown at a Config, it is one that Celery accepts, or a documented error, and it keeps its secrets."""
+
 from __future__ import annotations
 
 import json
@@ -19,27 +20,40 @@ from cadasta.workertoolbox.conf import Config
 SECRET = 'Tr0ub4dor'
 OPTIONS = dict(flatten(NAMESPACES))
 
-DOCUMENTED = re.compile('|'.join([
-    r'[A-Z_]+ is .*: it must be ',
-    r'(broker_transport_options|task_default_exchange(_type)?) is .*: it must be ',
-    r'.* in the environment is not ',
-    r'The name of queue .* is \d+ characters long',
-    r'Queues .* both serve the routing key',
-    r'Two queues have the name',
-    r"Unable to render 'result_backend' value: ",
-    r'.* is no setting: Celery spells it ',
-    r'.* cannot be the name of a setting',
-    r'QUEUE_PREFIX and QUEUE_NAME_PREFIX are one variable',
-    r'\w+ has a password in its query',
-    r'\w+ is .*: it cannot be read as a URL',
-    r'task_queues holds ',
-    r'broker_transport_options has predefined_queues, and ',
-]), re.DOTALL)
+DOCUMENTED = re.compile(
+    '|'.join(
+        [
+            r'[A-Z_]+ is .*: it must be ',
+            r'(broker_transport_options|task_default_exchange(_type)?) is .*: it must be ',
+            r'.* in the environment is not ',
+            r'The name of queue .* is \d+ characters long',
+            r'Queues .* both serve the routing key',
+            r'Two queues have the name',
+            r"Unable to render 'result_backend' value: ",
+            r'.* is no setting: Celery spells it ',
+            r'.* cannot be the name of a setting',
+            r'QUEUE_PREFIX and QUEUE_NAME_PREFIX are one variable',
+            r'\w+ has a password in its query',
+            r'\w+ is .*: it cannot be read as a URL',
+            r'task_queues holds ',
+            r'broker_transport_options has predefined_queues, and ',
+        ]
+    ),
+    re.DOTALL,
+)
 
 awkward = st.text(alphabet='@:/%?#&+ é{}[];,=\'"' + string.ascii_letters + string.digits, max_size=12)
 passwords = st.builds('{}{}{}'.format, awkward, st.just(SECRET), awkward)
-junk = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.binary(max_size=4),
-                 st.lists(st.text(max_size=4), max_size=3), st.dictionaries(st.text(max_size=4), st.integers()))
+junk = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.binary(max_size=4),
+    st.lists(st.text(max_size=4), max_size=3),
+    st.dictionaries(st.text(max_size=4), st.integers()),
+)
 names = st.text(alphabet=string.ascii_letters + string.digits + '-_', min_size=1, max_size=12)
 queue_names = st.one_of(names, names.map('{}.fifo'.format), st.sampled_from(['celery', 'platform.fifo', 'export']))
 broker_urls = st.one_of(
@@ -68,10 +82,15 @@ KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
     'broker_url': broker_urls,
     'broker_transport_options': st.one_of(
         st.fixed_dictionaries({'secret_access_key': passwords}),
-        st.fixed_dictionaries({'predefined_queues': st.dictionaries(
-            names, st.fixed_dictionaries({'access_key_id': passwords, 'url': passwords.map('https://u:{}@h'.format)}),
-            max_size=2,
-        )}),
+        st.fixed_dictionaries(
+            {
+                'predefined_queues': st.dictionaries(
+                    names,
+                    st.fixed_dictionaries({'access_key_id': passwords, 'url': passwords.map('https://u:{}@h'.format)}),
+                    max_size=2,
+                )
+            }
+        ),
         st.dictionaries(names, st.integers(), max_size=2),
     ),
     'broker_password': passwords,
@@ -114,15 +133,21 @@ def any_of(strategies: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[d
 @given(keywords=any_of(KEYWORDS), attributes=any_of(KEYWORDS), environment=any_of(ENVIRONMENT))
 @example(keywords={'broker_url': f'amqp://user:a/{SECRET}@host//'}, attributes={}, environment={})
 @example(
-    keywords={}, attributes={'broker_url': f'amqp://user:{SECRET}[]@host//'}, environment={'CELERY_BROKER_URL': 'memory://'},
+    keywords={},
+    attributes={'broker_url': f'amqp://user:{SECRET}[]@host//'},
+    environment={'CELERY_BROKER_URL': 'memory://'},
 )
 @example(keywords={'RESULT_DB_PASS': f'a/@:{SECRET}'}, attributes={'QUEUES': ['a']}, environment={'QUEUE_PREFIX': 'b'})
 def test_any_mixture_of_settings(
-    keywords: dict[str, Any], attributes: dict[str, Any], environment: dict[str, str],
+    keywords: dict[str, Any],
+    attributes: dict[str, Any],
+    environment: dict[str, str],
 ) -> None:
-    service = type('Service', (Config,), {
-        name: value for name, value in attributes.items() if name != 'get' and not name.startswith('_')
-    })
+    service = type(
+        'Service',
+        (Config,),
+        {name: value for name, value in attributes.items() if name != 'get' and not name.startswith('_')},
+    )
     with mock.patch.dict(os.environ, environment), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         try:

@@ -1,4 +1,5 @@
 """What the documents say is true: their code runs, their tables match, their commands are tested."""
+
 from __future__ import annotations
 
 import ast
@@ -46,9 +47,7 @@ COMMANDS = {
 
 
 def blocks(language: str) -> list[str]:
-    return [
-        block.astext() for block in README.findall(nodes.literal_block) if language in block['classes']
-    ]
+    return [block.astext() for block in README.findall(nodes.literal_block) if language in block['classes']]
 
 
 @pytest.fixture
@@ -63,10 +62,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv('CELERY_BROKER_URL', 'filesystem://')
     (tmp_path / 'data').mkdir()
-    monkeypatch.setenv('CELERY_BROKER_TRANSPORT_OPTIONS', (
-        f'{{"data_folder_in": "{tmp_path}/data", "data_folder_out": "{tmp_path}/data", '
-        f'"control_folder": "{tmp_path}/control"}}'
-    ))
+    monkeypatch.setenv(
+        'CELERY_BROKER_TRANSPORT_OPTIONS',
+        (
+            f'{{"data_folder_in": "{tmp_path}/data", "data_folder_out": "{tmp_path}/data", '
+            f'"control_folder": "{tmp_path}/control"}}'
+        ),
+    )
     monkeypatch.setenv('CELERY_RESULT_BACKEND', f'db+sqlite:///{tmp_path}/results.sqlite')
     yield tmp_path
     for name in [name for name in sys.modules if name.partition('.')[0] == 'export']:
@@ -92,7 +94,11 @@ def test_worker_of_the_readme_runs(project: Path) -> None:
     subprocess.run([sys.executable, '-c', send], env=environment, cwd=project, check=True, timeout=60)
     worker = subprocess.Popen(
         [sys.executable, '-m', 'celery', '-A', 'export', 'worker', '-Q', 'export', '-l', 'info'],
-        env=environment, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=environment,
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     try:
         assert worker.stdout is not None
@@ -107,7 +113,12 @@ def test_tests_of_the_readme_pass(project: Path) -> None:
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(project), str(ROOT)])}
     run = subprocess.run(
         [sys.executable, '-m', 'unittest', 'export/tests.py'],
-        env=environment, cwd=project, check=False, capture_output=True, text=True, timeout=60,
+        env=environment,
+        cwd=project,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert run.returncode == 0, run.stderr
     assert 'Ran 9 tests' in run.stderr
@@ -130,7 +141,9 @@ def cells(row: nodes.row) -> list[str]:
 
 
 def rows(title: str) -> list[list[str]]:
-    table, = (table for table in README.findall(nodes.table) if table.next_node(nodes.title).astext().startswith(title))
+    (table,) = (
+        table for table in README.findall(nodes.table) if table.next_node(nodes.title).astext().startswith(title)
+    )
     body = table.next_node(nodes.tbody)
     return [cells(row) for row in body.findall(nodes.row)]
 
@@ -169,9 +182,10 @@ def test_table_of_variables(monkeypatch: pytest.MonkeyPatch) -> None:
             assert str(Config()[name]) in ('7', "['7']"), name
 
 
-@pytest.mark.parametrize('module', [
-    module.name for module in pkgutil.walk_packages(cadasta.workertoolbox.__path__, 'cadasta.workertoolbox.')
-])
+@pytest.mark.parametrize(
+    'module',
+    [module.name for module in pkgutil.walk_packages(cadasta.workertoolbox.__path__, 'cadasta.workertoolbox.')],
+)
 def test_examples_of_docstrings(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Some make a database.
     monkeypatch.chdir(tmp_path)

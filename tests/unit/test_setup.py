@@ -1,4 +1,5 @@
 """What setup_app does to an app, and how it fails."""
+
 from __future__ import annotations
 
 import logging
@@ -36,7 +37,9 @@ def test_a_worker_keeps_the_queues_that_it_was_told(app: Celery) -> None:
 @pytest.mark.parametrize('throw', [True, False])
 @pytest.mark.parametrize('selected', [['setup.fifo'], ['celery', 'export', 'setup.fifo']])
 def test_a_worker_that_was_told_to_consume_the_platform_queue_refuses(
-    app: Celery, selected: list[str], throw: bool,
+    app: Celery,
+    selected: list[str],
+    throw: bool,
 ) -> None:
     app.amqp.queues.select(selected)
     with pytest.raises(SystemExit, match=r"told to consume 'setup.fifo', .*without 'setup.fifo' in -Q"):
@@ -66,7 +69,9 @@ def broken(app: Celery) -> None:
 
 
 def test_a_failing_function_is_logged_and_the_next_runs(
-    app: Celery, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    app: Celery,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     called: list[Any] = []
     monkeypatch.setattr(setup, 'SETUP_FUNCS', [broken, called.append])

@@ -1,4 +1,5 @@
 """Message groups on SQS, and set-up at worker start only for apps that use Config."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,4 +1,5 @@
 """Where messages go, and what is declared on the connection that publishes them."""
+
 from __future__ import annotations
 
 import copy
@@ -53,11 +54,15 @@ def contents() -> dict[str, int]:
 
 def test_a_naive_producer_loses_its_task_where_bindings_last_no_longer_than_a_connection() -> None:
     app = Celery('naive', set_as_current=False, task_ignore_result=True)
-    app.config_from_object({
-        'broker_transport': Forgetful, 'task_default_exchange': 'task_exchange', 'task_default_exchange_type': 'topic',
-        'task_queues': {Queue('export', EXCHANGE, routing_key='export'), PLATFORM},
-        'task_routes': lambda name, *args, **kwargs: {'exchange': EXCHANGE, 'routing_key': 'export'},
-    })
+    app.config_from_object(
+        {
+            'broker_transport': Forgetful,
+            'task_default_exchange': 'task_exchange',
+            'task_default_exchange_type': 'topic',
+            'task_queues': {Queue('export', EXCHANGE, routing_key='export'), PLATFORM},
+            'task_routes': lambda name, *args, **kwargs: {'exchange': EXCHANGE, 'routing_key': 'export'},
+        }
+    )
     app.send_task('export.project')
     assert contents() == {}
 
@@ -67,28 +72,31 @@ def test_a_producer_that_only_sends_reaches_both_queues() -> None:
     assert contents() == {'export': 1, 'platform.fifo': 1}
 
 
-@pytest.mark.parametrize(('name', 'options', 'queue'), [
-    ('export.project', {}, 'export'),
-    ('export', {}, 'export'),
-    ('celery.backend_cleanup', {}, 'celery'),
-    ('export.project.all', {}, 'export'),
-    ('export.project', {'queue': 'msg'}, 'msg'),
-    ('export.project', {'queue': 'fifo.fifo'}, 'fifo.fifo'),
-    ('fifo.project', {}, 'fifo.fifo'),
-    ('export.project', {'routing_key': 'msg'}, 'msg'),
-    ('nobody.knows', {'routing_key': 'msg'}, 'msg'),
-    ('export.project', {'queue': 'export', 'routing_key': 'msg'}, 'msg'),
-    ('export.project', {'exchange': 'task_exchange', 'routing_key': 'msg'}, 'msg'),
-    ('export.project', {'exchange': 'legacy'}, 'export'),
-    ('export.project', {'exchange': '', 'routing_key': 'msg'}, 'msg'),
-    ('export.project', {'exchange_type': 'direct'}, 'export'),
-    ('export.project', {'queue': Queue('msg')}, 'msg'),
-    ('export.project', {'queue': Queue('other', Exchange('elsewhere', 'direct'), routing_key='x')}, 'other'),
-    ('export.project', {'declare': [Queue('mine', EXCHANGE, routing_key='mine')]}, 'export'),
-    ('export.project', {'declare': []}, 'export'),
-    ('export.project', {'retry': False}, 'export'),
-    ('export.project', {'headers': {'x': 1}, 'priority': 3, 'countdown': 5}, 'export'),
-])
+@pytest.mark.parametrize(
+    ('name', 'options', 'queue'),
+    [
+        ('export.project', {}, 'export'),
+        ('export', {}, 'export'),
+        ('celery.backend_cleanup', {}, 'celery'),
+        ('export.project.all', {}, 'export'),
+        ('export.project', {'queue': 'msg'}, 'msg'),
+        ('export.project', {'queue': 'fifo.fifo'}, 'fifo.fifo'),
+        ('fifo.project', {}, 'fifo.fifo'),
+        ('export.project', {'routing_key': 'msg'}, 'msg'),
+        ('nobody.knows', {'routing_key': 'msg'}, 'msg'),
+        ('export.project', {'queue': 'export', 'routing_key': 'msg'}, 'msg'),
+        ('export.project', {'exchange': 'task_exchange', 'routing_key': 'msg'}, 'msg'),
+        ('export.project', {'exchange': 'legacy'}, 'export'),
+        ('export.project', {'exchange': '', 'routing_key': 'msg'}, 'msg'),
+        ('export.project', {'exchange_type': 'direct'}, 'export'),
+        ('export.project', {'queue': Queue('msg')}, 'msg'),
+        ('export.project', {'queue': Queue('other', Exchange('elsewhere', 'direct'), routing_key='x')}, 'other'),
+        ('export.project', {'declare': [Queue('mine', EXCHANGE, routing_key='mine')]}, 'export'),
+        ('export.project', {'declare': []}, 'export'),
+        ('export.project', {'retry': False}, 'export'),
+        ('export.project', {'headers': {'x': 1}, 'priority': 3, 'countdown': 5}, 'export'),
+    ],
+)
 def test_every_message_reaches_its_queue_and_the_platforms(name: str, options: dict[str, Any], queue: str) -> None:
     app_with(QUEUES=['export', 'msg', 'fifo.fifo']).send_task(name, **options)
     assert contents() == {queue: 1, 'platform.fifo': 1}
@@ -258,9 +266,14 @@ def test_a_queue_that_is_not_there_is_refused() -> None:
 
 
 @pytest.mark.parametrize('create', [False, True])
-@pytest.mark.parametrize('options', [
-    {'queue': 'platform.fifo'}, {'queue': PLATFORM}, {'routing_key': 'platform.fifo'},
-])
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'queue': 'platform.fifo'},
+        {'queue': PLATFORM},
+        {'routing_key': 'platform.fifo'},
+    ],
+)
 def test_the_platform_queue_is_no_work_queue(options: dict[str, Any], create: bool) -> None:
     app = app_with(task_create_missing_queues=create)
     with pytest.raises(QueueNotFound, match=r"'export.project' was not sent: 'platform.fifo' is the platform queue"):
@@ -295,12 +308,15 @@ def test_missing_queues_are_made_on_the_topic_exchange(options: dict[str, Any]) 
     assert contents() == {'new': 2, 'platform.fifo': 2}
 
 
-@pytest.mark.parametrize(('settings', 'arguments'), [
-    ({}, {}),
-    ({'task_create_missing_queue_type': 'classic'}, {}),
-    ({'task_create_missing_queue_type': 'quorum'}, {'x-queue-type': 'quorum'}),
-    ({'task_queue_max_priority': 0}, {'x-max-priority': 0}),
-])
+@pytest.mark.parametrize(
+    ('settings', 'arguments'),
+    [
+        ({}, {}),
+        ({'task_create_missing_queue_type': 'classic'}, {}),
+        ({'task_create_missing_queue_type': 'quorum'}, {'x-queue-type': 'quorum'}),
+        ({'task_queue_max_priority': 0}, {'x-max-priority': 0}),
+    ],
+)
 def test_missing_queues_are_made_as_celery_makes_them(settings: dict[str, Any], arguments: dict[str, Any]) -> None:
     app = app_with(task_create_missing_queues=True, **settings)
     made = app.conf.task_routes('new.project', (), {}, {})['queue']

@@ -1,4 +1,5 @@
 """Followups, and what became of the old gotchas of Celery's canvas."""
+
 from __future__ import annotations
 
 import queue
@@ -22,10 +23,15 @@ ERRBACKS: queue.Queue[str] = queue.Queue()
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Celery]:
     database = tmp_path_factory.mktemp('results') / 'results.sqlite'
     app = Celery('test', set_as_current=False)
-    app.config_from_object(Config(
-        ['export', 'msg'], CHORD_UNLOCK_MAX_RETRIES=5, broker_url='memory://utils', result_backend=f'db+sqlite:///{database}',
-        result_chord_retry_interval=0.1,
-    ))
+    app.config_from_object(
+        Config(
+            ['export', 'msg'],
+            CHORD_UNLOCK_MAX_RETRIES=5,
+            broker_url='memory://utils',
+            result_backend=f'db+sqlite:///{database}',
+            result_chord_retry_interval=0.1,
+        )
+    )
 
     @app.task(name='export.note')
     def note(value: Any, label: str) -> Any:
@@ -98,8 +104,10 @@ def test_an_errback_that_this_code_has_is_called(app: Celery) -> None:
 def test_a_chord_of_one_task_keeps_its_callbacks_like_any_other(app: Celery, headers: int) -> None:
     note = app.tasks['export.note']
     ids = {name: f'{name}-{headers}' for name in ('of-header', 'of-body', 'of-chord')}
-    header = [note.s(number, 'header').set(link=note.s('of-header').set(task_id=ids['of-header']) if not number else [])
-              for number in range(headers)]
+    header = [
+        note.s(number, 'header').set(link=note.s('of-header').set(task_id=ids['of-header']) if not number else [])
+        for number in range(headers)
+    ]
     body = note.s('body').set(link=note.s('of-body').set(task_id=ids['of-body']))
     chord(header)(body, link=note.s('of-chord').set(task_id=ids['of-chord']))
     results = {name: app.AsyncResult(task_id).get(timeout=30) for name, task_id in ids.items()}
@@ -119,7 +127,9 @@ def test_a_chord_of_one_task_keeps_its_errback_like_any_other(app: Celery, heade
 
 def test_a_chord_whose_task_was_lost_gives_up(app: Celery) -> None:
     # Nobody consumes the queue of the second task.
-    chord([app.tasks['export.note'].s(1, 'header'), app.signature('msg.lost')], app.tasks['export.note'].s('body').set(
-        task_id='body-of-lost')).delay()
+    chord(
+        [app.tasks['export.note'].s(1, 'header'), app.signature('msg.lost')],
+        app.tasks['export.note'].s('body').set(task_id='body-of-lost'),
+    ).delay()
     with pytest.raises(ChordError, match='MaxRetriesExceeded'):
         app.AsyncResult('body-of-lost').get(timeout=60)

@@ -28,7 +28,8 @@ class Bindings:
                         f'queue {queue.name!r}',
                         f'nobody has bound it to exchange {exchange.name!r} by the key {key!r}',
                         'Start a worker, or call cadasta.workertoolbox.setup.setup_app(app): both bind what is not '
-                        'bound.')
+                        'bound.',
+                    )
 
     def depth(self, queue: str) -> Depth:
         return Depth(self._channel._size(queue))

@@ -41,11 +41,16 @@ def check_broker(app: Celery) -> Iterator[Finding]:
     """
     with _connection(app) as connection:
         broker = _Broker(app, connection)
-        yield from in_order('broker', {
-            'it can be reached': broker.reach,
-            'exchanges and queues are there, as they must be': broker.look_at_queues,
-            'the platform queue is drained: a monitor is at work': broker.look_at_platform_queue,
-        }, broker.url, _CHANGE)
+        yield from in_order(
+            'broker',
+            {
+                'it can be reached': broker.reach,
+                'exchanges and queues are there, as they must be': broker.look_at_queues,
+                'the platform queue is drained: a monitor is at work': broker.look_at_platform_queue,
+            },
+            broker.url,
+            _CHANGE,
+        )
 
 
 class _Broker:
@@ -81,13 +86,21 @@ class _Broker:
 def _connection(app: Celery) -> Connection:
     client_config = {
         **(app.conf.broker_transport_options.get('client-config') or {}),
-        'connect_timeout': TIMEOUT, 'read_timeout': TIMEOUT, 'retries': {'total_max_attempts': 1},
+        'connect_timeout': TIMEOUT,
+        'read_timeout': TIMEOUT,
+        'retries': {'total_max_attempts': 1},
     }
     # Each transport takes its own of these.
-    return app.connection_for_write(connect_timeout=TIMEOUT, transport_options={
-        'read_timeout': TIMEOUT, 'write_timeout': TIMEOUT, 'socket_timeout': TIMEOUT,
-        'socket_connect_timeout': TIMEOUT, 'client-config': client_config,
-    })
+    return app.connection_for_write(
+        connect_timeout=TIMEOUT,
+        transport_options={
+            'read_timeout': TIMEOUT,
+            'write_timeout': TIMEOUT,
+            'socket_timeout': TIMEOUT,
+            'socket_connect_timeout': TIMEOUT,
+            'client-config': client_config,
+        },
+    )
 
 
 def _kind(connection: Connection, platform: str) -> Kind | None:

@@ -46,7 +46,10 @@ class _Result(unittest.TestResult):
         self._add(test, err[1])
 
     def addSubTest(  # noqa: N802  # unittest
-        self, test: unittest.TestCase, subtest: unittest.TestCase, err: Any,
+        self,
+        test: unittest.TestCase,
+        subtest: unittest.TestCase,
+        err: Any,
     ) -> None:
         if err is not None:
             self._add(test, err[1])
@@ -57,7 +60,8 @@ class _Result(unittest.TestResult):
     def _add(self, test: unittest.TestCase, error: BaseException) -> None:
         match = _MESSAGE.fullmatch(str(error))
         self.problems[test.id()].append(
-            Problem(*match.groups()) if match else Problem('the app', shown(error), 'Mend what the error names.'))
+            Problem(*match.groups()) if match else Problem('the app', shown(error), 'Mend what the error names.')
+        )
 
 
 def _title(test: str) -> str:

@@ -59,14 +59,16 @@ def check_tasks(url: str | None) -> Iterator[Finding]:
         return
     with ExitStack() as stack:
         yield from in_order(
-            'tasks', {'the Task table is written': lambda: _newest_task(_connect(url, stack))},
-            str(masked(url)), _CHANGE.format('--database', TIMEOUT))
+            'tasks',
+            {'the Task table is written': lambda: _newest_task(_connect(url, stack))},
+            str(masked(url)),
+            _CHANGE.format('--database', TIMEOUT),
+        )
 
 
 class _Results:
     def __init__(self, app: Celery, is_worker: bool, any_role: bool, stack: ExitStack) -> None:
-        self._tables = result_tables(
-            app.conf.database_table_names or {}, app.conf.database_table_schemas or {})
+        self._tables = result_tables(app.conf.database_table_names or {}, app.conf.database_table_schemas or {})
         self._is_worker = is_worker
         self._any_role = any_role
         self._stack = stack
@@ -77,13 +79,21 @@ class _Results:
 
     def look_at_tables(self) -> Outcome:
         inspector = sa.inspect(self._connection)
-        missing = [QUOTE.format_table(table) for table in self._tables
-                   if not inspector.has_table(table.name, schema=table.schema)]
+        missing = [
+            QUOTE.format_table(table)
+            for table in self._tables
+            if not inspector.has_table(table.name, schema=table.schema)
+        ]
         if self._is_postgresql:
-            missing += [QUOTE.format_sequence(sequence(table)) for table in self._tables
-                        if not inspector.has_sequence(sequence(table).name, schema=table.schema)]
-        return Outcome(tuple(Problem(name, _MISSING, _CREATE) for name in missing),
-                       note=', '.join(QUOTE.format_table(table) for table in self._tables))
+            missing += [
+                QUOTE.format_sequence(sequence(table))
+                for table in self._tables
+                if not inspector.has_sequence(sequence(table).name, schema=table.schema)
+            ]
+        return Outcome(
+            tuple(Problem(name, _MISSING, _CREATE) for name in missing),
+            note=', '.join(QUOTE.format_table(table) for table in self._tables),
+        )
 
     def look_for_missing_rights(self) -> Outcome:
         return self._judge(lambda rights, needed: rights.missing(needed))
@@ -105,11 +115,18 @@ class _Results:
         """Tell what the statements of `cadasta.workertoolbox.monitor.roles.worker` grant, where there is a table."""
         table = self._tables[0]
         name, numbers = QUOTE.format_table(table), QUOTE.format_sequence(sequence(table))
-        rights = [('TABLE', name, 'SELECT'), ('TABLE', name, 'INSERT'), ('TABLE', name, 'UPDATE'),
-                  ('SEQUENCE', numbers, 'USAGE')]
+        rights = [
+            ('TABLE', name, 'SELECT'),
+            ('TABLE', name, 'INSERT'),
+            ('TABLE', name, 'UPDATE'),
+            ('SEQUENCE', numbers, 'USAGE'),
+        ]
         find = sa.text('SELECT to_regclass(:name)::oid')
-        return {Right(kind, oid, privilege): name for kind, name, privilege in rights
-                if (oid := self._connection.scalar(find, {'name': name}))}
+        return {
+            Right(kind, oid, privilege): name
+            for kind, name, privilege in rights
+            if (oid := self._connection.scalar(find, {'name': name}))
+        }
 
     @property
     def _is_postgresql(self) -> bool:

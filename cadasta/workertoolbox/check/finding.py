@@ -58,7 +58,10 @@ class Finding:
 
 
 def in_order(
-    concern: str, steps: Mapping[str, Callable[[], Outcome]], where: str, change: str,
+    concern: str,
+    steps: Mapping[str, Callable[[], Outcome]],
+    where: str,
+    change: str,
 ) -> Iterator[Finding]:
     """Look at one thing after the other. Where looking at one raises an error, those after it are skipped.
 

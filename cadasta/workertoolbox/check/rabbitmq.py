@@ -31,10 +31,13 @@ class RabbitMQ:
             # RabbitMQ does not tell the type. But it refuses the declaration of an exchange that is there with
             # another, and that of one which is there just so changes nothing.
             elif error := self._refusal(partial(_declare, exchange)):
-                yield Problem(where, error, (
+                yield Problem(
+                    where,
+                    error,
                     f'Producers are refused as well. It has to be a {exchange.type} exchange as the app declares it: '
                     'delete the one that is there and start a worker, which makes a new one, or give the app that '
-                    'name, type and options. If access is refused, let the user configure it.'))
+                    'name, type and options. If access is refused, let the user configure it.',
+                )
         for queue in queues:
             if error := self._refusal(partial(_look_for, queue.name)):
                 yield Problem(f'queue {queue.name!r}', error, _START)

@@ -42,14 +42,17 @@ def document(findings: Iterable[Finding]) -> dict[str, Any]:
     >>> document([Finding('broker', 'it can be reached', Outcome())])['findings']
     [{'concern': 'broker', 'check': 'it can be reached', 'state': 'passed', 'note': '', 'skipped': '', 'problems': []}]
     """
-    found = [{
-        'concern': finding.concern,
-        'check': finding.check,
-        'state': finding.state,
-        'note': finding.outcome.note,
-        'skipped': finding.outcome.skipped,
-        'problems': [problem._asdict() for problem in finding.outcome.problems],
-    } for finding in findings]
+    found = [
+        {
+            'concern': finding.concern,
+            'check': finding.check,
+            'state': finding.state,
+            'note': finding.outcome.note,
+            'skipped': finding.outcome.skipped,
+            'problems': [problem._asdict() for problem in finding.outcome.problems],
+        }
+        for finding in findings
+    ]
     return {'ok': all(finding['state'] != 'failed' for finding in found), 'findings': found}
 
 

@@ -82,8 +82,11 @@ class Rights:
         granted = {Right(grant.kind, grant.oid, grant.privilege) for grant in self._grants if grant.in_force}
         for right, name in needed.items():
             if right not in granted:
-                yield Problem(f'role {self.role}', f'it may not {right.privilege} on {name}',
-                              f'GRANT {right.privilege} ON {right.kind} {name} TO {self.role}')
+                yield Problem(
+                    f'role {self.role}',
+                    f'it may not {right.privilege} on {name}',
+                    f'GRANT {right.privilege} ON {right.kind} {name} TO {self.role}',
+                )
 
     def excess(self, needed: Mapping[Right, str]) -> Iterator[Problem]:
         """Find what the role may do beyond what it must.
@@ -109,5 +112,6 @@ class Rights:
                 yield Problem(where, f'it owns {kind.lower()} {name}', f'ALTER {kind} {name} OWNER TO another role')
             else:
                 what = ', '.join(privileges)
-                yield Problem(where, f'it may {what} on {kind.lower()} {name}',
-                              f'REVOKE {what} ON {kind} {name} FROM {grantee}')
+                yield Problem(
+                    where, f'it may {what} on {kind.lower()} {name}', f'REVOKE {what} ON {kind} {name} FROM {grantee}'
+                )

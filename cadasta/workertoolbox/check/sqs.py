@@ -33,13 +33,18 @@ class SQS:
                 attributes = self._attributes(queue.name)
             except DoesNotExistQueueException:
                 yield Problem(
-                    where, f'there is no queue of this name in region {self._channel.region!r}',
+                    where,
+                    f'there is no queue of this name in region {self._channel.region!r}',
                     'Start a worker, or call cadasta.workertoolbox.setup.setup_app(app), with a role that may create '
                     'it. If there is one with another prefix or in another region, set QUEUE_NAME_PREFIX, or the '
-                    'region in broker_transport_options.')
+                    'region in broker_transport_options.',
+                )
             except UndefinedQueueException:
-                yield Problem(where, "it is not among 'predefined_queues'",
-                              "Give its URL in 'predefined_queues' of broker_transport_options.")
+                yield Problem(
+                    where,
+                    "it is not among 'predefined_queues'",
+                    "Give its URL in 'predefined_queues' of broker_transport_options.",
+                )
             except ClientError as error:
                 yield Problem(where, shown(error), 'Allow sqs:GetQueueAttributes, or mend what the error names.')
             else:
@@ -71,13 +76,16 @@ def _faults(attributes: dict[str, str], name: str, visibility_timeout: int) -> I
     if name.endswith(FIFO) and attributes.get('FifoQueue') != 'true':
         yield (
             'it is a standard queue',
-            'Its type cannot be changed: delete it when it is empty, and start a worker, which makes a new one.')
+            'Its type cannot be changed: delete it when it is empty, and start a worker, which makes a new one.',
+        )
     hidden, kept = int(attributes['VisibilityTimeout']), int(attributes['MessageRetentionPeriod'])
     if hidden < visibility_timeout:
         yield (
             f'its VisibilityTimeout is {hidden} seconds, and a task that takes longer runs twice',
-            f'aws sqs set-queue-attributes --queue-url URL --attributes VisibilityTimeout={visibility_timeout}')
+            f'aws sqs set-queue-attributes --queue-url URL --attributes VisibilityTimeout={visibility_timeout}',
+        )
     if kept < LEAST_RETENTION:
         yield (
             f'its MessageRetentionPeriod is {kept} seconds, and a message that waits longer is deleted',
-            'aws sqs set-queue-attributes --queue-url URL --attributes MessageRetentionPeriod=1209600')
+            'aws sqs set-queue-attributes --queue-url URL --attributes MessageRetentionPeriod=1209600',
+        )

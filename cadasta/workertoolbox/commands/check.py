@@ -11,14 +11,22 @@ from .options import option
 @click.command(cls=CeleryCommand)
 @option('--offline', is_flag=True, help='Judge the app alone: open no connection.')
 @option('--producer', is_flag=True, help='The app only sends tasks: make no worker of it.')
-@option('--any-role', is_flag=True,
-        help="The app's role in the result database may do more than it must: a developer's own database, say.")
+@option(
+    '--any-role',
+    is_flag=True,
+    help="The app's role in the result database may do more than it must: a developer's own database, say.",
+)
 @option('--database', metavar='URL', help='Database that the monitor stores tasks in, to see whether it does.')
 @option('--json', is_flag=True, help='Print one JSON document.')
 @click.pass_context
 @handle_preload_options
 def check(
-    ctx: click.Context, offline: bool, producer: bool, any_role: bool, database: str | None, json: bool,
+    ctx: click.Context,
+    offline: bool,
+    producer: bool,
+    any_role: bool,
+    database: str | None,
+    json: bool,
 ) -> None:
     """Check the app, and the broker and databases that it uses. Nothing is changed by it.
 

@@ -12,7 +12,8 @@ from .options import option
 
 #: The option ``--database``.
 database_option: Callable[[Any], Any] = option(
-    '--database', metavar='URL',
+    '--database',
+    metavar='URL',
     help="PostgreSQL or SQLite database that has the tables.  [default: the app's result database]",
 )
 

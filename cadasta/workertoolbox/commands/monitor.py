@@ -14,16 +14,31 @@ _FORMAT = '[%(asctime)s: %(levelname)s] %(message)s'
 
 @click.command(cls=CeleryCommand)
 @database_option
-@option('--batch', type=click.IntRange(1, 10_000), default=500, show_default=True,
-        help='Messages that are stored by one statement, at most.')
-@option('--linger', type=click.FloatRange(0, 60), default=0.2, show_default=True,
-        help='Seconds that a message waits for more, until its batch is full.')
+@option(
+    '--batch',
+    type=click.IntRange(1, 10_000),
+    default=500,
+    show_default=True,
+    help='Messages that are stored by one statement, at most.',
+)
+@option(
+    '--linger',
+    type=click.FloatRange(0, 60),
+    default=0.2,
+    show_default=True,
+    help='Seconds that a message waits for more, until its batch is full.',
+)
 @option('--once', is_flag=True, help='Stop when the platform queue is empty.')
-@option('--no-arguments', is_flag=True,
-        help="Store the arguments' representations that the senders allowed (argsrepr, kwargsrepr), "
-             'not the arguments.')
-@option('--ready-file', type=click.Path(dir_okay=False, path_type=Path),
-        help='File that exists while broker and database answer, touched at least once a minute.')
+@option(
+    '--no-arguments',
+    is_flag=True,
+    help="Store the arguments' representations that the senders allowed (argsrepr, kwargsrepr), not the arguments.",
+)
+@option(
+    '--ready-file',
+    type=click.Path(dir_okay=False, path_type=Path),
+    help='File that exists while broker and database answer, touched at least once a minute.',
+)
 @option('-l', '--loglevel', type=LOG_LEVEL, default='INFO', show_default=True, help='Logging level.')
 @click.pass_context
 @handle_preload_options
@@ -46,6 +61,7 @@ def monitor(
     logging.basicConfig(level=loglevel, format=_FORMAT)
     with usable_database():
         task_monitor = Monitor(
-            ctx.obj.app, database_of(ctx.obj.app, database), batch, linger, once, not no_arguments, ready_file)
+            ctx.obj.app, database_of(ctx.obj.app, database), batch, linger, once, not no_arguments, ready_file
+        )
         with task_monitor.stopped_by_signals():
             task_monitor.run()

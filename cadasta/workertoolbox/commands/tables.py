@@ -10,14 +10,24 @@ from .options import option
 @click.command(cls=CeleryCommand)
 @database_option
 @option('--sql', is_flag=True, help='Print the SQL; the database is not contacted.')
-@option('--worker-role', metavar='NAME',
-        help='Let this role store results, and nothing else. It is created if need be, without a password.')
-@option('--monitor-role', metavar='NAME',
-        help='Let this role store tasks, and nothing else. It is created if need be, without a password.')
+@option(
+    '--worker-role',
+    metavar='NAME',
+    help='Let this role store results, and nothing else. It is created if need be, without a password.',
+)
+@option(
+    '--monitor-role',
+    metavar='NAME',
+    help='Let this role store tasks, and nothing else. It is created if need be, without a password.',
+)
 @click.pass_context
 @handle_preload_options
 def tables(
-    ctx: click.Context, database: str | None, sql: bool, worker_role: str | None, monitor_role: str | None,
+    ctx: click.Context,
+    database: str | None,
+    sql: bool,
+    worker_role: str | None,
+    monitor_role: str | None,
 ) -> None:
     """Create or upgrade the tables of tasks and results and the view that joins them.
 
@@ -27,8 +37,11 @@ def tables(
 
     app = ctx.obj.app
     arguments = (
-        database_of(app, database), app.conf.database_table_names, app.conf.database_table_schemas,
-        worker_role, monitor_role,
+        database_of(app, database),
+        app.conf.database_table_names,
+        app.conf.database_table_schemas,
+        worker_role,
+        monitor_role,
     )
     with usable_database():
         if sql:

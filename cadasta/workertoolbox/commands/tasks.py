@@ -25,9 +25,13 @@ def _ago(ctx: click.Context, param: click.Parameter, value: str | None) -> datet
 
 @click.command(cls=CeleryCommand)
 @database_option
-@option('--state', type=click.Choice(
-    ['PENDING', 'RECEIVED', 'STARTED', 'RETRY', 'SUCCESS', 'FAILURE', 'REVOKED'], case_sensitive=False),
-        help='Tasks of this state. Tasks that ignore their results are PENDING for ever.')
+@option(
+    '--state',
+    type=click.Choice(
+        ['PENDING', 'RECEIVED', 'STARTED', 'RETRY', 'SUCCESS', 'FAILURE', 'REVOKED'], case_sensitive=False
+    ),
+    help='Tasks of this state. Tasks that ignore their results are PENDING for ever.',
+)
 @option('--name', metavar='NAME', help='Tasks of this name, or whose names begin so if it ends with *.')
 @option('--root', metavar='ID', help='Tasks of the workflow that the task of this id began.')
 @option('--queue', metavar='KEY', help='Tasks of this routing key.')
@@ -37,13 +41,22 @@ def _ago(ctx: click.Context, param: click.Parameter, value: str | None) -> datet
 @option('--tree', metavar='ID', help='Draw the workflow that the task of this id belongs to.')
 @option('--follow', is_flag=True, help='Show what changes, until Ctrl-C.')
 @option('--json', is_flag=True, help='A JSON document for each task, one a line; for a tree, one in all.')
-@option('--show-arguments', is_flag=True,
-        help='With what tasks were called with and what they returned or raised; in JSON, options and traceback too.')
+@option(
+    '--show-arguments',
+    is_flag=True,
+    help='With what tasks were called with and what they returned or raised; in JSON, options and traceback too.',
+)
 @click.pass_context
 @handle_preload_options
 def tasks(
-    ctx: click.Context, database: str | None, limit: int, tree: str | None, follow: bool, json: bool,
-    show_arguments: bool, **conditions: Any,
+    ctx: click.Context,
+    database: str | None,
+    limit: int,
+    tree: str | None,
+    follow: bool,
+    json: bool,
+    show_arguments: bool,
+    **conditions: Any,
 ) -> None:
     """Show what was scheduled and what became of it, newest first.
 

@@ -7,8 +7,14 @@ from .options import option
 
 
 @click.command(cls=CeleryCommand)
-@option('--format', 'format_', type=click.Choice(['text', 'mermaid', 'dot', 'svg']), default='text', show_default=True,
-        help='Text for a terminal or, where it is piped, for programs; the others are for documents.')
+@option(
+    '--format',
+    'format_',
+    type=click.Choice(['text', 'mermaid', 'dot', 'svg']),
+    default='text',
+    show_default=True,
+    help='Text for a terminal or, where it is piped, for programs; the others are for documents.',
+)
 @click.pass_context
 @handle_preload_options
 def topology(ctx: click.Context, format_: str) -> None:

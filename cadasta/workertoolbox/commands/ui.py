@@ -14,12 +14,20 @@ from .options import option
 
 @click.command(cls=CeleryCommand)
 @database_option
-@option('--host', default='127.0.0.1', show_default=True,
-        help='Address to listen on. There is no authentication: whoever reaches it can read.')
-@option('--port', type=click.IntRange(0, 65_535), default=8_642, show_default=True,
-        help='Port to listen on; 0 takes a free one.')
-@option('--show-arguments', is_flag=True,
-        help='Show what tasks are called with, what they return and how they fail.')
+@option(
+    '--host',
+    default='127.0.0.1',
+    show_default=True,
+    help='Address to listen on. There is no authentication: whoever reaches it can read.',
+)
+@option(
+    '--port',
+    type=click.IntRange(0, 65_535),
+    default=8_642,
+    show_default=True,
+    help='Port to listen on; 0 takes a free one.',
+)
+@option('--show-arguments', is_flag=True, help='Show what tasks are called with, what they return and how they fail.')
 @click.pass_context
 @handle_preload_options
 def ui(ctx: click.Context, database: str | None, host: str, port: int, show_arguments: bool) -> None:
@@ -33,7 +41,8 @@ def ui(ctx: click.Context, database: str | None, host: str, port: int, show_argu
         from ..ui.app import LOOPBACK, create_app
     except ModuleNotFoundError as error:
         raise click.ClickException(
-            f'{error.name} is not installed. The page needs: pip install cadasta-workertoolbox[ui]') from error
+            f'{error.name} is not installed. The page needs: pip install cadasta-workertoolbox[ui]'
+        ) from error
     url = database_of(ctx.obj.app, database)
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ':' in host else socket.AF_INET)

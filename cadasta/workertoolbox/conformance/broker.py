@@ -88,7 +88,10 @@ class _Foreign(ExchangeType):
 
 class _Channel(virtual.Channel):
     exchange_types = {  # noqa: RUF012  # a mapping on the class, as kombu has it
-        'direct': DirectExchange, 'topic': _Topic, 'fanout': FanoutExchange, '': _Foreign,
+        'direct': DirectExchange,
+        'topic': _Topic,
+        'fanout': FanoutExchange,
+        '': _Foreign,
     }
 
     def typeof(self, exchange: str, default: str = 'direct') -> ExchangeType:
@@ -98,13 +101,15 @@ class _Channel(virtual.Channel):
 
     def basic_publish(self, message: dict[str, Any], exchange: str, routing_key: str, **kwargs: Any) -> None:
         connection = self.connection.client
-        connection.transport_options['broker'].sent.append(Sent(
-            exchange,
-            routing_key,
-            frozenset(filter(None, self._lookup(exchange, routing_key))),
-            message['content-type'],
-            message['headers'],
-        ))
+        connection.transport_options['broker'].sent.append(
+            Sent(
+                exchange,
+                routing_key,
+                frozenset(filter(None, self._lookup(exchange, routing_key))),
+                message['content-type'],
+                message['headers'],
+            )
+        )
         connection.declared_entities.clear()
         self.state.clear()
 

@@ -172,7 +172,8 @@ def _task(broker: Broker, task: Task) -> Attempt:
 def _arguments(task: Task) -> Iterator[tuple[list[None], dict[str, None]]]:
     """Make up arguments that fit a task's signature: by keyword where possible, then by position."""
     required = [
-        parameter for parameter in inspect.signature(getattr(task, '__header__', task.run)).parameters.values()
+        parameter
+        for parameter in inspect.signature(getattr(task, '__header__', task.run)).parameters.values()
         if parameter.default is parameter.empty
     ]
     by_keyword = {parameter.name: None for parameter in required if parameter.kind in _BY_KEYWORD}
@@ -230,8 +231,7 @@ def _sqs_names(app: Celery) -> dict[str, SQSName | Exception]:
         return {}
     client = mock.Mock()
     client.list_queues.return_value = {}
-    client.create_queue.side_effect = (
-        lambda QueueName, **options: {'QueueUrl': f'https://sqs/0/{QueueName}'})  # noqa: N803  # boto3's name
+    client.create_queue.side_effect = lambda QueueName, **options: {'QueueUrl': f'https://sqs/0/{QueueName}'}  # noqa: N803  # boto3's name
     names: dict[str, SQSName | Exception] = {}
     with mock.patch.object(transport.Channel, 'sqs', return_value=client), connection:
         for queue in app.amqp.queues:

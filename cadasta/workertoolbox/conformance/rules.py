@@ -56,13 +56,19 @@ class Rules(unittest.TestCase):
         with self.subTest(setting='task_default_queue'):
             if self.seen.default_queue != DEFAULT:
                 self._fail(
-                    1, f'the default queue is {DEFAULT!r}', 'setting task_default_queue', self.seen.default_queue,
+                    1,
+                    f'the default queue is {DEFAULT!r}',
+                    'setting task_default_queue',
+                    self.seen.default_queue,
                     f'Leave out task_default_queue, or set it to {DEFAULT!r}.',
                 )
         with self.subTest(queue=PLATFORM):
             if PLATFORM not in self.seen.queues:
                 self._fail(
-                    1, f'the platform queue is {PLATFORM!r}', 'setting task_queues', sorted(self.seen.queues),
+                    1,
+                    f'the platform queue is {PLATFORM!r}',
+                    'setting task_queues',
+                    sorted(self.seen.queues),
                     'Configure the app by cadasta.workertoolbox.conf.Config, and leave PLATFORM_QUEUE_NAME to it.',
                 )
         keys = [*map(key_of, self.seen.architecture), *_KEYS]
@@ -71,7 +77,9 @@ class Rules(unittest.TestCase):
         with self.subTest(queue=PLATFORM, bound_to=exchange):
             if missed:
                 self._fail(
-                    1, 'the platform queue gets a copy of every message, whatever its key', f'queue {PLATFORM!r}',
+                    1,
+                    'the platform queue gets a copy of every message, whatever its key',
+                    f'queue {PLATFORM!r}',
                     f'no copy of messages to exchange {exchange!r} with the routing keys {missed}',
                     f"Bind {PLATFORM!r} to {exchange!r} with routing key '#', as Config does: do not list it in "
                     'task_queues with another key or exchange.',
@@ -83,7 +91,8 @@ class Rules(unittest.TestCase):
             types = {self.seen.default_exchange_type, self.seen.bindings.type_of(exchange) or 'that of no queue'}
             if types != {'topic'}:
                 self._fail(
-                    2, 'the default exchange is a topic exchange',
+                    2,
+                    'the default exchange is a topic exchange',
                     f'exchange {exchange!r} (settings task_default_exchange_type, task_default_exchange, task_queues)',
                     f'declared as {" and ".join(sorted(types))}',
                     "Set task_default_exchange_type to 'topic', and give queues in task_queues the same exchange.",
@@ -92,7 +101,9 @@ class Rules(unittest.TestCase):
             with self.subTest(queue=queue):
                 if exchange not in self.seen.bindings.exchanges_of(queue):
                     self._fail(
-                        2, "all of the architecture's queues are bound to the default exchange", f'queue {queue!r}',
+                        2,
+                        "all of the architecture's queues are bound to the default exchange",
+                        f'queue {queue!r}',
                         self._bound(queue, exchange),
                         f'Name {queue!r} in QUEUES and leave task_queues out, or let task_queues have a Queue of this '
                         f'name on {exchange!r}; leave task_default_exchange alone once Config has been made.',
@@ -100,7 +111,10 @@ class Rules(unittest.TestCase):
         for queue, error in self.seen.bindings.refused.items():
             with self.subTest(queue=queue):
                 self._fail(
-                    2, 'all queues can be declared', f'queue {queue!r}', error,
+                    2,
+                    'all queues can be declared',
+                    f'queue {queue!r}',
+                    error,
                     f'Let all queues in task_queues declare exchange {exchange!r} with the same type and options.',
                 )
 
@@ -126,7 +140,9 @@ class Rules(unittest.TestCase):
             worker = self.seen.worker
             if worker and not worker.error and not _is_count(worker.chord_unlock_retries):
                 self._fail(
-                    5, 'celery.chord_unlock gives up after a whole number of retries', "task 'celery.chord_unlock'",
+                    5,
+                    'celery.chord_unlock gives up after a whole number of retries',
+                    "task 'celery.chord_unlock'",
                     f'max_retries is {worker.chord_unlock_retries!r} once a worker has initialised itself',
                     'Set CHORD_UNLOCK_MAX_RETRIES of Config, and leave max_retries of this task alone. An app that is '
                     'not configured by a Config has to call cadasta.workertoolbox.setup.setup_app itself.',
@@ -136,8 +152,11 @@ class Rules(unittest.TestCase):
         with self.subTest(setting='result_backend'):
             if not _is_database(self.seen.backend):
                 self._fail(
-                    6, 'results go to a database backend', 'setting result_backend', self.seen.backend,
-                    "Leave result_backend to Config and give RESULT_DB_HOST and so on, or set it to a "
+                    6,
+                    'results go to a database backend',
+                    'setting result_backend',
+                    self.seen.backend,
+                    'Leave result_backend to Config and give RESULT_DB_HOST and so on, or set it to a '
                     "'db+postgresql://…' URL. Look for CELERY_RESULT_BACKEND in the environment as well.",
                 )
         for name in self.seen.tasks:
@@ -147,15 +166,21 @@ class Rules(unittest.TestCase):
             with self.subTest(beat_schedule=name):
                 if any(sent.headers.get('ignore_result') for sent in attempt.sent):
                     self._fail(
-                        6, 'the result of every task is stored', f'entry {name!r} of setting beat_schedule',
-                        'it is sent with ignore_result', "Take ignore_result out of the entry's options.",
+                        6,
+                        'the result of every task is stored',
+                        f'entry {name!r} of setting beat_schedule',
+                        'it is sent with ignore_result',
+                        "Take ignore_result out of the entry's options.",
                     )
 
     def test_rule_7_tasks_are_sent_in_a_form_that_the_platform_can_read(self) -> None:
         with self.subTest(setting='task_always_eager'):
             if self.seen.eager:
                 self._fail(
-                    7, 'tasks are really sent', 'setting task_always_eager', self.seen.eager,
+                    7,
+                    'tasks are really sent',
+                    'setting task_always_eager',
+                    self.seen.eager,
                     'Take task_always_eager out of the configuration. Tests that want to call a task can call '
                     'task.apply().',
                 )
@@ -172,7 +197,9 @@ class Rules(unittest.TestCase):
             with self.subTest(queue=queue):
                 if isinstance(name, Exception) or not _has_prefix(name):
                     self._fail(
-                        8, 'queues on Amazon SQS carry a prefix', f'queue {queue!r}',
+                        8,
+                        'queues on Amazon SQS carry a prefix',
+                        f'queue {queue!r}',
                         name if isinstance(name, Exception) else f'it is called {name.name!r} in Amazon SQS',
                         "Set QUEUE_NAME_PREFIX of Config, and leave 'queue_name_prefix' in broker_transport_options to "
                         "it. With 'predefined_queues', give every queue, by its name with the prefix, the URL of a "
@@ -186,13 +213,19 @@ class Rules(unittest.TestCase):
         rule = 'a worker with default options leaves the platform queue alone'
         if worker.error is not None:
             self._fail(
-                9, rule, 'the initialisation of a worker', worker.error,
+                9,
+                rule,
+                'the initialisation of a worker',
+                worker.error,
                 'Mend what the error names: settings, or receivers of celeryd_init, worker_init and '
                 'celeryd_after_setup.',
             )
         if PLATFORM in worker.consumes:
             self._fail(
-                9, rule, 'the queues that a worker consumes', sorted(worker.consumes),
+                9,
+                rule,
+                'the queues that a worker consumes',
+                sorted(worker.consumes),
                 'Configure the app by a Config, or call cadasta.workertoolbox.setup.setup_app on worker_init. Let no '
                 f'receiver of celeryd_init, worker_init or celeryd_after_setup select {PLATFORM!r}.',
             )
@@ -211,15 +244,22 @@ class Rules(unittest.TestCase):
             message = f'the message to exchange {sent.exchange!r} with routing key {sent.routing_key!r}'
             if PLATFORM not in everywhere or len(works) != 1 or queue not in (None, *works):
                 self._fail(
-                    number, rule, where, f'{message} reaches {sorted(everywhere) or "no queue"}',
+                    number,
+                    rule,
+                    where,
+                    f'{message} reaches {sorted(everywhere) or "no queue"}',
                     f'Two queues are bound to this key: {sorted(works)}. Leave one of them out of task_queues, or bind '
-                    'it to another key.' if len(works) > 1 else
-                    'Send it through the default exchange with the routing key of one work queue: look at the options '
-                    'queue, exchange and routing_key of the call and of the task, and at the routers in task_routes.',
+                    'it to another key.'
+                    if len(works) > 1
+                    else 'Send it through the default exchange with the routing key of one work queue: look at the '
+                    'options queue, exchange and routing_key of the call and of the task, and at the routers in '
+                    'task_routes.',
                 )
             if sent.queues != everywhere:
                 self._fail(
-                    number, rule, where,
+                    number,
+                    rule,
+                    where,
                     f'{message} reaches {sorted(sent.queues) or "no queue"} of {sorted(everywhere)} when it is sent on '
                     'a connection that has declared nothing',
                     "Let the router declare what it routes to, as Config's does: leave task_routes to Config, and let "
@@ -240,25 +280,34 @@ class Rules(unittest.TestCase):
         # Celery's own task that waits for a chord has no result.
         if task.ignore_result and name != _WITHOUT_RESULTS:
             self._fail(
-                6, 'the result of every task is stored', where, 'ignore_result is set',
+                6,
+                'the result of every task is stored',
+                where,
+                'ignore_result is set',
                 'Take ignore_result out of the task, and task_ignore_result out of the configuration.',
             )
         if not task.track_started:
             self._fail(
-                6, 'the start of every task is stored', where, 'track_started is off',
+                6,
+                'the start of every task is stored',
+                where,
+                'track_started is off',
                 'Take track_started out of the task, and leave task_track_started to Config.',
             )
         own = _own_backend(task)
         if own is not None and not isinstance(own, DatabaseBackend):
             self._fail(
-                6, 'the result of every task is stored in a database', where, f'it has a backend of its own: {own!r}',
+                6,
+                'the result of every task is stored in a database',
+                where,
+                f'it has a backend of its own: {own!r}',
                 "Take the option backend out of the task: it uses the app's then.",
             )
 
     def _check_readable(self, what: str, attempt: Attempt) -> None:
         rule = 'messages have a serializer that the platform can read without unpickling'
         change = (
-            "Take the option serializer out of the task or the call, and task_serializer out of the configuration, or "
+            'Take the option serializer out of the task or the call, and task_serializer out of the configuration, or '
             "set them to 'json'."
         )
         if isinstance(attempt.error, _UNREADABLE):
@@ -268,8 +317,11 @@ class Rules(unittest.TestCase):
                 self._fail(7, rule, what, f'a message of content type {sent.content_type!r}', change)
             if sent.headers.get('compression') not in _COMPRESSIONS:
                 self._fail(
-                    7, rule, what, f'a message that is compressed as {sent.headers["compression"]!r}',
-                    "Take the option compression out of the task or the call, and task_compression out of the "
+                    7,
+                    rule,
+                    what,
+                    f'a message that is compressed as {sent.headers["compression"]!r}',
+                    'Take the option compression out of the task or the call, and task_compression out of the '
                     "configuration, or set them to 'gzip', 'bzip2' or 'lzma'.",
                 )
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from .depth import shallow
 
 #: The largest body that is read, decompressed, in bytes.
-MAX_BODY = 8 * 2 ** 20
+MAX_BODY = 8 * 2**20
 
 _JSON_TYPES = ('application/json', 'application/x-json', 'text/json')
 _CHARSETS = (None, '', 'utf-8', 'utf8', 'us-ascii', 'ascii', 'binary')

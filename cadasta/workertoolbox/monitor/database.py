@@ -14,8 +14,13 @@ from .message import plain
 
 _DIALECTS = ('postgresql', 'sqlite')
 # A database that is gone is noticed within a minute, also when it owes an answer; libpq would wait for hours.
-_LIBPQ = {'connect_timeout': 10, 'keepalives_idle': 30, 'keepalives_interval': 10, 'keepalives_count': 3,
-          'tcp_user_timeout': 60_000}
+_LIBPQ = {
+    'connect_timeout': 10,
+    'keepalives_idle': 30,
+    'keepalives_interval': 10,
+    'keepalives_count': 3,
+    'tcp_user_timeout': 60_000,
+}
 
 
 class NotUsable(Exception):  # noqa: N818  # not every exception is an error of the program
@@ -45,7 +50,8 @@ def engine(url: str) -> sa.Engine:
     missing = {name: value for name, value in defaults.items() if name not in parsed.query}
     try:
         return sa.create_engine(
-            parsed, connect_args=missing, poolclass=sa.NullPool, json_serializer=json.JSONEncoder(default=plain).encode)
+            parsed, connect_args=missing, poolclass=sa.NullPool, json_serializer=json.JSONEncoder(default=plain).encode
+        )
     except ModuleNotFoundError as error:
         raise NotUsable(
             f'{masked(url)!r} needs {error.name}, which is not installed: install it, or leave it out of the URL'
@@ -73,7 +79,10 @@ class Connected(ABC):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._connection.close()
         self._engine.dispose()

@@ -10,13 +10,26 @@ from .depth import shallow
 from .message import Message, plain
 from .tables import ID_LENGTH
 
-_MAX_INTEGER = 2 ** 31 - 1
+_MAX_INTEGER = 2**31 - 1
 # What has a column, and what a transport adds to a message that it delivers again.
-_COLUMN_HEADERS = frozenset([
-    'id', 'task', 'root_id', 'parent_id', 'group', 'eta', 'expires', 'retries', 'timelimit', 'origin', 'redelivered',
-])
-_FIRST_PROTOCOL = frozenset(['task', 'id', 'args', 'kwargs', 'group', 'taskset', 'retries', 'eta', 'expires', 'utc',
-                             'timelimit'])
+_COLUMN_HEADERS = frozenset(
+    [
+        'id',
+        'task',
+        'root_id',
+        'parent_id',
+        'group',
+        'eta',
+        'expires',
+        'retries',
+        'timelimit',
+        'origin',
+        'redelivered',
+    ]
+)
+_FIRST_PROTOCOL = frozenset(
+    ['task', 'id', 'args', 'kwargs', 'group', 'taskset', 'retries', 'eta', 'expires', 'utc', 'timelimit']
+)
 _IDS = ('task_id', 'root_id', 'parent_id', 'group_id')
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=plain, separators=(',', ':')).encode
@@ -93,8 +106,9 @@ def _first_protocol(message: Message, arguments: bool) -> dict[str, Any]:
     values = _columns(body, body.get('group') or body.get('taskset'))
     options = _options(message, values['task_id'])
     if arguments:
-        options.update((name, value) for name, value in body.items() if name not in _FIRST_PROTOCOL
-                       and value is not None)
+        options.update(
+            (name, value) for name, value in body.items() if name not in _FIRST_PROTOCOL and value is not None
+        )
     values['args'] = body.get('args') if arguments else None
     values['kwargs'] = body.get('kwargs') if arguments else None
     values['options'] = options
@@ -160,8 +174,9 @@ def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
         return value.replace('\0', '\ufffd').encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')
     if isinstance(value, dict):
-        return {_cleaned(key if isinstance(key, str) else str(plain(key))): _cleaned(item)
-                for key, item in value.items()}
+        return {
+            _cleaned(key if isinstance(key, str) else str(plain(key))): _cleaned(item) for key, item in value.items()
+        }
     if isinstance(value, list):
         return [_cleaned(item) for item in value]
     if value is None or isinstance(value, (bool, int)):

@@ -106,9 +106,11 @@ class Monitor:
                 with self._store:
                     # Each server of a list is tried once.
                     connection.ensure_connection(
-                        max_retries=max(0, len(connection.alt) - 1), reraise_as_library_errors=False)
-                    source = open_source(connection, self._app.amqp.queues[self._app.conf.PLATFORM_QUEUE_NAME],
-                                         self._limits)
+                        max_retries=max(0, len(connection.alt) - 1), reraise_as_library_errors=False
+                    )
+                    source = open_source(
+                        connection, self._app.amqp.queues[self._app.conf.PLATFORM_QUEUE_NAME], self._limits
+                    )
                     errors = source.errors
                     self._drain(source)
             except DBAPIError as error:

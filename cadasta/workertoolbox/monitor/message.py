@@ -93,16 +93,22 @@ def whole(message: Message) -> bytes:
     if message.problem is not None:
         return message.body
     properties = dict(message.properties)
-    return json.dumps({
-        'body': base64.b64encode(message.body).decode(),
-        'content-type': properties.pop('content_type', None),
-        'content-encoding': properties.pop('content_encoding', None),
-        # A transport adds this one when it delivers a message again.
-        'headers': {name: value for name, value in _named(message.headers).items() if name != 'redelivered'},
-        'properties': {
-            **properties, _BODY_ENCODING: 'base64', 'delivery_info': {'routing_key': message.routing_key},
+    return json.dumps(
+        {
+            'body': base64.b64encode(message.body).decode(),
+            'content-type': properties.pop('content_type', None),
+            'content-encoding': properties.pop('content_encoding', None),
+            # A transport adds this one when it delivers a message again.
+            'headers': {name: value for name, value in _named(message.headers).items() if name != 'redelivered'},
+            'properties': {
+                **properties,
+                _BODY_ENCODING: 'base64',
+                'delivery_info': {'routing_key': message.routing_key},
+            },
         },
-    }, default=plain, sort_keys=True).encode()
+        default=plain,
+        sort_keys=True,
+    ).encode()
 
 
 def plain(value: Any) -> Any:

@@ -59,8 +59,14 @@ class Progress:
 
     def _log(self, now: float, lag: str) -> None:
         seconds = now - self._since
-        logger.info('%d tasks in %.0f s (%.1f/s), %d messages rejected, %s',
-                    self._tasks, seconds, self._tasks / seconds, self._rejected, lag)
+        logger.info(
+            '%d tasks in %.0f s (%.1f/s), %d messages rejected, %s',
+            self._tasks,
+            seconds,
+            self._tasks / seconds,
+            self._rejected,
+            lag,
+        )
 
     def _touch(self) -> None:
         now = time.monotonic()

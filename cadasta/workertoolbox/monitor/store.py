@@ -19,13 +19,14 @@ from .tables import rejected, task
 logger = logging.getLogger(__name__)
 
 #: A batch is more than one statement if its rows have more characters than this.
-MAX_STATEMENT = 8 * 2 ** 20
+MAX_STATEMENT = 8 * 2**20
 # SQLSTATE classes that blame the data: data exception, integrity constraint, program limit exceeded.
 _FAULTS_OF_DATA = ('22', '23', '54')
 
 # What is acknowledged must survive a crash of the server, even one that is told to commit faster than it writes.
 _DURABLE = sa.text(
-    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'")
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+)
 
 
 class Stored(NamedTuple):
@@ -150,24 +151,31 @@ def _on_conflict(statement: Any) -> Any:
     is_later = sa.tuple_(*version(new)) >= sa.tuple_(*version(old))
     changes: dict[str, Any] = {
         column.name: sa.case((is_later, new[column.name]), else_=old[column.name])
-        for column in _MESSAGE_COLUMNS if column is not task.c.task_id
+        for column in _MESSAGE_COLUMNS
+        if column is not task.c.task_id
     }
-    return statement.on_conflict_do_update(index_elements=[old.task_id], set_={
-        **changes,
-        'first_seen': sa.case((new.first_seen < old.first_seen, new.first_seen), else_=old.first_seen),
-        'last_seen': sa.case((new.last_seen > old.last_seen, new.last_seen), else_=old.last_seen),
-    })
+    return statement.on_conflict_do_update(
+        index_elements=[old.task_id],
+        set_={
+            **changes,
+            'first_seen': sa.case((new.first_seen < old.first_seen, new.first_seen), else_=old.first_seen),
+            'last_seen': sa.case((new.last_seen > old.last_seen, new.last_seen), else_=old.last_seen),
+        },
+    )
 
 
 def _postgresql_statement() -> Any:
     # All rows are one parameter. The server takes them apart faster than any driver would put them together.
-    rows = sa.func.jsonb_to_recordset(sa.bindparam('rows', type_=sa.Text).cast(postgresql.JSONB)).table_valued(
-        *(sa.column(column.name, column.type) for column in _MESSAGE_COLUMNS)
-    ).render_derived(with_types=True)
+    rows = (
+        sa.func.jsonb_to_recordset(sa.bindparam('rows', type_=sa.Text).cast(postgresql.JSONB))
+        .table_valued(*(sa.column(column.name, column.type) for column in _MESSAGE_COLUMNS))
+        .render_derived(with_types=True)
+    )
     seen = sa.bindparam('seen', type_=sa.DateTime(timezone=True))
     columns = [rows.c[column.name] for column in _MESSAGE_COLUMNS]
     statement = postgresql.insert(task).from_select(
-        [*(column.name for column in _MESSAGE_COLUMNS), 'first_seen', 'last_seen'], sa.select(*columns, seen, seen),
+        [*(column.name for column in _MESSAGE_COLUMNS), 'first_seen', 'last_seen'],
+        sa.select(*columns, seen, seen),
     )
     return _on_conflict(statement)
 
@@ -195,7 +203,8 @@ def _reject(dialect: str, refused: Iterable[_Refused], seen: datetime) -> Any:
     rows = {row['digest']: row for row in (_rejected_row(item, seen) for item in refused)}
     statement = _INSERTS[dialect](rejected).values([rows[digest] for digest in sorted(rows)])
     return statement.on_conflict_do_update(
-        index_elements=[rejected.c.digest], set_={'last_seen': statement.excluded.last_seen})
+        index_elements=[rejected.c.digest], set_={'last_seen': statement.excluded.last_seen}
+    )
 
 
 def _rejected_row(item: _Refused, seen: datetime) -> dict[str, Any]:

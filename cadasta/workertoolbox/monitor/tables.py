@@ -25,7 +25,8 @@ metadata = sa.MetaData()
 
 #: Every task that anyone scheduled, as its latest message says.
 task = sa.Table(
-    'celery_task', metadata,
+    'celery_task',
+    metadata,
     sa.Column('task_id', sa.String(ID_LENGTH), primary_key=True),
     sa.Column('name', sa.Text, nullable=False),
     sa.Column('args', _JSON),
@@ -65,19 +66,30 @@ def later_id(options: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
     :param options: the column of the Task table, or of a view of it.
     """
     return sa.func.coalesce(
-        options['chain', 0, 'options', 'task_id'].as_string(), options['chord', 'options', 'task_id'].as_string())
+        options['chain', 0, 'options', 'task_id'].as_string(), options['chord', 'options', 'task_id'].as_string()
+    )
 
 
-task.append_constraint(sa.Index(
-    'ix_celery_task_later', later_id(task.c.options).label('later'),
-    postgresql_where=later_id(task.c.options).is_not(None)))
-task.append_constraint(sa.Index(
-    'ix_celery_task_chord_unlock', unlock_arguments(task.c.args).label('beginning'),
-    postgresql_ops={'beginning': 'text_pattern_ops'}, postgresql_where=task.c.name == CHORD_UNLOCK))
+task.append_constraint(
+    sa.Index(
+        'ix_celery_task_later',
+        later_id(task.c.options).label('later'),
+        postgresql_where=later_id(task.c.options).is_not(None),
+    )
+)
+task.append_constraint(
+    sa.Index(
+        'ix_celery_task_chord_unlock',
+        unlock_arguments(task.c.args).label('beginning'),
+        postgresql_ops={'beginning': 'text_pattern_ops'},
+        postgresql_where=task.c.name == CHORD_UNLOCK,
+    )
+)
 
 #: Messages that cannot be understood, whole: `message` can be published again.
 rejected = sa.Table(
-    'celery_task_rejected', metadata,
+    'celery_task_rejected',
+    metadata,
     sa.Column('digest', sa.String(64), primary_key=True),
     sa.Column('reason', sa.Text, nullable=False),
     sa.Column('task_id', sa.Text),
@@ -156,8 +168,11 @@ def statements(names: Mapping[str, str], schemas: Mapping[str, str], dialect: Di
 
 
 def _missing_columns(table: sa.Table, dialect: Dialect) -> Iterator[sa.TextClause]:
-    columns = [f'ADD COLUMN IF NOT EXISTS {column.name} {column.type.compile(dialect)}'
-               for column in table.columns if column.nullable]
+    columns = [
+        f'ADD COLUMN IF NOT EXISTS {column.name} {column.type.compile(dialect)}'
+        for column in table.columns
+        if column.nullable
+    ]
     yield sa.text(f'ALTER TABLE {QUOTE.format_table(table)} {", ".join(columns)}')
 
 

@@ -59,8 +59,10 @@ def script(
     dialect = engine(url).dialect
     if dialect.name == 'postgresql':
         dialect = POSTGRESQL
-    lines = (str(statement.compile(dialect=dialect)).strip() + ';'
-             for statement in _statements(dialect, names, schemas, worker_role, monitor_role))
+    lines = (
+        str(statement.compile(dialect=dialect)).strip() + ';'
+        for statement in _statements(dialect, names, schemas, worker_role, monitor_role)
+    )
     return '\n\n'.join(['BEGIN;', *lines, 'COMMIT;']) + '\n'
 
 

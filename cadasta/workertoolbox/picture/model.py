@@ -124,7 +124,8 @@ def _exchanges(app: Celery, seen: Observations) -> tuple[BoundExchange, ...]:
 
     return tuple(
         BoundExchange(_printable(name), types[name], tuple(bound(queue, keys[name][queue]) for queue in queues))
-        for name in sorted(keys) if (queues := sorted(keys[name], key=order))
+        for name in sorted(keys)
+        if (queues := sorted(keys[name], key=order))
     )
 
 

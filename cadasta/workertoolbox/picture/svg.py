@@ -87,11 +87,15 @@ class _Drawing:
         # The line to the platform queue passes all others: it goes beside them.
         x = _MARGIN + (_TRUNK / 2 if queue.is_platform else _TRUNK)
         middle = self._y + _BOX / 2
-        self._add('path', **{'class': 'copy' if queue.is_platform else 'line'},
-                  d=f'M{x:g} {trunk:g} V{middle:g} H{self._queue_x:g}')
+        self._add(
+            'path',
+            **{'class': 'copy' if queue.is_platform else 'line'},
+            d=f'M{x:g} {trunk:g} V{middle:g} H{self._queue_x:g}',
+        )
         self._write(', '.join(queue.keys), _MARGIN + _TRUNK + _GAP / 2, middle - 5, 'note')
-        self._box('platform' if queue.is_platform else 'queue', self._queue_x, self._y, queue.caption,
-                  self._queue_width)
+        self._box(
+            'platform' if queue.is_platform else 'queue', self._queue_x, self._y, queue.caption, self._queue_width
+        )
         if queue.tasks:
             right = self._queue_x + self._queue_width
             self._add('path', **{'class': 'tasks'}, d=f'M{right:g} {middle:g} H{self._tasks_x - _GAP / 2:g}')
@@ -120,9 +124,11 @@ class _Drawing:
         self._width = max(self._width, right + _MARGIN)
 
     def _add(self, tag: str, text: str | None = None, **attributes: float | str) -> ElementTree.Element:
-        element = ElementTree.SubElement(self._svg, tag, {
-            name: value if isinstance(value, str) else f'{value:g}' for name, value in attributes.items()
-        })
+        element = ElementTree.SubElement(
+            self._svg,
+            tag,
+            {name: value if isinstance(value, str) else f'{value:g}' for name, value in attributes.items()},
+        )
         element.text = text
         return element
 

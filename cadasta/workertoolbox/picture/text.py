@@ -52,10 +52,15 @@ def _tree(exchange: BoundExchange, arrow: str) -> Tree:
     for queue in exchange.queues:
         name, *notes = queue.caption
         keys = _keys(queue)
-        branch = tree.add(Text.assemble(
-            (keys, 'yellow'), ' ' * (width - cell_len(keys)), (arrow, 'dim'),
-            (name, 'bold magenta' if queue.is_platform else 'bold cyan'), (f'  {"  ".join(notes)}', 'dim'),
-        ))
+        branch = tree.add(
+            Text.assemble(
+                (keys, 'yellow'),
+                ' ' * (width - cell_len(keys)),
+                (arrow, 'dim'),
+                (name, 'bold magenta' if queue.is_platform else 'bold cyan'),
+                (f'  {"  ".join(notes)}', 'dim'),
+            )
+        )
         for task in queue.tasks:
             branch.add(Text(task, 'dim' if task.startswith('celery.') else ''))
     return tree
@@ -70,5 +75,4 @@ def _aligned(kind: str, rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     table = [(kind, *row) for row in dict.fromkeys(rows)]
     widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)]
     for row in table:
-        yield '  '.join(
-            cell + ' ' * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
+        yield '  '.join(cell + ' ' * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -44,8 +44,7 @@ def join_of(task: TaskStatus) -> Join | None:
     arguments = task.args if isinstance(task.args, list) else []
     group_id, body = (*arguments, None, None)[:2]
     results = task.kwargs.get('result') if isinstance(task.kwargs, dict) else None
-    return Join(
-        group_id if isinstance(group_id, str) else None, frozenset(_texts(results)), _option(body, 'task_id'))
+    return Join(group_id if isinstance(group_id, str) else None, frozenset(_texts(results)), _option(body, 'task_id'))
 
 
 def steps(task: TaskStatus) -> list[str]:

@@ -41,8 +41,11 @@ class Changes:
     def next(self) -> list[TaskStatus]:
         """Give the tasks that are new or whose state has changed, the oldest first."""
         found = {task.task_id: task for task in [*self._later(), *self._open()]}
-        changed = [task for task_id, task in found.items()
-                   if task_id not in self._known or self._known[task_id].status != task.status]
+        changed = [
+            task
+            for task_id, task in found.items()
+            if task_id not in self._known or self._known[task_id].status != task.status
+        ]
         self._known.update(found)
         newest = sorted(self._known.values(), key=_age)[-_WATCHED:]
         self._known = {task.task_id: task for task in newest}
@@ -63,7 +66,10 @@ class Changes:
 
 
 def appended(
-    statuses: Statuses, show: Callable[[TaskStatus], None], where: Filter, limit: int,
+    statuses: Statuses,
+    show: Callable[[TaskStatus], None],
+    where: Filter,
+    limit: int,
 ) -> None:
     """Show the newest tasks, the oldest of them first, then each task that is new or has changed. It has no end.
 

@@ -171,7 +171,7 @@ class Statuses(Connected):
             asked |= wanted
             searched |= unsent
             new = self._related(wanted, limit) | self._senders(unsent)
-            rows = self.find(sorted(new - found.keys())[:limit - len(found)])
+            rows = self.find(sorted(new - found.keys())[: limit - len(found)])
             found.update((row.task_id, row) for row in rows)
             wanted = {relative for row in rows for relative in relatives(row)} - asked
             sent = {row.task_id for row in found.values() if row.first_seen is not None}
@@ -190,7 +190,8 @@ class Statuses(Connected):
         seconds = sa.extract('epoch', _scheduled.first_seen)
         keys = [
             (seconds - seconds % length).label('start'),
-            sa.func.coalesce(_scheduled.status, STATES[0]).label('state'), _scheduled.routing_key,
+            sa.func.coalesce(_scheduled.status, STATES[0]).label('state'),
+            _scheduled.routing_key,
         ]
         query = sa.select(*keys, sa.func.count()).where(_scheduled.first_seen >= since.astimezone(UTC)).group_by(*keys)
         counts = [Count(datetime.fromtimestamp(int(start), UTC), *others) for start, *others in self._run(query)]
@@ -206,7 +207,8 @@ class Statuses(Connected):
         # No index is of the state and the time, which are in two tables. Most often the page is full before long.
         some = newest.limit(_NEWEST).subquery().c
         found = self._rows(
-            sa.select(*some).where(_has_state(some, where.state)).order_by(*_newest_first_of(some)).limit(limit))
+            sa.select(*some).where(_has_state(some, where.state)).order_by(*_newest_first_of(some)).limit(limit)
+        )
         if len(found) == limit:
             return found
         # If not, PostgreSQL would go on like that to the end. It is faster where it does not know what comes next.
@@ -256,7 +258,7 @@ class Statuses(Connected):
 
 
 def _portions(items: list[_T], size: int) -> Iterator[list[_T]]:
-    return (items[start:start + size] for start in range(0, len(items), size))
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _has_state(columns: Any, state: str) -> sa.ColumnElement[bool]:
@@ -270,7 +272,8 @@ def _conditions(where: Filter) -> list[sa.ColumnElement[bool]]:
         name = _storable(where.name)
         is_prefix = name.endswith('*')
         conditions.append(
-            _scheduled.name.startswith(name[:-1], autoescape=True) if is_prefix else _scheduled.name == name)
+            _scheduled.name.startswith(name[:-1], autoescape=True) if is_prefix else _scheduled.name == name
+        )
     if where.root is not None:
         conditions.append(_scheduled.root_id == _storable(where.root))
     if where.queue is not None:
@@ -291,7 +294,7 @@ def _place(first_seen: Any, task_id: Any) -> sa.Tuple:
 def _unlocks(group_id: str) -> sa.ColumnElement[bool]:
     # As arguments, and as the representation of them.
     beginning = unlock_arguments(_all.args)
-    starts = (beginning.startswith(text, autoescape=True) for text in (f'["{group_id}"', f'"(\'{group_id}\''))
+    starts = (beginning.startswith(text, autoescape=True) for text in (f'["{group_id}"', f"\"('{group_id}'"))
     return sa.and_(_all.name == CHORD_UNLOCK, sa.or_(*starts))
 
 
@@ -304,5 +307,6 @@ def _status(row: Any) -> TaskStatus:
     # SQLite has no time zones, and Celery's tables have none either: both store UTC.
     values: dict[str, Any] = {
         name: value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
-        for name, value in row._mapping.items()}
+        for name, value in row._mapping.items()
+    }
     return TaskStatus(**{**values, 'status': values['status'] or STATES[0]})

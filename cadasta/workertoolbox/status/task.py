@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 from celery import states
 
 #: The states that Celery gives, in the order in which a task goes through them. A task may have one of its own, too.
-STATES = (
-    states.PENDING, states.RECEIVED, states.STARTED, states.RETRY, states.SUCCESS, states.FAILURE, states.REVOKED)
+STATES = (states.PENDING, states.RECEIVED, states.STARTED, states.RETRY, states.SUCCESS, states.FAILURE, states.REVOKED)
 
 
 class Cursor(NamedTuple):

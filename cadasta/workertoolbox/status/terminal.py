@@ -116,8 +116,9 @@ class Screen:
         for line in lines:
             name = Text(no_wrap=True).append(line.branches, 'dim').append(self._name(line.task))
             style = _STYLES.get(line.state, '')
-            table.add_row(*(Text(harmless(column.text(line)), style if column is _STATE else '')
-                            for column in columns), name)
+            table.add_row(
+                *(Text(harmless(column.text(line)), style if column is _STATE else '') for column in columns), name
+            )
         return table
 
     def _print(self, line: _Line) -> None:
@@ -133,7 +134,7 @@ class Screen:
     def _name(self, task: TaskStatus) -> str:
         name = harmless(task.name or _NOT_STORED)
         # More than a terminal is wide would be laid out for nothing.
-        return (name + (call(task) if self.arguments else ''))[:self.console.width]
+        return (name + (call(task) if self.arguments else ''))[: self.console.width]
 
 
 def _lines(roots: list[Node], branches: Sequence[str], deepest: int) -> Iterator[_Line]:
@@ -147,4 +148,5 @@ def _lines(roots: list[Node], branches: Sequence[str], deepest: int) -> Iterator
         last = len(node.children) - 1
         todo += [
             (child, below + (corner if number == last else fork), below + (blank if number == last else bar))
-            for number, child in reversed(list(enumerate(node.children)))]
+            for number, child in reversed(list(enumerate(node.children)))
+        ]

@@ -143,8 +143,12 @@ def _cut_circles(parents: _Parents) -> None:
 
 
 def _join_header(known: Mapping[str, TaskStatus], parents: _Parents, task_id: str, join: Join) -> set[str]:
-    members = [other for other, task in known.items() if other != join.body_id and (
-        other in join.header or (task.group_id is not None and task.group_id == join.group_id))]
+    members = [
+        other
+        for other, task in known.items()
+        if other != join.body_id
+        and (other in join.header or (task.group_id is not None and task.group_id == join.group_id))
+    ]
     above = set(_upwards(parents, task_id))
     seen = set(above)
     tops: set[str] = set()

@@ -26,7 +26,8 @@ def harmless(text: str) -> str:
         return text
     return ''.join(
         character.encode('unicode_escape').decode() if unicodedata.category(character) in _HARMFUL else character
-        for character in text)
+        for character in text
+    )
 
 
 def length(time: timedelta | None) -> str:

@@ -34,8 +34,11 @@ def to_filter(fields: Mapping[str, str]) -> Filter:
     werkzeug.exceptions.BadRequest: 400 Bad Request: Newer than: '1 year' is no age. Write it 30s, 15m, 2h, 3d or 1w.
     """
     return Filter(
-        state=fields['state'] or None, name=fields['name'] or None, root=fields['root'] or None,
-        queue=fields['queue'] or None, newer_than=_moment('Newer than', fields['newer']),
+        state=fields['state'] or None,
+        name=fields['name'] or None,
+        root=fields['root'] or None,
+        queue=fields['queue'] or None,
+        newer_than=_moment('Newer than', fields['newer']),
         older_than=_moment('Older than', fields['older']),
     )
 

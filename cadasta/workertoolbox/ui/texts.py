@@ -11,8 +11,12 @@ from markupsafe import Markup
 from ..status.query import TaskStatus
 
 _CLASSES = {
-    'SUCCESS': 'success', 'FAILURE': 'failure', 'RETRY': 'retry', 'REVOKED': 'revoked',
-    'STARTED': 'started', 'RECEIVED': 'started',
+    'SUCCESS': 'success',
+    'FAILURE': 'failure',
+    'RETRY': 'retry',
+    'REVOKED': 'revoked',
+    'STARTED': 'started',
+    'RECEIVED': 'started',
 }
 # Characters of a value: a page of many megabytes helps nobody.
 _LONGEST = 20_000

@@ -31,9 +31,14 @@ def tasks() -> str:
         found = database.page(wanted, TASKS + 1, before)
     given = {field: value for field, value in fields.items() if value}
     return render_template(
-        'tasks.html', states=STATES, fields=fields, tasks=found[:TASKS],
-        given=given, is_first=before is None,
-        next_place=filters.write_cursor(found[TASKS - 1].cursor) if len(found) > TASKS else None)
+        'tasks.html',
+        states=STATES,
+        fields=fields,
+        tasks=found[:TASKS],
+        given=given,
+        is_first=before is None,
+        next_place=filters.write_cursor(found[TASKS - 1].cursor) if len(found) > TASKS else None,
+    )
 
 
 @pages.get('/tasks/<path:task_id>')
@@ -44,8 +49,13 @@ def task(task_id: str) -> str:
             abort(404, f'There is neither a task nor a result with the id {task_id!r}.')
         drawn = workflow(database.workflow(task_id, WORKFLOW))
     return render_template(
-        'task.html', task=found, workflow=drawn, most=WORKFLOW, axis=AXIS,
-        show_arguments=current_app.config['SHOW_ARGUMENTS'])
+        'task.html',
+        task=found,
+        workflow=drawn,
+        most=WORKFLOW,
+        axis=AXIS,
+        show_arguments=current_app.config['SHOW_ARGUMENTS'],
+    )
 
 
 @pages.get('/counts')
@@ -58,5 +68,12 @@ def counts() -> str:
     with statuses() as database:
         found = chart.queues(database.counts(since, window.bucket), since, window)
     return render_template(
-        'counts.html', windows=chart.WINDOWS, chosen=chosen, window=window, since=since, queues=found, limit=QUEUES,
-        height=chart.HEIGHT)
+        'counts.html',
+        windows=chart.WINDOWS,
+        chosen=chosen,
+        window=window,
+        since=since,
+        queues=found,
+        limit=QUEUES,
+        height=chart.HEIGHT,
+    )

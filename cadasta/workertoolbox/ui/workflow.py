@@ -80,9 +80,12 @@ def workflow(tasks: Sequence[TaskStatus]) -> Workflow:
     start, end = min(moments, default=None), max(moments, default=None)
     nodes = list(_walk(tree(tasks)))
     return Workflow(
-        state=overall(tasks), total=len(nodes), numbers=Counter(node.state for node, _ in nodes).most_common(),
+        state=overall(tasks),
+        total=len(nodes),
+        numbers=Counter(node.state for node, _ in nodes).most_common(),
         length=end - start if start and end else None,
-        rows=[_row(node, depth, start, end) for node, depth in nodes[:LIMIT]])
+        rows=[_row(node, depth, start, end) for node, depth in nodes[:LIMIT]],
+    )
 
 
 def _row(node: Node, depth: int, start: datetime | None, end: datetime | None) -> Row:

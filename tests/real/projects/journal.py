@@ -1,4 +1,5 @@
 """Writes down, for the test to read, what each process of a project publishes and runs."""
+
 from __future__ import annotations
 
 import json

@@ -1,4 +1,5 @@
 """A producer: `python produce.py PROJECT STAGE ARGUMENT...`. It never sets anything up; it only sends tasks."""
+
 from __future__ import annotations
 
 import sys
@@ -32,6 +33,7 @@ def in_threads(send: Callable[[int], None]) -> None:
 
 def flood(tasks: Any, count: str) -> None:
     """Sends `count` tasks."""
+
     def send(thread: int) -> None:
         for number in range(thread, int(count), THREADS):
             tasks.add.delay(number, number)

@@ -1,4 +1,5 @@
 """What the tasks of all projects do that are there to be retried."""
+
 from __future__ import annotations
 
 from celery import Task

@@ -2,6 +2,7 @@
 
 When the worker is ready, a thread obeys the lines on stdin.
 """
+
 from __future__ import annotations
 
 import os

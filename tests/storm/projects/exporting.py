@@ -1,4 +1,5 @@
 """A service, and beat."""
+
 from __future__ import annotations
 
 from service import BEAT_SCHEDULE, make_app

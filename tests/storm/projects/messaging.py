@@ -1,4 +1,5 @@
 """A service that has none of the first one's code."""
+
 from __future__ import annotations
 
 from service import make_app

@@ -1,4 +1,5 @@
 """Notes, for the books, what each process of the storm sends and runs, and when: one line of JSON each."""
+
 from __future__ import annotations
 
 import json

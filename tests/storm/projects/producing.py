@@ -2,6 +2,7 @@
 
 What it sends, and in which order, follows from the seed.
 """
+
 from __future__ import annotations
 
 import random
@@ -36,8 +37,11 @@ def retried(app: Celery, chance: random.Random) -> Promises:
 
 
 def chained(app: Celery, chance: random.Random) -> Promises:
-    last = chain(app.signature('export.add', (1, 2)), app.signature('export.add', (3, chance.uniform(0, 0.1))),
-                 app.signature('msg.notify')).delay()
+    last = chain(
+        app.signature('export.add', (1, 2)),
+        app.signature('export.add', (3, chance.uniform(0, 0.1))),
+        app.signature('msg.notify'),
+    ).delay()
     return all_succeed(last.parent.parent, last.parent, last)
 
 
@@ -55,8 +59,9 @@ def with_a_chord(app: Celery, chance: random.Random) -> Promises:
 
 
 def with_a_chord_that_fails(app: Celery, chance: random.Random) -> Promises:
-    body = chord([app.signature('export.add', (1, 2)), app.signature('export.fail')],
-                 app.signature('msg.total')).delay()
+    body = chord(
+        [app.signature('export.add', (1, 2)), app.signature('export.fail')], app.signature('msg.total')
+    ).delay()
     good, bad = body.parent.results
     return {good.id: 'SUCCESS', bad.id: 'FAILURE', body.id: 'FAILURE'}
 
@@ -80,7 +85,15 @@ def handing_on(app: Celery, chance: random.Random) -> Promises:
 Workflow = Callable[[Celery, random.Random], Promises]
 
 WORKFLOWS: list[Workflow] = [
-    plain, retried, chained, grouped, with_a_chord, with_a_chord_that_fails, with_errbacks, replaced, handing_on,
+    plain,
+    retried,
+    chained,
+    grouped,
+    with_a_chord,
+    with_a_chord_that_fails,
+    with_errbacks,
+    replaced,
+    handing_on,
 ]
 
 

@@ -1,4 +1,5 @@
 """What the apps of all services have in common."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -15,14 +16,16 @@ BEAT_SCHEDULE = {
 
 def make_app(name: str, *modules: str, **settings: Any) -> Celery:
     app = Celery(name, include=modules, task_cls='notes:NotingTask')
-    app.config_from_object(Config(
-        QUEUES=['export', 'msg'],
-        # Whoever wants no task to be lost with its worker says so: it is acknowledged when it is done, not before.
-        task_acks_late=True,
-        task_reject_on_worker_lost=True,
-        # What a worker holds waits for that worker. Let it hold no more than it can run.
-        worker_prefetch_multiplier=1,
-        result_backend_max_sleep_between_retries_ms=500,
-        **settings,
-    ))
+    app.config_from_object(
+        Config(
+            QUEUES=['export', 'msg'],
+            # Whoever wants no task to be lost with its worker says so: it is acknowledged when it is done, not before.
+            task_acks_late=True,
+            task_reject_on_worker_lost=True,
+            # What a worker holds waits for that worker. Let it hold no more than it can run.
+            worker_prefetch_multiplier=1,
+            result_backend_max_sleep_between_retries_ms=500,
+            **settings,
+        )
+    )
     return app

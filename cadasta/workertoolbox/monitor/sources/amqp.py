@@ -81,8 +81,9 @@ class AMQPSource:
             problem = f'its properties cannot be read: {properties[REASON]}'
             body = _whole(properties[UNREAD], body)
         self._pending_bytes += len(body)
-        self._pending.append(Message(
-            message.delivery_tag, body, headers, properties, message.delivery_info['routing_key'], problem))
+        self._pending.append(
+            Message(message.delivery_tag, body, headers, properties, message.delivery_info['routing_key'], problem)
+        )
 
 
 def _whole(properties: bytes, body: bytes) -> bytes:

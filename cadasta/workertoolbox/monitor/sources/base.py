@@ -9,7 +9,7 @@ from ..message import Message
 #: How long a source waits for a message at a time, in seconds.
 PATIENCE = 1.0
 #: A batch is full when its bodies have this many bytes, however few they are.
-MAX_BATCH_BYTES = 8 * 2 ** 20
+MAX_BATCH_BYTES = 8 * 2**20
 
 
 class Limits(NamedTuple):

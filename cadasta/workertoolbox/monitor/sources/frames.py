@@ -67,5 +67,5 @@ def _with_readable_key(arguments: bytes) -> bytes:
     # A consumer tag, and the exchange; the routing key comes last. Only its text may be anything.
     exchange = _METHOD_SIZE + 1 + arguments[_METHOD_SIZE] + _BETWEEN_SIZE
     key = exchange + 1 + arguments[exchange]
-    text = arguments[key + 1:].decode('utf-8', 'backslashreplace')[:_KEY_LENGTH].encode()
+    text = arguments[key + 1 :].decode('utf-8', 'backslashreplace')[:_KEY_LENGTH].encode()
     return arguments[:key] + bytes([len(text)]) + text

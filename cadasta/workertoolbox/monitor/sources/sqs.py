@@ -59,7 +59,8 @@ class SQSSource:
 
     def waiting(self) -> int:
         attributes = self._client.get_queue_attributes(
-            QueueUrl=self._url, AttributeNames=['ApproximateNumberOfMessages'])['Attributes']
+            QueueUrl=self._url, AttributeNames=['ApproximateNumberOfMessages']
+        )['Attributes']
         return int(attributes['ApproximateNumberOfMessages'])
 
     def _has_room(self, batch: list[Message]) -> bool:
@@ -67,7 +68,8 @@ class SQSSource:
 
     def _call(self, patience: int) -> list[Message]:
         answer = self._client.receive_message(
-            QueueUrl=self._url, MaxNumberOfMessages=MAX_CALL, WaitTimeSeconds=patience, VisibilityTimeout=self._hidden)
+            QueueUrl=self._url, MaxNumberOfMessages=MAX_CALL, WaitTimeSeconds=patience, VisibilityTimeout=self._hidden
+        )
         return [from_envelope(message['ReceiptHandle'], message['Body']) for message in answer.get('Messages', ())]
 
 
@@ -75,5 +77,5 @@ def _entries(messages: Sequence[Message], **options: Any) -> Iterator[list[dict[
     for start in range(0, len(messages), MAX_CALL):
         yield [
             {'Id': str(number), 'ReceiptHandle': message.receipt, **options}
-            for number, message in enumerate(messages[start:start + MAX_CALL])
+            for number, message in enumerate(messages[start : start + MAX_CALL])
         ]

@@ -25,8 +25,13 @@ class Thrice(schedule):
 EVERY = 0.4
 
 app = Celery('export', include=['export.tasks'])
-app.config_from_object(Config(QUEUES=['export', 'report'], beat_schedule={
-    'by name': {'task': 'export.tasks.tick', 'schedule': Thrice(EVERY)},
-    'by queue': {'task': 'audit.tick', 'schedule': Thrice(EVERY), 'options': {'queue': 'export'}},
-    'to another service': {'task': 'report.tasks.total', 'schedule': Thrice(EVERY), 'args': ([1, 2],)},
-}))
+app.config_from_object(
+    Config(
+        QUEUES=['export', 'report'],
+        beat_schedule={
+            'by name': {'task': 'export.tasks.tick', 'schedule': Thrice(EVERY)},
+            'by queue': {'task': 'audit.tick', 'schedule': Thrice(EVERY), 'options': {'queue': 'export'}},
+            'to another service': {'task': 'report.tasks.total', 'schedule': Thrice(EVERY), 'args': ([1, 2],)},
+        },
+    )
+)

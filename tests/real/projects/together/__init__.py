@@ -1,2 +1,3 @@
 """One service that has two queues to itself, so its workers need no `-Q`."""
+
 from .celery import app as app

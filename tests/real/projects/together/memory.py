@@ -3,6 +3,7 @@
 When the worker is ready, a thread sends all tasks. Then, at each line on stdin, it writes down what the platform queue
 holds.
 """
+
 from __future__ import annotations
 
 import os
