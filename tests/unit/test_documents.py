@@ -19,7 +19,7 @@ from docutils.core import publish_doctree
 
 import cadasta.workertoolbox
 from cadasta.workertoolbox.conf import Config
-from cadasta.workertoolbox.monitor import roles
+from cadasta.workertoolbox.database import roles
 
 ROOT = Path(__file__).parents[2]
 README = publish_doctree((ROOT / 'README.rst').read_text(), settings_overrides={'halt_level': 2})

@@ -34,7 +34,7 @@ def check(
     """
     from ..check import check as findings_of
     from ..check import report
-    from ..console import make_console
+    from ..terminal.output import make_console
 
     findings = findings_of(ctx.obj.app, not producer, offline, any_role, database)
     if json:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from celery.bin.base import LOG_LEVEL, CeleryCommand, handle_preload_options
 
-from .database import database_of, database_option, usable_database
+from .database_option import database_of, database_option, usable_database
 from .options import option
 
 _FORMAT = '[%(asctime)s: %(levelname)s] %(message)s'

@@ -3,7 +3,7 @@
 import click
 from celery.bin.base import CeleryCommand, handle_preload_options
 
-from .database import database_of, database_option, usable_database
+from .database_option import database_of, database_option, usable_database
 from .options import option
 
 
@@ -33,7 +33,7 @@ def tables(
 
     Running it again, or twice at a time, does no harm.
     """
-    from ..monitor.upgrade import script, upgrade
+    from ..database.upgrade import script, upgrade
 
     app = ctx.obj.app
     arguments = (

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 import click
 from celery.bin.base import CeleryCommand, handle_preload_options
 
-from .database import database_of, database_option, usable_database
+from .database_option import database_of, database_option, usable_database
 from .options import option
 
 if TYPE_CHECKING:
-    from ..status import Filter, Statuses
-    from ..status.terminal import Screen
+    from ..terminal.tasks import Screen
+    from ..tracked import Filter, TrackedTasks
 
 
 def _ago(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
-    from ..status.age import ago
+    from ..durations import ago
 
     try:
         return None if value is None else ago(value)
@@ -65,15 +65,15 @@ def tasks(
 
     In a pipe, a task is a line of fields between tabs: first seen, state, seconds taken, id, queue, name.
     """
-    from ..console import make_console
-    from ..status import Filter, Statuses
-    from ..status.terminal import Screen
+    from ..terminal.output import make_console
+    from ..terminal.tasks import Screen
+    from ..tracked import Filter, TrackedTasks
 
     where = Filter(**conditions)
     if tree is not None and (follow or where != Filter()):
         raise click.UsageError('--tree shows a whole workflow: give no --follow and no condition with it.')
     screen = Screen(make_console(ctx.obj.no_color), show_arguments)
-    with usable_database(), Statuses(database_of(ctx.obj.app, database)) as statuses:
+    with usable_database(), TrackedTasks(database_of(ctx.obj.app, database)) as statuses:
         if tree is not None:
             _show_tree(statuses, screen, tree, json)
         elif follow:
@@ -82,7 +82,7 @@ def tasks(
             _show(statuses, screen, where, limit, json)
 
 
-def _show(statuses: 'Statuses', screen: 'Screen', where: 'Filter', limit: int, as_json: bool) -> None:
+def _show(statuses: 'TrackedTasks', screen: 'Screen', where: 'Filter', limit: int, as_json: bool) -> None:
     found = statuses.page(where, limit)
     if as_json:
         for task in found:
@@ -91,8 +91,8 @@ def _show(statuses: 'Statuses', screen: 'Screen', where: 'Filter', limit: int, a
         screen.tasks(found)
 
 
-def _show_tree(statuses: 'Statuses', screen: 'Screen', task_id: str, as_json: bool) -> None:
-    from ..status import overall, tree
+def _show_tree(statuses: 'TrackedTasks', screen: 'Screen', task_id: str, as_json: bool) -> None:
+    from ..tracked import overall, tree
 
     found = statuses.workflow(task_id)
     if not found:
@@ -100,8 +100,8 @@ def _show_tree(statuses: 'Statuses', screen: 'Screen', task_id: str, as_json: bo
     screen.tree(overall(found), tree(found), as_json)
 
 
-def _follow(statuses: 'Statuses', screen: 'Screen', where: 'Filter', limit: int, as_json: bool) -> None:
-    from ..status.follow import appended, live
+def _follow(statuses: 'TrackedTasks', screen: 'Screen', where: 'Filter', limit: int, as_json: bool) -> None:
+    from ..terminal.following import appended, live
 
     try:
         if screen.is_terminal and not as_json:

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import click
 from celery.bin.base import CeleryCommand, handle_preload_options
 
-from .database import database_of, database_option, usable_database
+from .database_option import database_of, database_option, usable_database
 from .options import option
 
 

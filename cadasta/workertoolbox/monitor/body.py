@@ -7,17 +7,14 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from .depth import shallow
+from ..errors import Unreadable
+from .nesting import shallow
 
 #: The largest body that is read, decompressed, in bytes.
 MAX_BODY = 8 * 2**20
 
 _JSON_TYPES = ('application/json', 'application/x-json', 'text/json')
 _CHARSETS = (None, '', 'utf-8', 'utf8', 'us-ascii', 'ascii', 'binary')
-
-
-class Unreadable(ValueError):  # noqa: N818  # it is an error of whoever sent it
-    """A message cannot be understood; the text says why."""
 
 
 class _Decompressor(Protocol):

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from .body import Unreadable, load
-from .depth import shallow
-from .message import Message, plain
-from .tables import ID_LENGTH
+from ..database.tables import ID_LENGTH
+from ..database.values import plain
+from ..errors import Unreadable
+from .body import load
+from .message import Message
+from .nesting import shallow
 
 _MAX_INTEGER = 2**31 - 1
 # What has a column, and what a transport adds to a message that it delivers again.

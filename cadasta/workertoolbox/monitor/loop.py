@@ -11,7 +11,7 @@ from typing import Any
 from celery import Celery
 from sqlalchemy.exc import DBAPIError
 
-from ..credentials import masked
+from ..settings.credentials import masked
 from .progress import Progress
 from .sources import Limits, Source, connection_of, errors_of, open_source
 from .store import Store

@@ -5,7 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .depth import shallow
+from ..database.values import plain
+from .nesting import shallow
 
 _BODY_ENCODING = 'body_encoding'
 # What a transport needs to deliver a message. It differs between two copies of one message.
@@ -109,13 +110,6 @@ def whole(message: Message) -> bytes:
         default=plain,
         sort_keys=True,
     ).encode()
-
-
-def plain(value: Any) -> Any:
-    """Say in JSON what AMQP can say and JSON cannot: the ``default`` function for `json.dumps`."""
-    if isinstance(value, bytes):
-        return value.decode('utf-8', 'backslashreplace')
-    return value.isoformat() if hasattr(value, 'isoformat') else str(value)
 
 
 def _named(table: Mapping[Any, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from .database import NotUsable
+from ..errors import NotUsable
 from .store import Stored
 
 logger = logging.getLogger(__name__)

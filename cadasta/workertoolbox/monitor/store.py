@@ -10,18 +10,18 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from .body import Unreadable
-from .database import Connected, NotUsable
+from ..database.connection import Connected
+from ..database.refusals import blames_data
+from ..database.tables import rejected, task
+from ..database.values import storable
+from ..errors import NotUsable, Unreadable
 from .decode import Row, decode
 from .message import Message, whole
-from .tables import rejected, task
 
 logger = logging.getLogger(__name__)
 
 #: A batch is more than one statement if its rows have more characters than this.
 MAX_STATEMENT = 8 * 2**20
-# SQLSTATE classes that blame the data: data exception, integrity constraint, program limit exceeded.
-_FAULTS_OF_DATA = ('22', '23', '54')
 
 # What is acknowledged must survive a crash of the server, even one that is told to commit faster than it writes.
 _DURABLE = sa.text(
@@ -49,7 +49,7 @@ class Store(Connected):
     :raises sqlalchemy.exc.DBAPIError: where the database cannot be reached.
 
     >>> from cadasta.workertoolbox.monitor.message import Message
-    >>> from cadasta.workertoolbox.monitor.upgrade import upgrade
+    >>> from cadasta.workertoolbox.database.upgrade import upgrade
     >>> upgrade('sqlite:///tasks.db')
     >>> headers = {'task': 'export.project', 'id': '1'}
     >>> with Store('sqlite:///tasks.db') as store:
@@ -107,7 +107,7 @@ class Store(Connected):
         try:
             self._execute(*self._upsert(_latest(row for row, _ in read), seen))
         except DBAPIError as error:
-            if not _blames_data(error):
+            if not blames_data(error):
                 raise
             if len(read) == 1:
                 return [_Refused(read[0][1], f'the database refuses it: {error.orig}')]
@@ -213,22 +213,15 @@ def _rejected_row(item: _Refused, seen: datetime) -> dict[str, Any]:
     logger.warning('Rejected a message: %s', reason)
     return {
         'digest': hashlib.sha256(everything).hexdigest(),
-        'reason': _storable(reason),
-        'task_id': _storable(message.headers.get('id')),
-        'name': _storable(message.headers.get('task')),
-        'routing_key': _storable(message.routing_key),
+        'reason': storable(reason),
+        'task_id': _text(message.headers.get('id')),
+        'name': _text(message.headers.get('task')),
+        'routing_key': _text(message.routing_key),
         'message': everything,
         'first_seen': seen,
         'last_seen': seen,
     }
 
 
-def _storable(value: Any) -> str | None:
-    return value.encode('utf-8', 'replace').decode().replace('\0', '\ufffd') if isinstance(value, str) else None
-
-
-def _blames_data(error: DBAPIError) -> bool:
-    if error.connection_invalidated:
-        return False
-    state = getattr(error.orig, 'pgcode', None) or getattr(error.orig, 'sqlstate', None)
-    return str(state).startswith(_FAULTS_OF_DATA) or isinstance(error, sa.exc.IntegrityError | sa.exc.DataError)
+def _text(value: Any) -> str | None:
+    return storable(value) if isinstance(value, str) else None

@@ -11,8 +11,9 @@ from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from ..credentials import masked
-from ..monitor.database import NotUsable, engine
+from ..database.connection import engine
+from ..errors import NotUsable
+from ..settings.credentials import masked
 from . import texts
 from .views import pages
 
@@ -42,7 +43,7 @@ def create_app(url: str, show_arguments: bool = False, hosts: Collection[str] | 
     :returns: the WSGI application.
     :raises NotUsable: where the URL is not that of a database which can have the tables.
 
-    >>> from cadasta.workertoolbox.monitor.upgrade import upgrade
+    >>> from cadasta.workertoolbox.database.upgrade import upgrade
     >>> upgrade('sqlite:///tasks.db')
     >>> client = create_app('sqlite:///tasks.db').test_client()
     >>> client.get('/').status

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 from werkzeug.exceptions import BadRequest
 
-from ..status.age import ago
-from ..status.query import Cursor, Filter
+from ..durations import ago
+from ..tracked.query import Cursor, Filter
 
 _FIELDS = ('state', 'name', 'queue', 'root', 'newer', 'older')
 

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from datetime import UTC, datetime
 from typing import Any
 
 from markupsafe import Markup
 
-from ..status.query import TaskStatus
+from ..durations import written
+from ..tracked.query import TrackedTask
 
 _CLASSES = {
     'SUCCESS': 'success',
@@ -20,24 +20,6 @@ _CLASSES = {
 }
 # Characters of a value: a page of many megabytes helps nobody.
 _LONGEST = 20_000
-_UNITS = (('d', 86_400), ('h', 3_600), ('min', 60), ('s', 1))
-
-
-def duration(length: timedelta) -> str:
-    """Write a duration in its largest unit and what is left in the next one.
-
-    >>> [duration(timedelta(seconds=seconds)) for seconds in (0.0312, 7.25, 250, 7_201, 100_000)]
-    ['31 ms', '7.2 s', '4 min 10 s', '2 h', '1 d 3 h']
-    """
-    seconds = length.total_seconds()
-    if seconds < 0.9995:
-        return f'{seconds * 1_000:.0f} ms'
-    if seconds < 59.95:
-        return f'{seconds:.1f} s'
-    rounded = round(seconds)
-    (unit, size), (smaller, fraction) = next(pair for pair in pairwise(_UNITS) if rounded >= pair[0][1])
-    rest = rounded % size // fraction
-    return f'{rounded // size} {unit}' + (f' {rest} {smaller}' if rest else '')
 
 
 def time(moment: datetime | None) -> str:
@@ -61,7 +43,7 @@ def plural(number: int, noun: str) -> str:
     return f'{number:,} {noun}' if number == 1 else f'{number:,} {noun}s'
 
 
-def name(task: TaskStatus) -> str:
+def name(task: TrackedTask) -> str:
     """Name a task. Of a result whose task was not tracked, no name is known."""
     return task.name or 'unknown task'
 
@@ -102,5 +84,6 @@ def whole(value: Any) -> str:
 
 
 FILTERS: dict[str, Callable[..., str]] = {
-    function.__name__: function for function in (duration, time, plural, name, state_class, limits, whole)
+    'duration': written,
+    **{function.__name__: function for function in (time, plural, name, state_class, limits, whole)},
 }

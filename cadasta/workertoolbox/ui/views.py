@@ -2,7 +2,7 @@
 
 from flask import Blueprint, abort, current_app, render_template, request
 
-from ..status.query import STATES, Statuses
+from ..tracked.query import STATES, TrackedTasks
 from . import chart, filters
 from .workflow import AXIS, workflow
 
@@ -16,9 +16,9 @@ WORKFLOW = 10_000
 QUEUES = 50
 
 
-def statuses() -> Statuses:
+def statuses() -> TrackedTasks:
     # A connection of its own for each request: a database that was away is found again.
-    return Statuses(current_app.config['DATABASE'])
+    return TrackedTasks(current_app.config['DATABASE'])
 
 
 @pages.get('/')
