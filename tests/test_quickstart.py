@@ -51,6 +51,15 @@ TASKS = {
         ('msg.send', 'msg', 'SUCCESS'): 1,
     },
 }
+#: The names in the deepest tree, with the branches that lead to them.
+DEEPEST = [
+    'export.everything',
+    '└─ celery.chord_unlock',
+    '   ├─ export.map',
+    '   ├─ export.map',
+    '   └─ export.archive',
+    '      └─ msg.send',
+]
 VERDICT = 'OK: all 16 tasks of 5 workflows were tracked and ran, and every result is stored.'
 ROW = re.compile(r'  (?P<task>\S+) +[0-9a-f]{8}  (?P<queue>[a-z]+)(?: x\d+)?, \S+\.fifo +(?P<state>\S+)')
 
@@ -118,7 +127,8 @@ def test_tracks_every_task_and_stores_every_result(quickstart: Quickstart) -> No
         ('FAILURE', '2'),
         ('SUCCESS', '6'),
     ]
-    assert not re.search('[\x1b\r]', process.log)
+    assert re.findall(r'-[0-9a-f]{12}  (.*\S)', trees)[-len(DEEPEST) :] == DEEPEST, trees
+    assert not re.search('[\x1b\r\t]', process.log)
 
 
 def test_keeps_all_of_it_running(quickstart: Quickstart) -> None:

@@ -245,11 +245,10 @@ def _judge(report: Report, observation: Observation, platform: str, processes: M
     report.line("what the queue's only worker logged as received. States and results are read from the table")
     report.line('celery_taskmeta, by task id; Celery stores no results of its own chores (celery.*).')
     report.line('')
-    report.line('The workflows, as `celery -A export_worker toolbox tasks --tree ID` draws them:')
+    report.line('The workflows, as `celery -A export_worker toolbox tasks --tree ID` draws them on a terminal:')
     for name, task_id in observation.scheduled.items():
         tasks = observation.statuses.workflow(task_id)
-        report.line(f'\n{TITLES[name]}')
-        report.tree(overall(tasks), tree(tasks))
+        report.tree(TITLES[name], overall(tasks), tree(tasks))
     found = list(problems(observation.workflows, observation.others))
     if not found:
         report.verdict(

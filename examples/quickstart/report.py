@@ -19,6 +19,8 @@ BOLD, DIM, RED, GREEN = '1', '2', '31', '32'
 HEADINGS = ('Task', 'Id', 'Queues reached', 'State', 'Result')
 INDENT = ' ' * 9
 NOT_KEPT = '-'
+#: How wide trees may be in a pipe, which has no width of its own.
+WIDTH = 120
 
 
 class Report:
@@ -61,9 +63,13 @@ class Report:
                 colour = {NOT_KEPT: DIM, states.SUCCESS: GREEN}.get(row[3], RED)
                 self.line(self._row(row, widths, ['', DIM, '', colour, '']))
 
-    def tree(self, state: str, roots: list[Node]) -> None:
+    def tree(self, title: str, state: str, roots: list[Node]) -> None:
         """Draw a workflow, with the state that it is in as a whole."""
-        Screen(make_console()).tree(state, roots)
+        self.line(f'\n{self._paint(title, BOLD)}')
+        console = make_console()
+        if not console.is_terminal:
+            console.width = WIDTH
+        console.print(Screen(console).drawing(state, roots))
 
     def verdict(self, is_good: bool, text: str) -> None:
         """Write the last line."""
