@@ -1,4 +1,4 @@
-"""What a quickstart shows: colours and a status line on a terminal, plain lines anywhere else."""
+"""Shows a quickstart: with colours and a status line on a terminal, in plain lines anywhere else."""
 
 import os
 import shutil
@@ -37,7 +37,7 @@ class Report:
         self.line(f'{self._paint(f"{time.monotonic() - self._started:5.1f} s", DIM)}  {text}')
 
     def status(self, text: str) -> None:
-        """Write what is going on: on a terminal, the next line replaces it."""
+        """Write how far it is. On a terminal, the next line replaces this one."""
         if text == self._status:
             return
         if self._is_terminal:
