@@ -11,16 +11,16 @@ from pathlib import Path
 import celery._state
 import pytest
 
-from .servers.broker import Broker
-from .servers.environment import is_foreign
-from .servers.filesystem import FilesystemBroker
-from .servers.memory import MemoryBroker
-from .servers.postgres import Database, Postgres
-from .servers.process import Processes
-from .servers.rabbitmq import RabbitMQ
-from .servers.redis import Redis
-from .servers.sqs import SQS
-from .servers.started import started
+from rig.servers.broker import Broker
+from rig.servers.environment import is_foreign
+from rig.servers.filesystem import FilesystemBroker
+from rig.servers.memory import MemoryBroker
+from rig.servers.postgres import Database, Postgres
+from rig.servers.process import Processes
+from rig.servers.rabbitmq import RabbitMQ
+from rig.servers.redis import Redis
+from rig.servers.sqs import SQS
+from rig.servers.started import started
 
 BROKERS = ('memory', 'filesystem', 'redis', 'amqp', 'sqs')
 

@@ -8,8 +8,7 @@ import pytest
 
 from benchmarks import importing, losses
 from benchmarks.table import Row, alternately, show
-
-from .servers.broker import Broker, Key
+from rig.servers.broker import Broker, Key
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .servers.environment import clean_environment
+from rig.servers.environment import clean_environment
 
 EXAMPLES = Path(__file__).parents[1] / 'examples'
 SERVICES = ('export_worker', 'msg_worker')

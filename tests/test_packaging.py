@@ -259,6 +259,7 @@ def test_source_distribution_can_run_the_tests(built: Copy) -> None:
         'requirements-test.txt',
         'requirements-ui.txt',
         'requirements.txt',
+        'rig/servers/process.py',
         'runtests',
         'setup.cfg',
         'setup.py',

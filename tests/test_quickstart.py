@@ -22,10 +22,10 @@ import pytest
 import redis
 from kombu import Connection
 
-from .servers.broker import Broker
-from .servers.environment import clean_environment
-from .servers.postgres import ADMIN, ADMIN_PASSWORD, Database
-from .servers.process import Process, Processes
+from rig.servers.broker import Broker
+from rig.servers.environment import clean_environment
+from rig.servers.postgres import ADMIN, ADMIN_PASSWORD, Database
+from rig.servers.process import Process, Processes
 
 pytestmark = pytest.mark.slow
 

@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 import pytest
 from kombu import Connection
 
-from ..servers.missing import missing
-from ..servers.process import Process, Processes, free_port
-from ..servers.rabbitmq import SCRIPTS, RabbitMQ
-from ..servers.started import started
+from rig.servers.missing import missing
+from rig.servers.process import Process, Processes, free_port
+from rig.servers.rabbitmq import SCRIPTS, RabbitMQ
+from rig.servers.started import started
+
 from .manual import Manual
 from .service import SEND, Service, sqlite, variables
 from .terminal import Terminal

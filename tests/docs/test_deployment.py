@@ -19,7 +19,8 @@ import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
 
-from ..servers.missing import missing
+from rig.servers.missing import missing
+
 from .manual import Manual
 
 pytestmark = pytest.mark.slow

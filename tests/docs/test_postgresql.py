@@ -13,11 +13,12 @@ from typing import Any
 import psycopg2
 import pytest
 
-from ..monitor.databases import url_of
-from ..servers.filesystem import FilesystemBroker
-from ..servers.missing import missing
-from ..servers.postgres import Database, Postgres
-from ..servers.process import Process, Processes, accepts_connections, free_port, wait_until
+from rig.monitor.databases import url_of
+from rig.servers.filesystem import FilesystemBroker
+from rig.servers.missing import missing
+from rig.servers.postgres import Database, Postgres
+from rig.servers.process import Process, Processes, accepts_connections, free_port, wait_until
+
 from .manual import Manual
 from .service import SEND, Service, variables
 from .terminal import Terminal

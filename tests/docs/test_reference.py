@@ -12,9 +12,9 @@ from docutils import nodes
 from cadasta.workertoolbox.commands import toolbox
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.monitor import tables, upgrade
+from rig.monitor.databases import url_of
+from rig.servers.postgres import Database
 
-from ..monitor.databases import url_of
-from ..servers.postgres import Database
 from .manual import Manual
 
 

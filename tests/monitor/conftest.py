@@ -9,7 +9,7 @@ from pathlib import Path
 import kombu.pools
 import pytest
 
-from .databases import TaskDatabase, url_of
+from rig.monitor.databases import TaskDatabase, url_of
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from cadasta.workertoolbox.monitor.database import engine
 from cadasta.workertoolbox.monitor.message import Message, from_envelope
 from cadasta.workertoolbox.monitor.store import Store, Stored
 from cadasta.workertoolbox.monitor.tables import SCHEDULED_VIEW, VIEW
+from rig.monitor.databases import TaskDatabase
 
-from .databases import TaskDatabase
 from .messages import message
 
 

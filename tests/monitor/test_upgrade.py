@@ -14,9 +14,9 @@ from psycopg2 import errors
 from cadasta.workertoolbox.monitor import NotUsable, upgrade
 from cadasta.workertoolbox.monitor.store import Store
 from cadasta.workertoolbox.monitor.upgrade import script
+from rig.monitor.databases import TaskDatabase, url_of
+from rig.servers.postgres import Database
 
-from ..servers.postgres import Database
-from .databases import TaskDatabase, url_of
 from .messages import message
 
 NAMES = {'task': 'Results %', 'group': 'groups'}

@@ -14,9 +14,9 @@ from sqlalchemy.exc import DBAPIError
 from cadasta.workertoolbox.monitor import NotUsable
 from cadasta.workertoolbox.monitor.tables import VIEW
 from cadasta.workertoolbox.status import Count, Cursor, Filter, Statuses, TaskStatus, query
+from rig.monitor.databases import TaskDatabase, url_of
+from rig.servers.postgres import Database
 
-from ..monitor.databases import TaskDatabase, url_of
-from ..servers.postgres import Database
 from .rows import minutes, schedule, store
 
 

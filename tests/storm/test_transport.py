@@ -11,8 +11,8 @@ import pytest
 import redis
 from kombu import Connection, Queue
 
-from ..servers.broker import Broker
-from ..servers.process import wait_until
+from rig.servers.broker import Broker
+from rig.servers.process import wait_until
 
 
 @pytest.mark.parametrize('broker', ['redis'], indirect=True)

@@ -13,8 +13,8 @@ from celery.bin.base import CLIContext
 from click.testing import CliRunner
 
 from cadasta.workertoolbox.commands import toolbox as toolbox_group
+from rig.monitor.programs import Toolbox
 
-from ..monitor.programs import Toolbox
 from .seed import SECRET, Seed
 
 URL = r'^http://\S+/$'

@@ -13,10 +13,10 @@ from flask.testing import FlaskClient
 from cadasta.workertoolbox.monitor import upgrade
 from cadasta.workertoolbox.ui import chart, views, workflow
 from cadasta.workertoolbox.ui.app import create_app
+from rig.monitor.databases import url_of
+from rig.servers.postgres import Database, Postgres
+from rig.servers.process import free_port
 
-from ..monitor.databases import url_of
-from ..servers.postgres import Database, Postgres
-from ..servers.process import free_port
 from .seed import HOSTILE, NOW, SECRET, Seed
 
 
