@@ -22,6 +22,8 @@ from rig.servers.redis import Redis
 from rig.servers.sqs import SQS
 from rig.servers.started import started
 
+pytest_plugins = ['tests.missing']
+
 BROKERS = ('memory', 'filesystem', 'redis', 'amqp', 'sqs')
 
 

@@ -20,6 +20,7 @@ from rig.servers.broker import Broker
 from rig.servers.environment import clean_environment
 from rig.servers.postgres import Database
 from rig.servers.process import Process, Processes, free_port
+from rig.servers.programs import find_program
 from rig.servers.rabbitmq import RabbitMQ
 
 from ..conftest import make_broker
@@ -125,12 +126,12 @@ def test_rabbitmq_is_away(
 
 
 def test_redis_is_away(tmp_path: Path, processes: Processes, postgresql: TaskDatabase) -> None:
-    port = free_port()
+    port, program = free_port(), find_program('redis-server')
 
     def start_redis() -> Process:
         server = processes.start(
             [
-                'redis-server',
+                program,
                 '--port',
                 str(port),
                 '--bind',
