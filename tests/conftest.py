@@ -22,7 +22,7 @@ from rig.servers.redis import Redis
 from rig.servers.sqs import SQS
 from rig.servers.started import started
 
-pytest_plugins = ['tests.missing']
+pytest_plugins = ['tests.fast', 'tests.missing']
 
 BROKERS = ('memory', 'filesystem', 'redis', 'amqp', 'sqs')
 
@@ -33,6 +33,12 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit('terminated'))
     # What is started in the background of a script ignores it, and so would all that the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long begin first, so that none of them is still at work when all others are done."""
+    slow = {item.path for item in items if item.get_closest_marker('slow') or item.get_closest_marker('timeout')}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True, scope='session')

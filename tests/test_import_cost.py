@@ -10,6 +10,8 @@ import pytest
 
 from rig.servers.environment import clean_environment
 
+pytestmark = pytest.mark.process
+
 EXPENSIVE = {'boto3', 'botocore', 'mock', 'psycopg2', 'pycurl', 'sqlalchemy'}
 IMPORT = 'from cadasta.workertoolbox.conf import Config'
 

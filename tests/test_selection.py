@@ -1,4 +1,4 @@
-"""Which tests are run: all that the machine has the programs for."""
+"""Which tests are run: all that the machine has the programs for, or with `--fast` those that start nothing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from rig.servers.environment import clean_environment
+
+pytestmark = pytest.mark.process
 
 NEEDY = """
 import pytest
@@ -25,6 +27,27 @@ def test_browser():
     find_program('no-such-browser')
 
 def test_nothing(): ...
+"""
+STARTING = """
+import subprocess
+import pytest
+
+@pytest.mark.process
+def test_marked():
+    subprocess.run(['true'])
+
+def test_not_marked():
+    subprocess.run(['true'])
+
+@pytest.mark.parametrize('broker', ['memory', 'redis'])
+def test_broker(broker):
+    assert broker == 'memory'
+
+@pytest.fixture
+def processes():
+    raise AssertionError
+
+def test_fixture(processes): ...
 """
 
 
@@ -66,3 +89,10 @@ def test_the_summary_is_left_to_who_asks_for_it(tmp_path: Path) -> None:
         '1 test needs no-such-browser (apt-get install no-such-browser)',
         '4 tests need no-such-server (apt-get install no-such-server)',
     ]
+
+
+def test_fast_leaves_out_what_starts_something_and_fails_what_does_so_unmarked(tmp_path: Path) -> None:
+    code, output = run(tmp_path, STARTING, '-p', 'tests.fast', '--fast', '-W', 'ignore')
+    assert code == 1
+    assert '1 failed, 1 passed, 3 deselected' in output
+    assert 'subprocess.Popen: mark this test with `process`' in output

@@ -182,6 +182,7 @@ def subprocess_dump(database: Database) -> str:
         return '\n'.join(map(str, [*columns, *grants, *cursor.fetchall()]))
 
 
+@pytest.mark.process
 def test_the_script_for_sqlite(tmp_path: object) -> None:
     subprocess.run(
         [

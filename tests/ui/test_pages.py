@@ -437,6 +437,7 @@ class TestSafety:
 
 
 class TestDatabaseAway:
+    @pytest.mark.process
     def test_password_is_not_shown(self, caplog: pytest.LogCaptureFixture) -> None:
         client = create_app(f'postgresql://ada:{SECRET}@127.0.0.1:{free_port()}/db').test_client()
         for address in ('/', '/tasks/7', '/counts'):
