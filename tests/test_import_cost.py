@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from .servers.environment import clean_environment
+from rig.servers.environment import clean_environment
+
+pytestmark = pytest.mark.process
 
 EXPENSIVE = {'boto3', 'botocore', 'mock', 'psycopg2', 'pycurl', 'sqlalchemy'}
 IMPORT = 'from cadasta.workertoolbox.conf import Config'

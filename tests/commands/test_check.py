@@ -25,14 +25,14 @@ from cadasta.workertoolbox.check.binding_table import Bindings
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.monitor import Monitor, upgrade
 from cadasta.workertoolbox.setup import setup_app
+from rig.monitor.databases import TaskDatabase, url_of
+from rig.monitor.programs import Toolbox
+from rig.servers.broker import PLATFORM_QUEUE, Broker
+from rig.servers.environment import DUMMY_AWS
+from rig.servers.postgres import Database
+from rig.servers.process import Processes, wait_until
+from rig.servers.sqs import SQSBroker
 
-from ..monitor.databases import TaskDatabase, url_of
-from ..monitor.programs import Toolbox
-from ..servers.broker import PLATFORM_QUEUE, Broker
-from ..servers.environment import DUMMY_AWS
-from ..servers.postgres import Database
-from ..servers.process import Processes, wait_until
-from ..servers.sqs import SQSBroker
 from ..suite.apps import add, make_app
 from .running import on_terminal, run, seen
 

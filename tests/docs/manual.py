@@ -52,31 +52,23 @@ class Block:
 class Manual:
     """Builds the manual, without writing pages, and fails at any warning.
 
-    :param directory: gets what Sphinx keeps
+    :param directory: gets what Sphinx keeps; what it has been given before is not built again
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        if (directory / 'built').exists():
+            return
         built = subprocess.run(
             [
-                sys.executable,
-                '-m',
-                'sphinx',
-                '-n',
-                '-q',
-                '-W',
-                '--keep-going',
-                '-b',
-                'dummy',
-                '-d',
-                directory,
-                DOCS,
-                directory / 'out',
+                *(sys.executable, '-m', 'sphinx'),
+                *('-n', '-q', '-W', '--keep-going', '-b', 'dummy', '-d', directory, DOCS, directory / 'out'),
             ],
             capture_output=True,
             text=True,
         )
         assert (built.returncode, built.stderr) == (0, '')
+        (directory / 'built').touch()
 
     @property
     def pages(self) -> list[str]:

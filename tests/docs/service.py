@@ -11,8 +11,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from ..servers.environment import clean_environment
-from ..servers.process import Process, Processes, wait_until
+from rig.servers.environment import clean_environment
+from rig.servers.process import Process, Processes, wait_until
 
 APP = """
 from celery import Celery

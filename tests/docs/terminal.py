@@ -6,7 +6,8 @@ import os
 import signal
 from pathlib import Path
 
-from ..servers.process import Process, Processes, wait_until
+from rig.servers.process import Process, Processes, wait_until
+
 from .manual import Block, shows
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from ..monitor.databases import url_of
-from ..servers.postgres import Database
-from ..servers.process import Processes
-from ..servers.sqs import SQS, SQSBroker
+from rig.monitor.databases import url_of
+from rig.servers.postgres import Database
+from rig.servers.process import Processes
+from rig.servers.sqs import SQS, SQSBroker
+
 from .manual import Manual
 from .service import SEND, Service
 from .terminal import Terminal

@@ -6,7 +6,6 @@ import configparser
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import time
@@ -19,7 +18,8 @@ import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
 
-from ..servers.missing import missing
+from rig.servers.programs import find_program
+
 from .manual import Manual
 
 pytestmark = pytest.mark.slow
@@ -57,7 +57,7 @@ def unit(manual: Manual, name: str) -> str:
 
 @pytest.mark.parametrize('name', SERVICES)
 def test_systemd_takes_the_unit(manual: Manual, name: str, tmp_path: Path) -> None:
-    program = shutil.which('systemd-analyze') or missing('systemd-analyze is not installed')
+    program = find_program('systemd-analyze')
     celery = tmp_path / 'celery'
     celery.touch(0o755)
     file = tmp_path / SERVICES[name]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,12 @@ from typing import Any
 import psycopg2
 import pytest
 
-from ..monitor.databases import url_of
-from ..servers.filesystem import FilesystemBroker
-from ..servers.missing import missing
-from ..servers.postgres import Database, Postgres
-from ..servers.process import Process, Processes, accepts_connections, free_port, wait_until
+from rig.monitor.databases import url_of
+from rig.servers.filesystem import FilesystemBroker
+from rig.servers.postgres import Database, Postgres
+from rig.servers.process import Process, Processes, accepts_connections, free_port, wait_until
+from rig.servers.programs import find_program
+
 from .manual import Manual
 from .service import SEND, Service, variables
 from .terminal import Terminal
@@ -126,7 +126,7 @@ def test_roles_may_do_what_they_need_and_no_more(service: Service, database: Dat
 @pytest.fixture
 def pgbouncer(manual: Manual, database: Database, processes: Processes) -> int:
     """PgBouncer, run by the files of the manual but for the addresses; its port."""
-    program = shutil.which('pgbouncer', path=f'{os.environ["PATH"]}:/usr/sbin') or missing('pgbouncer is not installed')
+    program = find_program('pgbouncer')
     shown = variables('\n'.join(block.text for block in manual.blocks(PAGE, 'sh')))
     port, directory = free_port(), database.server.directory / 'pgbouncer'
     directory.mkdir()

@@ -13,9 +13,9 @@ from cadasta.workertoolbox.commands import toolbox
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.database import tables, views
 from cadasta.workertoolbox.monitor import upgrade
+from rig.monitor.databases import url_of
+from rig.servers.postgres import Database
 
-from ..monitor.databases import url_of
-from ..servers.postgres import Database
 from .manual import Manual
 
 

@@ -12,9 +12,9 @@ from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.monitor import upgrade
 from cadasta.workertoolbox.monitor.message import Message
 from cadasta.workertoolbox.monitor.store import Store, Stored
+from rig.monitor.databases import url_of
+from rig.servers.postgres import Database
 
-from ..monitor.databases import url_of
-from ..servers.postgres import Database
 from .manual import Manual
 
 PAGE = 'explanation/scale'

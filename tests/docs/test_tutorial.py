@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ..servers.environment import clean_environment
-from ..servers.process import Processes, free_port
+from rig.servers.environment import clean_environment
+from rig.servers.process import Processes, free_port
+
 from .manual import Block, Manual
 from .terminal import Terminal
 

@@ -17,8 +17,8 @@ from cadasta.workertoolbox.errors import NotUsable
 from cadasta.workertoolbox.monitor import store as store_module
 from cadasta.workertoolbox.monitor.message import Message, from_envelope
 from cadasta.workertoolbox.monitor.store import Store, Stored
+from rig.monitor.databases import TaskDatabase
 
-from .databases import TaskDatabase
 from .messages import message
 
 

@@ -25,9 +25,9 @@ from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.monitor import Monitor
 from cadasta.workertoolbox.monitor.body import MAX_BODY
 from cadasta.workertoolbox.monitor.sources.frames import tolerant_frame_handler
+from rig.monitor.databases import TaskDatabase
+from rig.servers.broker import PLATFORM_QUEUE, Broker
 
-from ..servers.broker import PLATFORM_QUEUE, Broker
-from .databases import TaskDatabase
 from .test_decode import Bomb
 
 ETA = datetime.now(UTC) + timedelta(days=2)

@@ -14,9 +14,9 @@ from sqlalchemy.exc import DBAPIError
 from cadasta.workertoolbox.database.views import VIEW
 from cadasta.workertoolbox.errors import NotUsable
 from cadasta.workertoolbox.tracked import Count, Cursor, Filter, TrackedTask, TrackedTasks, query
+from rig.monitor.databases import TaskDatabase, url_of
+from rig.servers.postgres import Database
 
-from ..monitor.databases import TaskDatabase, url_of
-from ..servers.postgres import Database
 from .rows import minutes, schedule, store
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from cadasta.workertoolbox.tracked import Node, TrackedTask, TrackedTasks, overall, tree
+from rig.monitor.databases import url_of
+from rig.monitor.programs import Toolbox
+from rig.servers.environment import clean_environment
+from rig.servers.postgres import Postgres
+from rig.servers.process import Processes, wait_until
 
 from ..conftest import make_broker
-from ..monitor.databases import url_of
-from ..monitor.programs import Toolbox
-from ..servers.environment import clean_environment
-from ..servers.postgres import Postgres
-from ..servers.process import Processes, wait_until
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent

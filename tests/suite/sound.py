@@ -18,7 +18,7 @@ from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.setup import setup_app
 
 from .apps import EXCHANGE, PLATFORM, Case, add, make_app, queues, work_queue
-from .mutants import predefined, when
+from .broken import predefined, when
 
 SOUND: dict[str, Case] = {}
 

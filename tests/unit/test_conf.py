@@ -637,6 +637,7 @@ def test_repr_shows_the_settings_in_order_without_credentials() -> None:
     assert 'QUEUES' not in text
 
 
+@pytest.mark.process
 def test_celery_report_shows_settings_and_variables_but_no_methods_and_no_credentials() -> None:
     report = app_with(
         Config(

@@ -96,6 +96,7 @@ def test_python_of_the_readme_runs(project: Path, capsys: pytest.CaptureFixture[
     assert sorted(sent) == ['export.msg', 'export.msg', 'platform.fifo.msg', 'platform.fifo.msg']
 
 
+@pytest.mark.process
 def test_worker_of_the_readme_runs(project: Path) -> None:
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(project), str(ROOT)])}
     send = "from export.celery import app; app.send_task('export.project', (42,), task_id='of-the-readme')"
@@ -117,6 +118,7 @@ def test_worker_of_the_readme_runs(project: Path) -> None:
     assert worker.returncode == 0
 
 
+@pytest.mark.process
 def test_tests_of_the_readme_pass(project: Path) -> None:
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(project), str(ROOT)])}
     run = subprocess.run(

@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 from ..monitor.programs import Toolbox
-from ..real.services import READY
 from ..servers.broker import Broker
 from ..servers.postgres import Database
 from ..servers.process import Process, Processes
+from ..workers.services import READY
 from .platform import PROJECTS, Platform
 
 PRODUCERS = 2

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from .broker import Broker
 from .environment import clean_environment
-from .missing import missing
 from .process import Process, accepts_connections, free_port, wait_until
+from .programs import find_program
 
 # Debian's `rabbitmq-server` on the path wants to be root or the user `rabbitmq`; the script that it wraps does not.
-SCRIPTS = ('/usr/lib/rabbitmq/bin/rabbitmq-server', 'rabbitmq-server')
+SCRIPTS = Path('/usr/lib/rabbitmq/bin')
 VHOSTS = 25
 USER = PASSWORD = 'test'
 
@@ -28,9 +28,8 @@ class RabbitMQ:
     """
 
     def __init__(self) -> None:
-        programs = filter(None, map(shutil.which, SCRIPTS))
-        self.program = next(programs, None) or missing('rabbitmq-server is not installed')
-        self.name_server_program = shutil.which('epmd') or missing('epmd, a part of Erlang, is not installed')
+        self.program = shutil.which('rabbitmq-server', path=SCRIPTS) or find_program('rabbitmq-server')
+        self.name_server_program = find_program('epmd')
         self.port, self.distribution_port, self.name_server_port = free_port(), free_port(), free_port()
         self.directory = Path(tempfile.mkdtemp(prefix='rabbitmq-'))
         self.vhosts = iter(range(VHOSTS))

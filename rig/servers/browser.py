@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from typing import Any
 from urllib.parse import urlsplit
 
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
-from .missing import missing
+from .programs import find_program
 
 #: A page in a window of this size is one on a desk, and one on a phone.
 DESK, PHONE = (1280, 900), (375, 740)
@@ -20,12 +19,10 @@ class Browser:
     """A browser without a window, which logs what its pages ask for and complain about."""
 
     def __init__(self) -> None:
-        programs = {name: shutil.which(name) for name in ('chromium', 'chromedriver')}
-        for name, program in programs.items():
-            program or missing(f'{name} is not installed')
+        browser, driver = find_program('chromium'), find_program('chromedriver')
         self.directory = tempfile.TemporaryDirectory(prefix='chromium-', ignore_cleanup_errors=True)
         options = ChromeOptions()
-        options.binary_location = programs['chromium'] or ''
+        options.binary_location = browser
         # In a container, root has no sandbox and shared memory is small.
         for argument in (
             '--headless=new',
@@ -37,7 +34,7 @@ class Browser:
         ):
             options.add_argument(argument)
         options.set_capability('goog:loggingPrefs', {'browser': 'ALL', 'performance': 'ALL'})
-        self.driver = Chrome(options, ChromeService(programs['chromedriver']))
+        self.driver = Chrome(options, ChromeService(driver))
 
     def emulate(self, size: tuple[int, int], scheme: str = 'light') -> None:
         """Take the size of a window, in CSS pixels, and the colours that the user prefers."""

@@ -1,4 +1,4 @@
-"""A storm of any length: `python -m tests.storm --broker redis --minutes 20 --seed 7`.
+"""A storm of any length: `python -m rig.storm --broker redis --minutes 20 --seed 7`.
 
 Prints each fault and, in the end, the books. Exits with 1 if they do not balance.
 """
@@ -16,7 +16,7 @@ from .standalone import storm_on
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser('python -m tests.storm', description='Run a storm and balance its books.')
+    parser = argparse.ArgumentParser('python -m rig.storm', description='Run a storm and balance its books.')
     parser.add_argument('--broker', choices=FAULTS, required=True)
     parser.add_argument('--minutes', type=float, default=5)
     parser.add_argument('--seed', type=int, default=random.randrange(10000), help='repeats a run; default: any')

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from .broker import Broker
 from .environment import clean_environment
-from .missing import missing
 from .process import Process, free_port
+from .programs import find_program
 
 DATABASES = 1000
 
@@ -19,7 +19,7 @@ class Redis:
     """A `redis-server` on a free port of 127.0.0.1 that keeps nothing."""
 
     def __init__(self) -> None:
-        self.program = shutil.which('redis-server') or missing('redis-server is not installed')
+        self.program = find_program('redis-server')
         self.port = free_port()
         self.directory = Path(tempfile.mkdtemp(prefix='redis-'))
         self.databases = count()

@@ -15,12 +15,12 @@ from cadasta.workertoolbox.conf import Config
 
 from .apps import EXCHANGE, PLATFORM, Case, add, make_app, queues, work_queue
 
-MUTANTS: dict[str, Case] = {}
+BROKEN: dict[str, Case] = {}
 
 
 def breaks(rule: int, **case: Any) -> Callable[[Callable[[], Celery]], Callable[[], Celery]]:
     def register(make: Callable[[], Celery]) -> Callable[[], Celery]:
-        MUTANTS[make.__name__] = Case(make, rule, **case)
+        BROKEN[make.__name__] = Case(make, rule, **case)
         return make
 
     return register
