@@ -19,6 +19,7 @@ from .terminal import Terminal
 pytestmark = pytest.mark.slow
 
 PAGE = 'howto/aws'
+PAGES = [PAGE]
 QUEUES = ('celery', 'export', 'msg', 'platform.fifo')
 ARN = 'arn:aws:sqs:eu-west-1:123456789012:prod-'
 HOLD = "project.apply_async((3,), countdown=3600, task_id='held')"

@@ -20,6 +20,8 @@ from .terminal import Terminal
 
 pytestmark = pytest.mark.slow
 
+PAGES = ['howto/rabbitmq', 'howto/redis']
+
 
 @pytest.fixture
 def rabbitmq(manual: Manual) -> Iterator[RabbitMQ]:

@@ -12,6 +12,7 @@ import pytest
 from .manual import ROOT, Manual
 
 PAGE = 'explanation/measured'
+PAGES = [PAGE]
 
 
 @pytest.fixture

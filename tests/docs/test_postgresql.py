@@ -13,6 +13,8 @@ from typing import Any
 import psycopg2
 import pytest
 
+from cadasta.workertoolbox.monitor import roles
+
 from ..monitor.databases import url_of
 from ..servers.filesystem import FilesystemBroker
 from ..servers.missing import missing
@@ -25,6 +27,7 @@ from .terminal import Terminal
 pytestmark = pytest.mark.slow
 
 PAGE = 'howto/postgresql'
+PAGES = [PAGE, 'howto/migrating']
 PASSWORD = 'correct-horse'
 ROLES = ('export', 'monitor', 'reader')
 FORBIDDEN = (
@@ -109,6 +112,12 @@ def test_roles_and_connections(manual: Manual, service: Service, database: Datab
     assert monitor.stop() == 0
     assert worker.stop() == 0
     wait_until(lambda: connections('export') == 0, 'the worker to leave the database')
+
+
+def test_the_page_shows_the_grants_of_a_worker(manual: Manual) -> None:
+    (block,) = (block for block in manual.blocks(PAGE, 'sql') if 'task_id_sequence' in block.content)
+    grants = [statement.strip() for statement in block.content.split(';') if statement.strip()]
+    assert grants == [str(statement) for statement in roles.worker('export', {}, {})][1:]
 
 
 def test_roles_may_do_what_they_need_and_no_more(service: Service, database: Database) -> None:

@@ -18,6 +18,7 @@ from ..servers.postgres import Database
 from .manual import Manual
 
 PAGE = 'explanation/scale'
+PAGES = [PAGE]
 LAST_NUMBER = 2**31 - 1
 
 
@@ -55,7 +56,7 @@ def store(database: Database, *ids: str, retries: int = 0) -> None:
 
 
 def statements(manual: Manual, containing: str) -> str:
-    (text,) = (block.text for block in manual.blocks(PAGE, 'postgresql') if containing in block.text)
+    (text,) = (block.text for block in manual.blocks(PAGE, 'postgresql') if containing in block.content)
     return text
 
 

@@ -12,6 +12,7 @@ from ..servers.process import Processes, free_port
 from .manual import Block, Manual
 from .terminal import Terminal
 
+PAGES = ['tutorial']
 PORT = '5566'
 # What is written into a file looks as it would on a terminal.
 SCREEN = {'FORCE_COLOR': '1', 'COLUMNS': '120'}
