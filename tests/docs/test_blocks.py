@@ -62,7 +62,7 @@ def test_blocks(manual: Manual, page: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 def read_python(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs a block that is no file."""
-    exec(compile(block.text, block.page, 'exec'), {})
+    exec(compile(block.text, block.page, 'exec'), {'__name__': '__main__'})
 
 
 def read_variables(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
