@@ -17,7 +17,7 @@ import sqlalchemy
 from celery import Celery
 from kombu import Connection
 
-from cadasta.workertoolbox.status import Statuses, overall, tree
+from cadasta.workertoolbox.tracked import TrackedTasks, overall, tree
 
 from . import brokers, servers
 from .observation import Observation, depths
@@ -91,7 +91,7 @@ def _run(stack: ExitStack, signals: Signals, report: Report, options: argparse.N
     if 'CELERY_BROKER_URL' in os.environ:
         stack.enter_context(brokers.borrowed(app))
     connection = stack.enter_context(brokers.reader(app))
-    statuses = stack.enter_context(Statuses(app.conf.result_backend))
+    statuses = stack.enter_context(TrackedTasks(app.conf.result_backend))
 
     scheduled = _produce(stack, signals, directory)
     report.step(f'Producer: {len(scheduled)} workflows scheduled. It is all that has used the broker so far.')

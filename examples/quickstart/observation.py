@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from celery import Celery, states
 from kombu import Connection
 
-from cadasta.workertoolbox.status import Statuses, TaskStatus
+from cadasta.workertoolbox.tracked import TrackedTask, TrackedTasks
 
 from .processes import Process
 
@@ -52,7 +52,7 @@ class Observation:
     :param scheduled: the id of a task of each workflow, by the workflow's name
     """
 
-    def __init__(self, statuses: Statuses, workers: Mapping[str, Process], scheduled: Mapping[str, str]) -> None:
+    def __init__(self, statuses: TrackedTasks, workers: Mapping[str, Process], scheduled: Mapping[str, str]) -> None:
         self.statuses = statuses
         self.workers = workers
         self.scheduled = scheduled
@@ -91,7 +91,7 @@ def depths(app: Celery, connection: Connection) -> dict[str, int]:
     return found
 
 
-def _tracked(row: TaskStatus, received: Mapping[str, Tracked]) -> Tracked:
+def _tracked(row: TrackedTask, received: Mapping[str, Tracked]) -> Tracked:
     task = received.get(row.task_id)
     return Tracked(
         row.task_id,

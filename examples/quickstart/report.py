@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from celery import states
 
-from cadasta.workertoolbox.console import make_console
-from cadasta.workertoolbox.status import Node
-from cadasta.workertoolbox.status.terminal import Screen
+from cadasta.workertoolbox.terminal.output import make_console
+from cadasta.workertoolbox.terminal.tasks import Screen
+from cadasta.workertoolbox.tracked import Node
 
 from .observation import Tracked
 

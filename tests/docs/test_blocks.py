@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from cadasta.workertoolbox.conf import Config
-from cadasta.workertoolbox.monitor.database import engine
+from cadasta.workertoolbox.database.connection import engine
 
 from . import (
     test_aws,

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from cadasta.workertoolbox.monitor import roles
+from cadasta.workertoolbox.database import roles
 
 from ..monitor.databases import url_of
 from ..servers.filesystem import FilesystemBroker

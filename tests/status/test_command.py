@@ -23,9 +23,10 @@ from click.testing import CliRunner, Result
 from cadasta.workertoolbox.commands import toolbox
 from cadasta.workertoolbox.commands.tasks import tasks as command
 from cadasta.workertoolbox.conf import Config
-from cadasta.workertoolbox.console import make_console
-from cadasta.workertoolbox.status import STATES, Filter, Statuses, TaskStatus, follow
-from cadasta.workertoolbox.status.terminal import Screen
+from cadasta.workertoolbox.terminal import following
+from cadasta.workertoolbox.terminal.output import make_console
+from cadasta.workertoolbox.terminal.tasks import Screen
+from cadasta.workertoolbox.tracked import STATES, Filter, TrackedTask, TrackedTasks
 
 from ..conftest import make_broker
 from ..monitor.databases import TaskDatabase
@@ -264,7 +265,7 @@ def test_states_are_those_of_celery() -> None:
 
 def test_an_output_that_is_no_file() -> None:
     with redirect_stdout(StringIO()) as output:
-        Screen(make_console(), arguments=True).line(TaskStatus('a', 'PENDING', args=7, kwargs=7))
+        Screen(make_console(), arguments=True).line(TrackedTask('a', 'PENDING', args=7, kwargs=7))
     assert output.getvalue() == '\tPENDING\t\ta\t\t(not stored)\t()\n'
 
 
@@ -343,9 +344,9 @@ def test_changes_of_more_tasks_than_a_page(
     tasks: TaskDatabase,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(follow, '_WATCHED', 3)
-    with Statuses(tasks.url) as statuses:
-        changes = follow.Changes(statuses, Filter(newer_than=minutes(-1)), 2)
+    monkeypatch.setattr(following, '_WATCHED', 3)
+    with TrackedTasks(tasks.url) as statuses:
+        changes = following.Changes(statuses, Filter(newer_than=minutes(-1)), 2)
         assert changes.first() == changes.next() == []
         for number in range(7):
             schedule(tasks, str(number), number)

@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,22 @@ def test_links_into_the_repository_reach_files(name: str) -> None:
 def test_the_readme_links_to_the_manual() -> None:
     linked = LINK.findall((ROOT / 'README.rst').read_text())
     assert {'docs/index.rst', 'docs/tutorial.rst', 'docs/reference/settings.rst', 'CONTRIBUTING.rst'} <= set(linked)
+
+
+def rooms() -> set[str]:
+    """The rooms of the package, as the import contracts name them."""
+    contracts = tomllib.loads((ROOT / 'pyproject.toml').read_text())['tool']['importlinter']['contracts']
+    (layers,) = (contract['layers'] for contract in contracts if contract['type'] == 'layers')
+    return set(re.findall(r'\w+', ' '.join(layers)))
+
+
+def test_the_map_of_the_code_has_every_room() -> None:
+    table = read('CONTRIBUTING.rst').next_node(nodes.table)
+    described = {
+        name for literal in table.findall(nodes.literal) for name in re.findall(r'^\w+(?=\.py$|/$)', literal.astext())
+    }
+    drawn = set(re.findall(r'(\w+)(?:\.py|/)[<,]', (ROOT / 'docs/_static/map.svg').read_text()))
+    assert described == drawn == rooms()
 
 
 README = read('README.rst')
