@@ -1,4 +1,4 @@
-"""The manual as Sphinx reads it: the code blocks of each page, what they are called and what they hold."""
+"""The manual as Sphinx reads it: the code blocks of each page, with their captions and texts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / 'docs'
 #: The blocks whose text the tests of a module have asked for.
 USED: set[Block] = set()
-#: What makes text bold or coloured on a terminal.
+#: Escape sequences that make text bold or coloured on a terminal.
 STYLE = re.compile(r'\x1b\[[0-9;]*m')
 
 
@@ -106,7 +106,7 @@ class Manual:
         return document
 
     def blocks(self, page: str, language: str | None = None) -> list[Block]:
-        """The code blocks that a page's own file has; those that it includes belong to other files."""
+        """The code blocks of a page's own file, without those of the files that it includes."""
         return [block for block in self._blocks(page) if language in (None, block.language)]
 
     def file(self, page: str, caption: str) -> str:

@@ -72,7 +72,7 @@ def test_queues(service: Service, broker: SQSBroker) -> None:
 
 
 def allowed(manual: Manual, policy: str) -> dict[str, set[str]]:
-    """What a policy of the manual allows: action -> names of the queues."""
+    """The rights that a policy of the manual grants: action -> names of the queues."""
     document = json.loads(manual.file(PAGE, policy))
     assert document['Version'] == '2012-10-17'
     allowed: dict[str, set[str]] = {}

@@ -1,4 +1,4 @@
-"""Every code block of the manual is run, or read by what it is written for."""
+"""A test runs every code block of the manual, or reads it as the program does that it is written for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The roles, the connections and the pooler of the how-to for PostgreSQL are as it says."""
+"""The roles, the connections and the pooler behave as the how-to for PostgreSQL says."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def database(manual: Manual, postgres: Postgres) -> Iterator[Database]:
 
 @pytest.fixture
 def terminal(database: Database, processes: Processes) -> Terminal:
-    """That of the owner of the tables. What the manual installs is there already."""
+    """The terminal of the owner of the tables. The packages that the manual installs are there already."""
     service = Service(processes, {'TOOLBOX_DATABASE': url_of(database), 'PIP_NO_INDEX': '1'})
     return Terminal(processes, service.environment, service.directory)
 
@@ -134,7 +134,7 @@ def test_roles_may_do_what_they_need_and_no_more(service: Service, database: Dat
 
 @pytest.fixture
 def pgbouncer(manual: Manual, database: Database, processes: Processes) -> int:
-    """PgBouncer, run by the files of the manual but for the addresses; its port."""
+    """The port of a PgBouncer that runs with the files of the manual, except for the addresses."""
     program = shutil.which('pgbouncer', path=f'{os.environ["PATH"]}:/usr/sbin') or missing('pgbouncer is not installed')
     shown = variables('\n'.join(block.text for block in manual.blocks(PAGE, 'sh')))
     port, directory = free_port(), database.server.directory / 'pgbouncer'

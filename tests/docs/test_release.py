@@ -14,7 +14,7 @@ PAGES = ['contributing/release']
 def test_steps(manual: Manual) -> None:
     commands = [command for block in manual.blocks(PAGES[0], 'console') for command, _ in block.commands]
     install, release = map(shlex.split, commands)
-    # What it installs is there already, so pip needs no index.
+    # The packages that it installs are there already, so pip needs no index.
     subprocess.run([sys.executable, '-m', *install, '--no-index', '--quiet'], cwd=ROOT, check=True)
     assert release[:2] == ['python', 'setup.py']
     for step in release[2:]:

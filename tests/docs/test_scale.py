@@ -1,4 +1,4 @@
-"""The statements of the page on scale do what it says, on tables that the monitor and workers go on to write."""
+"""The statements of the page on scale do what it says, while the monitor and the workers go on writing the tables."""
 
 from __future__ import annotations
 

@@ -26,14 +26,14 @@ def broker(tmp_path: Path) -> Iterator[FilesystemBroker]:
 
 @pytest.fixture
 def environment(manual: Manual, broker: FilesystemBroker, tmp_path: Path) -> dict[str, str]:
-    """That of a directory with the files that the pages show."""
+    """The environment for a directory with the files that the pages show."""
     for page in PAGES:
         for block in manual.blocks(page, 'python'):
             if block.caption:
                 path = tmp_path / block.caption
                 path.parent.mkdir(exist_ok=True)
                 path.write_text(f'{block.text}\n')
-    # The page asks for it.
+    # The page on tests asks for this file.
     (tmp_path / 'export' / '__init__.py').touch()
     (tmp_path / 'site_settings.py').write_text("SECRET_KEY = 'secret'\n")
     return clean_environment(tmp_path, **broker.environment, **sqlite(tmp_path), DJANGO_SETTINGS_MODULE='site_settings')
