@@ -1,4 +1,4 @@
-"""What became of each task, as the task monitor's tables and the workers tell it."""
+"""Finds out what became of each task, from the task monitor's tables and the workers' logs."""
 
 import json
 import re
@@ -19,7 +19,7 @@ _RECEIVED = re.compile(r'Task (?P<name>\S+)\[(?P<id>\S+)\] received')
 
 @dataclass
 class Tracked:
-    """A task, by what is known of it."""
+    """A task, and what is known about it."""
 
     id: str
     name: str
@@ -32,7 +32,7 @@ class Tracked:
 
     @property
     def keeps_result(self) -> bool:
-        """Whether Celery stores a result of it; of its own chores it stores none."""
+        """Whether Celery stores a result for it. Celery stores none for tasks of its own."""
         return not self.name.startswith('celery.')
 
     @property
@@ -44,8 +44,8 @@ class Tracked:
 class Observation:
     """Follows workflows on queues that nobody else uses.
 
-    What the platform queue held is what the task monitor has stored. A worker consumes one work queue each, so the
-    messages that it says it received are what that queue held. States and results are read from the result table.
+    The task monitor has stored each message that the platform queue held. Each worker consumes one work queue, and logs
+    each message that it receives. States and results come from the result table.
 
     :param statuses: the database
     :param workers: the worker of each work queue
@@ -57,11 +57,11 @@ class Observation:
         self.workers = workers
         self.scheduled = scheduled
         self.workflows: dict[str, list[Tracked]] = {}
-        #: what the workers received that is part of no workflow
+        #: the tasks that workers received and that belong to no workflow
         self.others: list[Tracked] = []
 
     def look(self) -> None:
-        """Read how it stands."""
+        """Read the tables and the logs again."""
         received: dict[str, Tracked] = {}
         for queue, worker in self.workers.items():
             for match in _RECEIVED.finditer(worker.output()):

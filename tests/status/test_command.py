@@ -12,13 +12,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
 from celery import Celery
 from celery.bin.base import CLIContext
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from cadasta.workertoolbox.commands import toolbox
 from cadasta.workertoolbox.commands.tasks import tasks as command
@@ -26,7 +27,7 @@ from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.terminal import following
 from cadasta.workertoolbox.terminal.output import make_console
 from cadasta.workertoolbox.terminal.tasks import Screen
-from cadasta.workertoolbox.tracked import STATES, Filter, TrackedTask, TrackedTasks
+from cadasta.workertoolbox.tracked import STATES, Filter, TrackedTask, TrackedTasks, tree
 
 from ..conftest import make_broker
 from ..monitor.databases import TaskDatabase
@@ -267,6 +268,24 @@ def test_an_output_that_is_no_file() -> None:
     with redirect_stdout(StringIO()) as output:
         Screen(make_console(), arguments=True).line(TrackedTask('a', 'PENDING', args=7, kwargs=7))
     assert output.getvalue() == '\tPENDING\t\ta\t\t(not stored)\t()\n'
+
+
+@pytest.mark.parametrize(('encoding', 'branch'), [('utf-8', '└─ '), ('latin-1', '`- '), ('ascii', '`- ')])
+def test_a_tree_is_drawn_in_a_pipe_if_asked_for(encoding: str, branch: str) -> None:
+    with TextIOWrapper(BytesIO(), encoding) as pipe:
+        console = Console(file=pipe)
+        tasks = [
+            TrackedTask('a', 'SUCCESS', name='export.map'),
+            TrackedTask('b', 'SUCCESS', name='msg.send', parent_id='a'),
+        ]
+        console.print(Screen(console).drawing('SUCCESS', tree(tasks)))
+        pipe.seek(0)
+        lines = [line.rstrip() for line in pipe]
+    assert lines[0] == 'SUCCESS: 2 tasks'
+    assert lines[1].split() == ['STATE', 'TOOK', 'ID', 'NAME']
+    assert lines[2].endswith('a   export.map')
+    assert lines[3].endswith(f'b   {branch}msg.send')
+    assert not any(CONTROL.search(line) for line in lines)
 
 
 class TestProcess:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 import click
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -94,20 +94,21 @@ class Screen:
         """Show a workflow: its overall state, then a task a line."""
         if as_json:
             click.echo(dumped_tree(state, roots, self.arguments))
-            return
-        branches, deepest = _INDENTS, _BESIDE
-        if self.is_terminal:
-            branches = _ASCII_BRANCHES if self.console.options.ascii_only else _BRANCHES
-            deepest = max(len(branches[0]), self.console.width - _BESIDE)
-        lines = list(_lines(roots, branches, deepest))
-        total = f'{state}: {len(lines)} task{"" if len(lines) == 1 else "s"}'
-        if self.is_terminal:
-            self.console.print(Text(harmless(total), _STYLES.get(state, '')))
-            self.console.print(self._table(lines, (_STATE, _TOOK, _ID)))
+        elif self.is_terminal:
+            self.console.print(self.drawing(state, roots))
         else:
-            click.echo(total)
+            lines = list(_lines(roots, _INDENTS, _BESIDE))
+            click.echo(_total(state, lines))
             for line in lines:
                 self._print(line)
+
+    def drawing(self, state: str, roots: list[Node]) -> RenderableType:
+        """Lay out a workflow with its branches, to fit the width of the console. That need not be a terminal."""
+        branches = _ASCII_BRANCHES if self.console.options.ascii_only else _BRANCHES
+        deepest = max(len(branches[0]), self.console.width - _BESIDE)
+        lines = list(_lines(roots, branches, deepest))
+        total = Text(harmless(_total(state, lines)), _STYLES.get(state, ''))
+        return Group(total, self._table(lines, (_STATE, _TOOK, _ID)))
 
     def _table(self, lines: Iterable[_Line], columns: Sequence[_Column]) -> Table:
         table = Table(box=None, pad_edge=False, header_style='dim')
@@ -137,6 +138,10 @@ class Screen:
         name = harmless(task.name or _NOT_STORED)
         # More than a terminal is wide would be laid out for nothing.
         return (name + (call(task) if self.arguments else ''))[: self.console.width]
+
+
+def _total(state: str, lines: Sequence[_Line]) -> str:
+    return f'{state}: {len(lines)} task{"" if len(lines) == 1 else "s"}'
 
 
 def _lines(roots: list[Node], branches: Sequence[str], deepest: int) -> Iterator[_Line]:
