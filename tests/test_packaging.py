@@ -258,8 +258,10 @@ def test_source_distribution_can_run_the_tests(built: Copy) -> None:
         names = {name.partition('/')[2] for name in archive.getnames()}
     assert {
         'CHANGELOG.rst',
+        'CONTRIBUTING.rst',
         'LICENSE',
         'README.rst',
+        'SECURITY.md',
         'pyproject.toml',
         'requirements-deploy.txt',
         'requirements-test.txt',

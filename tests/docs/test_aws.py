@@ -20,6 +20,7 @@ from .terminal import Terminal
 pytestmark = pytest.mark.slow
 
 PAGE = 'howto/aws'
+PAGES = [PAGE]
 QUEUES = ('celery', 'export', 'msg', 'platform.fifo')
 ARN = 'arn:aws:sqs:eu-west-1:123456789012:prod-'
 HOLD = "project.apply_async((3,), countdown=3600, task_id='held')"
@@ -72,7 +73,7 @@ def test_queues(service: Service, broker: SQSBroker) -> None:
 
 
 def allowed(manual: Manual, policy: str) -> dict[str, set[str]]:
-    """What a policy of the manual allows: action -> names of the queues."""
+    """The rights that a policy of the manual grants: action -> names of the queues."""
     document = json.loads(manual.file(PAGE, policy))
     assert document['Version'] == '2012-10-17'
     allowed: dict[str, set[str]] = {}

@@ -20,6 +20,8 @@ from .terminal import Terminal
 
 pytestmark = pytest.mark.slow
 
+PAGES = ['howto/rabbitmq', 'howto/redis']
+
 
 @pytest.fixture
 def rabbitmq(manual: Manual) -> Iterator[RabbitMQ]:
@@ -79,7 +81,7 @@ def test_redis(manual: Manual, processes: Processes, tmp_path: Path) -> None:
     service = Service(
         processes, {**shown, **sqlite(tmp_path), 'CELERY_BROKER_URL': f'redis://:{password}@127.0.0.1:{port}/0'}
     )
-    # What the page installs is there already.
+    # The packages that the page installs are there already.
     terminal = Terminal(processes, {**service.environment, 'PIP_NO_INDEX': '1'}, tmp_path)
     for block in manual.blocks('howto/redis', 'console'):
         terminal.follow(block)

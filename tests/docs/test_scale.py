@@ -1,4 +1,4 @@
-"""The statements of the page on scale do what it says, on tables that the monitor and workers go on to write."""
+"""The statements of the page on scale do what it says, while the monitor and the workers go on writing the tables."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from rig.servers.postgres import Database
 from .manual import Manual
 
 PAGE = 'explanation/scale'
+PAGES = [PAGE]
 LAST_NUMBER = 2**31 - 1
 
 
@@ -55,7 +56,7 @@ def store(database: Database, *ids: str, retries: int = 0) -> None:
 
 
 def statements(manual: Manual, containing: str) -> str:
-    (text,) = (block.text for block in manual.blocks(PAGE, 'postgresql') if containing in block.text)
+    (text,) = (block.text for block in manual.blocks(PAGE, 'postgresql') if containing in block.content)
     return text
 
 

@@ -16,7 +16,7 @@ from .apps import add, make_app
 from .broken import BROKEN
 from .judging import CASES, judge
 
-README = Path(__file__).parents[2] / 'README.rst'
+PAGE = Path(__file__).parents[2] / 'docs' / 'howto' / 'testing.rst'
 
 
 def test_no_credential_is_shown() -> None:
@@ -69,10 +69,10 @@ def test_a_test_survives_the_way_to_another_process() -> None:
         'platform_queue_selected_when_the_worker_starts',
     ],
 )
-def test_the_readme_shows_messages_as_they_are(name: str) -> None:
+def test_the_manual_shows_messages_as_they_are(name: str) -> None:
     app = CASES[name].make()
     message = judge(app)[BROKEN[name].rule or 0][0]
-    assert ' '.join(message.split()) in ' '.join(README.read_text().split())
+    assert ' '.join(message.split()) in ' '.join(PAGE.read_text().split())
 
 
 def test_a_producer_has_no_worker() -> None:
