@@ -16,7 +16,7 @@ class SettingError(ToolboxError, ValueError):
     """A setting of a `cadasta.workertoolbox.conf.Config` has a value that it cannot have."""
 
 
-class ChangeError(ToolboxError, AttributeError):
+class ChangeError(ToolboxError, AttributeError, TypeError):
     """Somebody assigned to a `cadasta.workertoolbox.conf.Config`, which cannot be changed after it was made."""
 
 
