@@ -25,7 +25,7 @@ class Config(Base):
     of Celery may be given, in lower case; upper case is for variables. All of them can be read as attributes, and
     from the app as ``app.conf.NAME``. The manual has a table of them.
 
-    It is a mapping of all of them, credentials included, and it cannot be changed. A credential is text whose `repr`
+    It is a mapping of all of them, credentials included, and it cannot be changed. A credential is text whose ``repr``
     is asterisks; of a URL, only the user and the password are. So ``repr(dict(config))`` and a log with ``%r`` show
     none. ``str()`` and ``%s`` show it.
 

@@ -88,7 +88,7 @@ _OTHERS = {
 }
 
 #: What Celery's table does not have. Celery's loader asks for the first.
-_OURS = {
+OURS = {
     'override_backends': 'Mapping[str, str]',
     'PLATFORM_QUEUE_NAME': 'str',
     'QUEUE_NAME_PREFIX': 'str',
@@ -112,8 +112,8 @@ _SET = {
 
 def types_of_settings() -> dict[str, str]:
     """Give the types of what both keywords and attributes may be."""
-    celerys = {name: _OTHERS.get(name) or _TYPES[kind_of(option.type)] for name, option in sorted(OPTIONS.items())}
-    return {**celerys, **_OURS}
+    celerys = {name: _OTHERS.get(name) or _TYPES.get(kind_of(option.type), 'Any') for name, option in sorted(OPTIONS.items())}
+    return {**celerys, **OURS}
 
 
 def kind_of(type_: str | type) -> str:
