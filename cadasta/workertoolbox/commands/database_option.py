@@ -1,4 +1,4 @@
-"""Which database a command works on, and what it says of one that it cannot use."""
+"""The option for the database of a command, and the error for a database that the command cannot use."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ def database_of(app: Celery, given: str | None) -> str:
     :param app: the app of the command line.
     :param given: the value of ``--database``.
     :returns: the URL.
-    :raises click.UsageError: where none was given and the app's results are not in a database.
+    :raises click.UsageError: where none was given and the app keeps its results elsewhere.
     """
     if given:
         return given
@@ -36,7 +36,7 @@ def database_of(app: Celery, given: str | None) -> str:
 
 @contextmanager
 def usable_database() -> Iterator[None]:
-    """End the command with what is wrong with the database.
+    """End the command with an error that says what is wrong with the database.
 
     :raises click.ClickException: where it cannot be used or reached.
     """

@@ -18,9 +18,9 @@ from .options import option
 @click.pass_context
 @handle_preload_options
 def topology(ctx: click.Context, format_: str) -> None:
-    """Show exchanges, queues and bindings, and which task goes where.
+    """Show exchanges, queues and bindings, and the queue of each task.
 
-    Tasks are routed as the app itself would route them. No connection is opened.
+    The app's own routers choose the queues. The command opens no connection.
     """
     from ..diagram import FORMATS, diagram_of, text
     from ..errors import NotConfigured, TaskModuleError

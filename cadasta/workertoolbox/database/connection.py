@@ -1,4 +1,4 @@
-"""Which databases can hold the tables, and how to connect to them."""
+"""Connect to a database that can hold the tables."""
 
 import json
 from abc import ABC, abstractmethod
@@ -14,7 +14,8 @@ from ..settings.credentials import masked
 from .values import plain
 
 _DIALECTS = ('postgresql', 'sqlite')
-# A database that is gone is noticed within a minute, also when it owes an answer; libpq would wait for hours.
+# With these, libpq notices within a minute that a database is gone, even while it waits for an answer. By default it
+# waits for hours.
 _LIBPQ = {
     'connect_timeout': 10,
     'keepalives_idle': 30,
@@ -59,7 +60,7 @@ class Connected(ABC):
     """A connection to a database that can hold the tables, as a context manager.
 
     :param url: the database's URL, as `engine` takes it.
-    :raises NotUsable: where the URL is not that of such a database, or what is needed there is missing.
+    :raises NotUsable: where the URL is not that of such a database, or a table or view is missing there.
     :raises sqlalchemy.exc.DBAPIError: where the database cannot be reached.
     """
 

@@ -1,4 +1,4 @@
-"""The least that the roles of workers and of the monitor need in PostgreSQL."""
+"""Roles in PostgreSQL that have the rights of a worker or a monitor, and no others."""
 
 from collections.abc import Iterator, Mapping
 

@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql
 
 from ..architecture import CHORD_UNLOCK
 
-#: The longest id of a task that Celery's result table and the Task table hold, in characters.
+#: Celery's result table and the Task table hold ids of up to this many characters.
 ID_LENGTH = 155
 
 _JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), 'postgresql')
@@ -16,7 +16,7 @@ _TIME = sa.DateTime(timezone=True)
 
 metadata = sa.MetaData()
 
-#: Every task that anyone scheduled, as its latest message says.
+#: One row for each task that anyone scheduled, made from its latest message.
 task = sa.Table(
     'celery_task',
     metadata,
@@ -36,14 +36,14 @@ task = sa.Table(
     sa.Column('options', _JSON, nullable=False),
     sa.Column('first_seen', _TIME, nullable=False, index=True),
     sa.Column('last_seen', _TIME, nullable=False),
-    # A prefix of a name is looked up in it too, whatever the database's collation.
+    # With this operator class, PostgreSQL also uses the index for the beginning of a name, in any collation.
     sa.Index('ix_celery_task_name', 'name', 'first_seen', postgresql_ops={'name': 'text_pattern_ops'}),
     sa.Index('ix_celery_task_routing_key', 'routing_key', 'first_seen'),
 )
 
 
 def unlock_arguments(args: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
-    """Give the beginning of a task's arguments as text; of chord_unlock's, it is indexed.
+    """Give the beginning of a task's arguments as text. An index holds that of each ``celery.chord_unlock``.
 
     :param args: the column of the Task table, or of a view of it.
     """
@@ -51,7 +51,7 @@ def unlock_arguments(args: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
 
 
 def later_id(options: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
-    """Give the id of the last task of the chain, or of the body of the chord, that a task belongs to; it is indexed.
+    """Give the id of the last task of a task's chain, or of the body of its chord. An index holds it.
 
     :param options: the column of the Task table, or of a view of it.
     """
@@ -76,7 +76,7 @@ task.append_constraint(
     )
 )
 
-#: Messages that cannot be understood, whole: `message` can be published again.
+#: The messages that nobody can read as a task. Each is kept whole, so that it can be published again.
 rejected = sa.Table(
     'celery_task_rejected',
     metadata,
@@ -108,7 +108,7 @@ def result_tables(names: Mapping[str, str], schemas: Mapping[str, str]) -> tuple
     for key, model in (('task', TaskExtended), ('group', TaskSet)):
         name = names.get(key) or model.__tablename__
         tables.append(model.__table__.to_metadata(copies, schema=schemas.get(key), name=name))
-    # Most results are successes, and nobody looks for those by their state.
+    # Most results are successes, and nobody looks for a success by its state. So the index leaves them out.
     sa.Index(None, tables[0].c.status, postgresql_where=tables[0].c.status != 'SUCCESS')
     return tables[0], tables[1]
 
@@ -117,5 +117,5 @@ def sequence(table: sa.Table) -> sa.Sequence:
     """Name the sequence that numbers the rows of one of Celery's result tables."""
     default = table.c.id.default
     assert isinstance(default, sa.Sequence)  # noqa: S101  # so Celery defines them
-    # Not the table's own: copies of a table may share it with Celery's.
+    # A copy of a table may share the sequence object with Celery's own table, so this makes another.
     return sa.Sequence(default.name, schema=table.schema)

@@ -1,4 +1,4 @@
-"""Create or upgrade the tables and the view, and give roles the least that they need."""
+"""Create or upgrade the tables and views, and grant roles the rights that they need."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -26,14 +26,14 @@ def upgrade(
     worker_role: str | None = None,
     monitor_role: str | None = None,
 ) -> None:
-    """Create or upgrade all tables and the view. Again, or twice at a time, does no harm.
+    """Create or upgrade all tables and views. Rerunning it changes nothing, and two runs at a time wait for each other.
 
     :param url: the database's URL, as SQLAlchemy spells it, with a role that may create tables.
     :param names: the app's ``database_table_names``.
     :param schemas: the app's ``database_table_schemas``.
     :param worker_role: a role that gets what a worker needs; PostgreSQL only.
     :param monitor_role: a role that gets what the monitor needs; PostgreSQL only.
-    :raises NotUsable: where the database is another than PostgreSQL or SQLite, or refuses.
+    :raises NotUsable: where the database is neither PostgreSQL nor SQLite, or refuses a statement.
     :raises sqlalchemy.exc.DBAPIError: where the database cannot be reached.
 
     >>> upgrade('sqlite:///tasks.db')
@@ -56,10 +56,10 @@ def script(
     worker_role: str | None = None,
     monitor_role: str | None = None,
 ) -> str:
-    """Write down the SQL that `upgrade` would run, which has the same arguments. The database is not contacted.
+    """Write the SQL that `upgrade` would run with the same arguments. It opens no connection.
 
     :returns: a script for the database's own command line.
-    :raises NotUsable: where the database is another than PostgreSQL or SQLite.
+    :raises NotUsable: where the database is neither PostgreSQL nor SQLite.
 
     >>> print(script('sqlite://')[:6])
     BEGIN;
@@ -92,7 +92,7 @@ def _statements(
 
 
 def _table_statements(names: Mapping[str, str], schemas: Mapping[str, str], dialect: Dialect) -> Iterator[Any]:
-    """Give the statements that create or upgrade all tables and the view; running them again does no harm.
+    """Give the statements that create or upgrade all tables and views. Rerunning them changes nothing.
 
     :param names: the app's ``database_table_names``.
     :param schemas: the app's ``database_table_schemas``.
@@ -102,7 +102,7 @@ def _table_statements(names: Mapping[str, str], schemas: Mapping[str, str], dial
     on_postgresql = dialect.name == 'postgresql'
     results = result_tables(names, schemas)
     if on_postgresql:
-        # Two of them at once would find the same things missing.
+        # Without the lock, two upgrades at once would find the same things missing, and one of them would fail.
         yield sa.text(f'SELECT pg_advisory_xact_lock({_LOCK})')
         for table in results:
             yield CreateSequence(sequence(table), if_not_exists=True)

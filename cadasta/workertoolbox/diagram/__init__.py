@@ -1,4 +1,4 @@
-"""Diagrams of an app's topology: what is bound to what, and which task goes where."""
+"""Diagrams of an app's topology: its exchanges and queues, their bindings, and the queue of each task."""
 
 from collections.abc import Callable
 
@@ -7,5 +7,5 @@ from .contents import Diagram, diagram_of
 
 __all__ = ['FORMATS', 'Diagram', 'diagram_of']
 
-#: How a diagram is written for documents, by the name of the format.
+#: Functions that write a diagram for documents, by the name of the format.
 FORMATS: dict[str, Callable[[Diagram], str]] = {'mermaid': mermaid.write, 'dot': dot.write, 'svg': svg.write}

@@ -1,4 +1,4 @@
-"""What a diagram shows: it is found out by sending every task to a broker in memory, as the app would send it."""
+"""The contents of a diagram. To find them, the app sends each of its tasks to a broker in memory."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from ..rehearsal.loading import load
 from ..rehearsal.observing import Attempt, Observations, observe
 from ..settings.credentials import masked
 
-#: What a reader may not know of the platform queue.
+#: Explains the platform queue to a reader.
 PLATFORM_NOTE = 'a copy of every message'
 
 
@@ -22,7 +22,7 @@ class BoundQueue(NamedTuple):
     """A queue that is bound to an exchange.
 
     :param name: the queue's name.
-    :param called: what the broker calls it: on Amazon SQS its name has a prefix.
+    :param called: its name at the broker, which has a prefix on Amazon SQS.
     :param keys: the routing keys that bind it to the exchange.
     :param tasks: the app's tasks that reach it, Celery's own last.
     :param is_platform: whether it is the platform queue, which every task reaches.
@@ -36,14 +36,14 @@ class BoundQueue(NamedTuple):
 
     @property
     def caption(self) -> list[str]:
-        """The queue's name, and what else there is to say of it: a line each."""
+        """The lines that describe the queue; its name is the first."""
         called = [f'({self.called})'] if self.called != self.name else []
         note = [PLATFORM_NOTE] if self.is_platform else []
         return [self.name, *called, *note]
 
 
 class BoundExchange(NamedTuple):
-    """An exchange, its type, and the queues that are bound to it: the platform queue last."""
+    """An exchange, its type, and the queues that are bound to it. The platform queue is the last."""
 
     name: str
     type: str
@@ -58,14 +58,14 @@ class Lost(NamedTuple):
 
 
 class Diagram(NamedTuple):
-    """All that a diagram shows. Its texts have no line breaks and no other control characters."""
+    """The exchanges of an app, and its tasks that would be lost. Its texts hold no control characters."""
 
     exchanges: tuple[BoundExchange, ...]
     lost: tuple[Lost, ...]
 
 
 def diagram_of(app: Celery) -> Diagram:
-    """Find out what goes where. No connection is opened.
+    """Find the queue of each task. This opens no connection.
 
     :param app: an app that is configured by `Config`; its task modules are imported.
     :returns: the diagram.
@@ -102,7 +102,7 @@ def _exchanges(app: Celery, seen: Observations) -> tuple[BoundExchange, ...]:
         for sent in attempt.sent:
             for reached in sent.queues:
                 tasks[reached].add(name)
-                # An app may let its router make queues that are missing.
+                # A router may make queues that are missing.
                 if reached not in app.amqp.queues:
                     keys[sent.exchange][reached].append(sent.routing_key)
 
@@ -146,7 +146,7 @@ def _lost(app: Celery, seen: Observations) -> Iterator[tuple[str, str]]:
 
 def _reason(attempt: Attempt) -> str:
     if isinstance(attempt.error, QueueNotFound):
-        # As a KeyError, it would show its text in quotes.
+        # QueueNotFound is a KeyError, whose `str` puts the text in quotes.
         return str(attempt.error.args[0])
     if attempt.error is not None:
         return str(masked(f'It cannot be sent: {type(attempt.error).__name__}: {attempt.error}'))

@@ -37,7 +37,7 @@ def _lines(diagram: Diagram) -> Iterator[str]:
                 yield f'    {node} --- t{number}_{place}["{_label(*queue.tasks)}"]:::tasks'
     for number, lost in enumerate(diagram.lost):
         yield f'    lost{number}["{_label(f"lost: {lost.task}", lost.reason)}"]:::lost'
-        # Without a line to it, it would be put on top of others.
+        # Mermaid puts a box without a line on top of others.
         yield f'    e0 -.-x lost{number}'
     yield _STYLES
 

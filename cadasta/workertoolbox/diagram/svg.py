@@ -48,7 +48,7 @@ def write(diagram: Diagram) -> str:
 
 
 class _Drawing:
-    """Goes down the page: an exchange, a row for each of its queues, the next exchange, and what is lost."""
+    """Draws from the top of the page down: each exchange with a row for each of its queues, then the lost tasks."""
 
     def __init__(self, diagram: Diagram) -> None:
         queues = [queue for exchange in diagram.exchanges for queue in exchange.queues]
@@ -71,7 +71,7 @@ class _Drawing:
         self._ground.attrib.update(size)
         self._svg.attrib.update(size, viewBox=f'0 0 {size["width"]} {size["height"]}')
         ElementTree.indent(self._svg)
-        # In ASCII, it does not depend on the encoding of wherever it is written.
+        # ASCII is the same in every encoding in which somebody may save it.
         return ElementTree.tostring(self._svg).decode()
 
     def _draw_exchange(self, exchange: BoundExchange) -> None:
@@ -84,7 +84,7 @@ class _Drawing:
         self._y += _GAP
 
     def _draw_queue(self, queue: BoundQueue, trunk: float) -> None:
-        # The line to the platform queue passes all others: it goes beside them.
+        # The line to the platform queue passes all other queues, so it has a place of its own.
         x = _MARGIN + (_TRUNK / 2 if queue.is_platform else _TRUNK)
         middle = self._y + _BOX / 2
         self._add(
@@ -109,7 +109,7 @@ class _Drawing:
         self._y += _BOX + _LINE * (len(lines) - 1) + _GAP
 
     def _box(self, kind: str, x: float, y: float, lines: list[str], width: float = 0) -> float:
-        """Draw a box around lines; returns where its right edge is."""
+        """Draw a box around lines, and give the place of its right edge."""
         width = width or _widest(lines) + _BOX
         height = _BOX + _LINE * (len(lines) - 1)
         self._add('rect', **{'class': kind}, x=x, y=y, width=width, height=height, rx=6)

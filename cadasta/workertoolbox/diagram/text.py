@@ -27,7 +27,7 @@ def show(diagram: Diagram, console: Console) -> None:
 
 
 def lines(diagram: Diagram) -> list[str]:
-    """Write a diagram as lines of columns that are two spaces apart, or more.
+    """Write a diagram as lines of columns, with at least two spaces between them.
 
     :param diagram: the diagram.
     :returns: the lines ``exchange NAME TYPE``, ``queue NAME NAME-AT-THE-BROKER``, ``binding EXCHANGE KEY QUEUE``,
@@ -71,7 +71,7 @@ def _keys(queue: BoundQueue) -> str:
 
 
 def _aligned(kind: str, rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    # A queue may be bound to two exchanges, and is one queue nevertheless.
+    # A queue that is bound to two exchanges gets one line.
     table = [(kind, *row) for row in dict.fromkeys(rows)]
     widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)]
     for row in table:

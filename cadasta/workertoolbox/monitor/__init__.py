@@ -1,4 +1,4 @@
-"""The task monitor: from the platform queue into the Task table, each scheduled task once."""
+"""The task monitor: it drains the platform queue and stores each scheduled task once in the Task table."""
 
 from ..database.upgrade import upgrade
 from ..errors import NotUsable

@@ -1,13 +1,13 @@
-"""How deep JSON may be nested."""
+"""Refuse JSON that is nested too deep, before anybody parses it."""
 
 import re
 from itertools import accumulate
 
-#: The deepest that is read, in levels. PostgreSQL and the JSON library have limits of their own, further up.
+#: The monitor reads no JSON that has more levels than this. PostgreSQL and Python's parser bear more.
 MAX_DEPTH = 200
 
-# Strings, the last of which may have no end, and whatever else is no bracket. It never looks back, so its time grows
-# with the text and no faster.
+# This matches strings (the last one may have no end) and all other text without brackets. It never looks back, so its
+# time grows no faster than the text.
 _NO_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[^\[\]{}"]++', re.DOTALL)
 _STEPS = {'[': 1, '{': 1, ']': -1, '}': -1}
 

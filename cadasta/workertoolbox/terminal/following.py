@@ -1,4 +1,4 @@
-"""New tasks, and states that change, as they come."""
+"""Show new tasks and new states while they come."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,18 +11,18 @@ from ..tracked.query import Filter, TrackedTasks
 from ..tracked.task import TrackedTask
 from .tasks import Screen
 
-# Of so many tasks, the newest, a change of their state is noticed.
+# The newest tasks, so many, are watched for a change of their state.
 _WATCHED = 2_000
-# A monitor may store a task so much later than another, whose time is later.
+# One monitor may store a task so long after another monitor stored a task with a later time.
 _LATE = timedelta(seconds=30)
 
 
 class Changes:
-    """What is new since it was asked the last time.
+    """The tasks that are new since the last call.
 
     :param statuses: a connection.
-    :param where: which tasks. Tasks that come to have the state which it asks for are new, too.
-    :param limit: how many of the tasks that are there already are new at first.
+    :param where: which tasks. A task that reaches the state of the filter is new, too.
+    :param limit: how many of the tasks that exist already count as new at first.
     """
 
     def __init__(self, statuses: TrackedTasks, where: Filter, limit: int) -> None:
@@ -32,8 +32,8 @@ class Changes:
         self._known: dict[str, TrackedTask] = {}
 
     def first(self) -> list[TrackedTask]:
-        """Give the tasks that are there already, the oldest first."""
-        # A task may come to have the state that is asked for.
+        """Give the tasks that exist already, the oldest first."""
+        # A task may reach the state of the filter later.
         for task in self._statuses.page(replace(self._where, state=None), _WATCHED):
             self._known[task.task_id] = task
         return self._statuses.page(self._where, self._limit)[::-1]
@@ -71,12 +71,12 @@ def appended(
     where: Filter,
     limit: int,
 ) -> None:
-    """Show the newest tasks, the oldest of them first, then each task that is new or has changed. It has no end.
+    """Show the newest tasks, the oldest of them first, then each task that is new or has changed. This never ends.
 
     :param statuses: a connection.
     :param show: shows a task.
-    :param where: which tasks. A task that comes to have the state which it asks for is new.
-    :param limit: how many of the tasks that are there already.
+    :param where: which tasks. A task that reaches the state of the filter is new.
+    :param limit: how many of the tasks that exist already.
     """
     changes = Changes(statuses, where, limit)
     began = time.monotonic()
@@ -90,24 +90,24 @@ def appended(
 
 
 def live(statuses: TrackedTasks, screen: Screen, where: Filter, limit: int) -> None:
-    """Keep a list on the terminal up to date. It has no end.
+    """Keep a list on the terminal up to date. This never ends.
 
     :param statuses: a connection.
     :param screen: the terminal.
     :param where: which tasks.
-    :param limit: how many, where as many fit.
+    :param limit: the most tasks; fewer where the terminal is lower.
     """
     with Live(console=screen.console, auto_refresh=False) as view:
         while True:
             began = time.monotonic()
-            # The table has a line of its own, and so has the cursor.
+            # The heading of the table takes one line, and the cursor another.
             fitting = max(1, min(limit, screen.console.height - 2))
             view.update(screen.table(statuses.page(where, fitting)), refresh=True)
             _pause(began)
 
 
 def _pause(began: float) -> None:
-    # However slow the database is, it is asked for a fifth of its time at most.
+    # The pauses keep a slow database busy for no more than a fifth of the time.
     time.sleep(max(1.0, 4 * (time.monotonic() - began)))
 
 

@@ -1,4 +1,4 @@
-"""Where commands write to."""
+"""The standard output of commands."""
 
 import sys
 from io import TextIOWrapper
@@ -9,9 +9,9 @@ from rich.console import Console
 def make_console(no_color: bool = False) -> Console:
     """Make a console of the standard output.
 
-    :param no_color: show no colours, even on a terminal.
-    :returns: the console. It shows text as it is: no markup. Characters that the encoding of the output does not have
-        are written as escapes.
+    :param no_color: whether to show no colours, even on a terminal.
+    :returns: the console. It shows text as it is, without markup. It writes an escape for a character that the encoding
+        of the output lacks.
 
     >>> make_console().print('[b]:smile:')
     [b]:smile:

@@ -1,4 +1,4 @@
-"""How values are written on the pages: the filters of the templates."""
+"""Write values for the pages: the filters of the templates."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _CLASSES = {
     'STARTED': 'started',
     'RECEIVED': 'started',
 }
-# Characters of a value: a page of many megabytes helps nobody.
+# The page shows so many characters of a value: a page of many megabytes helps nobody.
 _LONGEST = 20_000
 
 
@@ -44,12 +44,12 @@ def plural(number: int, noun: str) -> str:
 
 
 def name(task: TrackedTask) -> str:
-    """Name a task. Of a result whose task was not tracked, no name is known."""
+    """Name a task. A result has no name where its task was not tracked."""
     return task.name or 'unknown task'
 
 
 def state_class(state: str) -> str:
-    """Give the CSS class of a state. States that tasks invented look like PENDING."""
+    """Give the CSS class of a state. A state that a task invented looks like PENDING."""
     return _CLASSES.get(state, 'pending')
 
 
@@ -66,9 +66,9 @@ def limits(timelimit: Any) -> str:
 
 
 def whole(value: Any) -> str:
-    """Write what a task was called with, or what became of it, as it is stored. Nothing is unpickled.
+    """Write an argument, a result or a traceback as it is stored. This never unpickles.
 
-    :param value: a JSON value; or bytes, as a worker serialized them.
+    :param value: a JSON value, or the bytes that a worker serialized.
     :returns: the text, or its beginning where it is very long.
 
     >>> print(whole([7, {'format': 'gpkg'}]), whole(b'{"path": "/tmp"}'), whole('ValueError: 7'))

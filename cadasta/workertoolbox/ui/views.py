@@ -8,16 +8,16 @@ from .workflow import AXIS, workflow
 
 pages = Blueprint('pages', __name__)
 
-#: How many tasks a page of the list has.
+#: The tasks on a page of the list.
 TASKS = 50
-#: How many tasks of a workflow are read, at most.
+#: The most tasks of a workflow that a page reads.
 WORKFLOW = 10_000
-#: How many queues are drawn, at most.
+#: The most queues that a page draws.
 QUEUES = 50
 
 
 def statuses() -> TrackedTasks:
-    # A connection of its own for each request: a database that was away is found again.
+    # Each request opens a connection, so that the page finds a database that was away.
     return TrackedTasks(current_app.config['DATABASE'])
 
 
@@ -27,7 +27,7 @@ def tasks() -> str:
     before = filters.read_cursor(request.args)
     wanted = filters.to_filter(fields)
     with statuses() as database:
-        # One more than is shown: it tells whether there is another page.
+        # The page asks for one more than it shows, to know whether there is another page.
         found = database.page(wanted, TASKS + 1, before)
     given = {field: value for field, value in fields.items() if value}
     return render_template(
