@@ -112,7 +112,9 @@ _SET = {
 
 def types_of_settings() -> dict[str, str]:
     """Give the types of what both keywords and attributes may be."""
-    celerys = {name: _OTHERS.get(name) or _TYPES.get(kind_of(option.type), 'Any') for name, option in sorted(OPTIONS.items())}
+    celerys = {
+        name: _OTHERS.get(name) or _TYPES.get(kind_of(option.type), 'Any') for name, option in sorted(OPTIONS.items())
+    }
     return {**celerys, **OURS}
 
 

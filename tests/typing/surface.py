@@ -9,7 +9,6 @@ from celery import Celery
 import cadasta.workertoolbox
 from cadasta.workertoolbox import (
     Config,
-    NotAFilter,  # expect: attr-defined
     SettingError,
     ToolboxError,
     TrackedTask,
@@ -22,7 +21,7 @@ assert_type(cadasta.workertoolbox.__version__, str)
 assert_type(cadasta.workertoolbox.DEFAULT_QUEUES, tuple[str, ...])
 assert_type(Config().QUEUES, list[str] | tuple[str, ...])
 cadasta.workertoolbox.Config(task_time_limt=60)  # expect: call-arg
-cadasta.workertoolbox.Confg  # expect: attr-defined  # noqa: B018
+cadasta.workertoolbox.TrackdTasks  # expect: attr-defined  # noqa: B018
 cadasta.workertoolbox.setup_app(Celery('export'), thrw=True)  # expect: call-arg
 
 with TrackedTasks('sqlite:///tasks.db') as tasks:

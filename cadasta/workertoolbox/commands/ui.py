@@ -57,8 +57,6 @@ def ui(ctx: click.Context, database: str | None, host: str, port: int, show_argu
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         if not is_private:
-            click.echo(
-                'Warning: there is no authentication. Anyone who reaches this address can read it.', err=True
-            )
+            click.echo('Warning: there is no authentication. Anyone who reaches this address can read it.', err=True)
         click.echo(f'http://{name}:{port}/')
         create_server(app, sockets=[listener]).run()

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any
 
-from celery.app.utils import filter_hidden_settings
-
 from .secret import MASK, SecretBytes, SecretNumber, SecretText
 
 # Greedy up to the last '@': a password that should have been percent-encoded may hold '/', '?' or '@' itself.
@@ -92,6 +90,11 @@ def _are_same(left: Iterable[Any], right: Iterable[Any]) -> bool:
 
 
 def _is_hidden(name: str) -> bool:
+    if not name:
+        return False
+    # It brings the library of a broker along, which a reader of tasks does not need.
+    from celery.app.utils import filter_hidden_settings
+
     # Celery parses the value of a name that is a broker's URL. No such name begins with a dot.
     return bool(filter_hidden_settings({f'.{name}': None})[f'.{name}'])
 
