@@ -5,7 +5,6 @@ from __future__ import annotations
 import doctest
 import importlib
 import re
-import sys
 import types
 from pathlib import Path
 
@@ -29,20 +28,9 @@ def test_names_without_examples_are_constants() -> None:
 
 
 @pytest.mark.parametrize('name', CODE)
-def test_every_name_has_a_docstring_with_an_example_that_runs(
-    name: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    found = getattr(cadasta.workertoolbox, name)
-    module = sys.modules[found.__module__]
-    (test,) = (
-        test
-        for test in doctest.DocTestFinder(recurse=False).find(found, name, module=module, globs=dict(vars(module)))
-        if test.examples
-    )
-    assert doctest.DocTestRunner().run(test).failed == 0
+def test_every_name_has_a_docstring_with_an_example(name: str) -> None:
+    # The tests of the documents run it, with those of all modules.
+    assert doctest.DocTestParser().get_examples(getattr(cadasta.workertoolbox, name).__doc__)
 
 
 def test_dir_has_every_name() -> None:
