@@ -17,6 +17,7 @@ from kombu import Exchange, Queue
 from kombu.abstract import MaybeChannelBound
 
 from .architecture import FIFO
+from .errors import SettingError
 
 _SHOWN_QUEUES = 20
 
@@ -139,7 +140,7 @@ class Topology:
     :param create_missing: whether a routing key that no queue serves gets a queue of its own.
     :param grouped: whether messages get a ``MessageGroupId``, as on Amazon SQS.
     :param missing_arguments: the ``queue_arguments`` of such a queue.
-    :raises ValueError: where two queues have one name, or serve one routing key.
+    :raises SettingError: where two queues have one name, or serve one routing key.
 
     >>> exchange = Exchange('task_exchange', 'topic')
     >>> topology = Topology(exchange, [Queue('export', exchange, routing_key='export')], 'platform.fifo')
@@ -252,7 +253,7 @@ class Topology:
             return queue
         key = queue.routing_key
         if key in self._routes:
-            raise ValueError(
+            raise SettingError(
                 f'Queues {self._routes[key][0].name!r} and {queue.name!r} both serve the routing key {key!r}: '
                 'each of its tasks would run twice. Rename one of them, or leave it out.'
             )
@@ -270,13 +271,15 @@ def _by_name(queues: Iterable[Queue] | Mapping[str, Any]) -> dict[str, Queue]:
             for name, options in queues.items()
         ]
     if not isinstance(queues, Iterable):
-        raise ValueError(f'task_queues is {queues!r}: give kombu Queues, or a mapping of names to their options')
+        raise SettingError(f'task_queues is {queues!r}: give kombu Queues, or a mapping of names to their options')
     by_name: dict[str, Queue] = {}
     for queue in queues:
         if not isinstance(queue, Queue):
-            raise ValueError(f'task_queues holds {queue!r}: give kombu Queues, or a mapping of names to their options')
+            raise SettingError(
+                f'task_queues holds {queue!r}: give kombu Queues, or a mapping of names to their options'
+            )
         if queue.name in by_name:
-            raise ValueError(
+            raise SettingError(
                 f'Two queues have the name {queue.name!r}: only one of them would be declared. Leave one of them out.'
             )
         by_name[queue.name] = queue

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from cadasta.workertoolbox.database.tables import result_tables
 from cadasta.workertoolbox.database.views import VIEW
 from cadasta.workertoolbox.errors import NotUsable
 from cadasta.workertoolbox.tracked import Count, Cursor, Filter, TrackedTask, TrackedTasks, query
@@ -270,3 +271,9 @@ def test_relatives_are_found_by_indexes(postgresql: TaskDatabase) -> None:
         ):
             assert index in plan
         assert 'Seq Scan' not in plan
+
+
+def test_columns_of_results_have_the_types_of_celerys_table() -> None:
+    columns, _ = result_tables({}, {})
+    for column in query._RESULT_COLUMNS:
+        assert type(column.type) is type(columns.c[column.name].type), column.name

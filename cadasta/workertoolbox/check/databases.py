@@ -8,12 +8,12 @@ from pathlib import Path
 import sqlalchemy as sa
 from celery import Celery
 
-from ..backends import is_database
 from ..database.connection import engine
 from ..database.quoting import QUOTE
 from ..database.tables import rejected, result_tables, sequence, task
 from ..errors import NotUsable
 from ..settings.credentials import masked
+from ..settings.urls import is_database
 from .finding import Finding, Outcome, Problem, in_order
 from .rights import Right, Rights
 

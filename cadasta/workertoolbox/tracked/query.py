@@ -10,7 +10,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from ..architecture import CHORD_UNLOCK
 from ..database.connection import Connected
-from ..database.tables import later_id, result_tables, task, unlock_arguments
+from ..database.tables import later_id, task, unlock_arguments
 from ..database.values import storable
 from ..database.views import SCHEDULED_VIEW, VIEW
 from ..errors import NotUsable
@@ -30,10 +30,18 @@ _FEW = 20
 _NEWEST = 2_000
 
 
+# As Celery's own model has them. Its import would bring the libraries of brokers along.
+_RESULT_COLUMNS: tuple[sa.ColumnClause[Any], ...] = (
+    sa.column('status', sa.String()),
+    sa.column('date_done', sa.DateTime()),
+    sa.column('result', sa.LargeBinary()),
+    sa.column('traceback', sa.Text()),
+)
+
+
 def _view(name: str) -> Any:
-    result, _ = result_tables({}, {})
-    columns = [*task.columns, *(result.c[column] for column in ('status', 'date_done', 'result', 'traceback'))]
-    return sa.table(name, *(sa.column(column.name, column.type) for column in columns)).c
+    columns = [sa.column(column.name, column.type) for column in (*task.columns, *_RESULT_COLUMNS)]
+    return sa.table(name, *columns).c
 
 
 _all = _view(VIEW)
@@ -82,6 +90,9 @@ class Count(NamedTuple):
     :param state: the state that they have now.
     :param queue: their routing key.
     :param tasks: how many they are.
+
+    >>> Count(datetime(2030, 1, 1, tzinfo=UTC), 'SUCCESS', 'export', 7).tasks
+    7
     """
 
     start: datetime

@@ -15,6 +15,9 @@ class Cursor(NamedTuple):
 
     :param first_seen: when the monitor stored it; `None` where the task is not stored.
     :param task_id: its id.
+
+    >>> TrackedTask('1', 'SUCCESS').cursor
+    Cursor(first_seen=None, task_id='1')
     """
 
     first_seen: datetime | None
@@ -36,6 +39,10 @@ class TrackedTask:
     :param last_seen: when the monitor stored its latest message.
 
     The others are the columns of the Task table.
+
+    >>> task = TrackedTask('1', 'SUCCESS', name='export.project')
+    >>> task.is_done, task.name
+    (True, 'export.project')
     """
 
     task_id: str
