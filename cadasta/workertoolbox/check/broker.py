@@ -7,7 +7,6 @@ from celery import Celery
 from kombu import Connection, Queue
 from kombu.transport import pyamqp
 
-from ..architecture import PLATFORM_QUEUE
 from ..settings.credentials import masked
 from .binding_table import Bindings
 from .finding import Finding, Outcome, Problem, in_order
@@ -33,14 +32,15 @@ class Kind(Protocol):
         """Tell how many messages wait in a queue; nothing where there is no queue of this name."""
 
 
-def check_broker(app: Celery) -> Iterator[Finding]:
+def check_broker(app: Celery, platform_queue: str) -> Iterator[Finding]:
     """Check the broker that the app's producers use.
 
     :param app: the app.
+    :param platform_queue: the name of the platform queue, where the app itself does not give it.
     :returns: the findings.
     """
     with _connection(app) as connection:
-        broker = _Broker(app, connection)
+        broker = _Broker(app, connection, app.conf.get('PLATFORM_QUEUE_NAME') or platform_queue)
         yield from in_order(
             'broker',
             {
@@ -54,10 +54,10 @@ def check_broker(app: Celery) -> Iterator[Finding]:
 
 
 class _Broker:
-    def __init__(self, app: Celery, connection: Connection) -> None:
+    def __init__(self, app: Celery, connection: Connection, platform: str) -> None:
         self._app = app
         self._connection = connection
-        self._platform = app.conf.get('PLATFORM_QUEUE_NAME') or PLATFORM_QUEUE
+        self._platform = platform
         # The credentials of Amazon are not where kombu looks for a password.
         self.url = str(masked(connection.as_uri()))
 

@@ -84,7 +84,7 @@ def diagram_of(app: Celery) -> Diagram:
             f'App {app.main!r} is not configured by a Config, so it has no topology to show. Configure it: '
             'from cadasta.workertoolbox.conf import Config; app.config_from_object(Config(QUEUES=[…])).'
         )
-    seen = observe(app, is_worker=False)
+    seen = observe(app, is_worker=False, platform_queue=app.conf.PLATFORM_QUEUE_NAME)
     seen.bindings.close()
     lost = (Lost(_printable(name), _printable(reason)) for name, reason in _lost(app, seen))
     return Diagram(_exchanges(app, seen), tuple(sorted(lost)))
