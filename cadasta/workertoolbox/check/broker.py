@@ -1,14 +1,16 @@
 """Whether the broker can be reached, has what the app needs, and has its platform queue drained."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Protocol
 
 from celery import Celery
 from kombu import Connection, Queue
 from kombu.transport import pyamqp
 
+from ..durations import written
 from ..settings.credentials import masked
-from .binding_table import Bindings
+from .binding_table import BindingTable
 from .finding import Finding, Outcome, Problem, in_order
 from .platform_queue import Depth, watch
 from .rabbitmq import RabbitMQ
@@ -18,7 +20,7 @@ TIMEOUT = 3
 
 _CHANGE = (
     'Mend what the error names: start the broker, or look at broker_url, broker_transport_options and the credentials. '
-    f'An answer is waited for {TIMEOUT} seconds.'
+    f'An answer is waited for {written(timedelta(seconds=TIMEOUT))}.'
 )
 
 
@@ -112,4 +114,4 @@ def _kind(connection: Connection, platform: str) -> Kind | None:
         from .sqs import SQS
 
         return SQS(channel, platform)
-    return Bindings(channel) if connection.transport.driver_type in ('redis', 'filesystem') else None
+    return BindingTable(channel) if connection.transport.driver_type in ('redis', 'filesystem') else None
