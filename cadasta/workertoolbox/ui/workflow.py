@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from celery.states import IGNORED, READY_STATES
 
-from ..tracked.query import TrackedTask
+from ..tracked.task import TrackedTask
 from ..tracked.tree import Node, overall, tree
 
 #: How many tasks are drawn, at most. With many more, browsers take seconds.

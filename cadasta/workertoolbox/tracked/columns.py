@@ -1,0 +1,25 @@
+"""The columns of the two views, and the order in which tasks are listed."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..database.tables import result_tables, task
+from ..database.views import SCHEDULED_VIEW, VIEW
+
+
+def _view(name: str) -> Any:
+    result, _ = result_tables({}, {})
+    columns = [*task.columns, *(result.c[column] for column in ('status', 'date_done', 'result', 'traceback'))]
+    return sa.table(name, *(sa.column(column.name, column.type) for column in columns)).c
+
+
+#: Those of all tasks and results.
+EVERYTHING = _view(VIEW)
+#: Those of the tasks that are stored.
+SCHEDULED = _view(SCHEDULED_VIEW)
+
+
+def newest_first(columns: Any) -> tuple[sa.ColumnElement[Any], ...]:
+    """Give the order of a list: the newest task first."""
+    return columns.first_seen.desc(), columns.task_id.desc()
