@@ -46,6 +46,7 @@ class Suite(unittest.TestCase):
         return {name: value for name, value in vars(self).items() if name != '_outcome'}
 
     def _judge(self, rule: Rule) -> None:
+        __tracebackhide__ = True
         if reason := rule.reason_to_skip(self.seen):
             self.skipTest(reason)
         for part, violation in rule.judge(self.seen):
