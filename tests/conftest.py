@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import celery._state
 import pytest
 
+from . import shown
 from .servers.broker import Broker
 from .servers.environment import is_foreign
 from .servers.filesystem import FilesystemBroker
@@ -31,6 +32,20 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit('terminated'))
     # What is started in the background of a script ignores it, and so would all that the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    with shown.noting_processes(item.nodeid):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """A test that is named for commands of the README fails where it has not run them."""
+    result = yield
+    assert shown.not_run(pyfuncitem.nodeid) == []
+    return result
 
 
 @pytest.fixture(autouse=True, scope='session')

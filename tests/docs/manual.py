@@ -18,11 +18,21 @@ DOCS = ROOT / 'docs'
 STYLE = re.compile(r'\x1b\[[0-9;]*m')
 
 
+# The blocks that were run, by page and number.
+_ran: set[tuple[str, int]] = set()
+
+
+def forget_runs() -> None:
+    """Forgets which blocks were run."""
+    _ran.clear()
+
+
 @dataclass(frozen=True)
 class Block:
     """A code block.
 
     :param page: the page that shows it, such as `howto/aws`
+    :param number: its place among the blocks of the page
     :param language: what it is written in
     :param caption: the file that it belongs into, or nothing
     :param classes: what the tests are told about it
@@ -30,10 +40,26 @@ class Block:
     """
 
     page: str
+    number: int
     language: str
     caption: str
     classes: tuple[str, ...]
     text: str
+
+    @property
+    def is_to_be_run(self) -> bool:
+        """Whether a test has to do what it says: reading it is not enough."""
+        if self.language in ('console', 'postgresql', 'sql'):
+            return True
+        return self.caption not in ('', 'environment') and self.language in ('python', 'sh')
+
+    @property
+    def was_run(self) -> bool:
+        return (self.page, self.number) in _ran
+
+    def note_run(self) -> None:
+        """Notes that a test has done what it says."""
+        _ran.add((self.page, self.number))
 
     @property
     def commands(self) -> list[tuple[str, list[str]]]:
@@ -93,19 +119,20 @@ class Manual:
         return [block for block in self._blocks(page) if language in (None, block.language)]
 
     def file(self, page: str, caption: str) -> str:
-        """The text of the block that is shown as the file `caption`."""
-        (text,) = (block.text for block in self.blocks(page) if block.caption == caption)
-        return text
+        """The text of the block that is shown as the file `caption`, for a test that uses the file."""
+        (found,) = (block for block in self.blocks(page) if block.caption == caption)
+        found.note_run()
+        return found.text
 
     def _blocks(self, page: str) -> Iterator[Block]:
-        for node in self.read(page).findall(nodes.literal_block):
+        for number, node in enumerate(self.read(page).findall(nodes.literal_block)):
             if node.source is None or Path(node.source.partition(':')[0]) != DOCS / f'{page}.rst':
                 continue
             caption, classes = '', node['classes']
             if 'literal-block-wrapper' in node.parent.get('classes', ()):
                 caption = node.parent.next_node(nodes.caption).astext()
                 classes = [*classes, *node.parent['classes']]
-            yield Block(page, node.get('language', ''), caption, tuple(classes), node.astext())
+            yield Block(page, number, node.get('language', ''), caption, tuple(classes), node.astext())
 
 
 def shows(expected: list[str], output: str) -> bool:

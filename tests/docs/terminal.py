@@ -51,6 +51,7 @@ class Terminal:
         else:
             output = self.run(command)
             assert shows(expected, output), f'{command}:\n{output}'
+        block.note_run()
 
     def interrupt(self) -> None:
         """Presses Ctrl+C, waits until what ran has ended, and closes the terminal."""

@@ -6,7 +6,6 @@ import ast
 import configparser
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,22 +14,12 @@ import yaml
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.database.connection import engine
 
+from ..shown import unknown_tests
 from .manual import DOCS, ROOT, Block, Manual
+from .runs import RUNS
 from .service import variables
 
 PAGES = sorted(str(path.relative_to(DOCS).with_suffix('')) for path in DOCS.rglob('*.rst'))
-
-#: Pages whose commands and statements a test runs, each of them.
-RUN = {
-    'tutorial': 'test_tutorial.py',
-    'howto/aws': 'test_aws.py',
-    'howto/rabbitmq': 'test_brokers.py',
-    'howto/redis': 'test_brokers.py',
-    'howto/postgresql': 'test_postgresql.py',
-    'howto/migrating': 'test_postgresql.py',
-    'explanation/measured': 'test_measured.py',
-    'explanation/scale': 'test_scale.py',
-}
 
 
 def test_pages(manual: Manual) -> None:
@@ -43,8 +32,15 @@ def test_blocks(manual: Manual, page: str, monkeypatch: pytest.MonkeyPatch) -> N
         READERS[block.language](block, monkeypatch)
 
 
+def test_the_tests_that_run_blocks(manual: Manual) -> None:
+    assert unknown_tests(run.test for run in RUNS) == []
+    assert [run for run in RUNS if not any(map(run.has, manual.blocks(run.page)))] == []
+
+
 def is_run(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert f"'{block.page}'" in (Path(__file__).parent / RUN[block.page]).read_text()
+    """A test is named that fails where it does not run the block."""
+    assert block.is_to_be_run
+    assert any(run.has(block) for run in RUNS), block
 
 
 def read_python(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:

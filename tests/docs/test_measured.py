@@ -7,32 +7,31 @@ import shlex
 import subprocess
 import sys
 
-import pytest
-
 from .manual import ROOT, Manual
 
 PAGE = 'explanation/measured'
 
 
-@pytest.fixture
-def commands(manual: Manual) -> list[list[str]]:
-    lines = [line for block in manual.blocks(PAGE) if block.language == 'console' for line in block.text.splitlines()]
-    return [shlex.split(line.removeprefix('$ ')) for line in lines]
-
-
-def test_commands(commands: list[list[str]]) -> None:
+def test_commands(manual: Manual) -> None:
     """Each of them would run for minutes; that it has these options is shown by its help."""
-    assert len(commands) >= 3
+    blocks = manual.blocks(PAGE, 'console')
+    assert sum(len(block.commands) for block in blocks) >= 3
+    for block in blocks:
+        for command, _ in block.commands:
+            assert_options(shlex.split(command))
+        block.note_run()
+
+
+def assert_options(command: list[str]) -> None:
     path = f'{os.path.dirname(sys.executable)}{os.pathsep}{os.environ["PATH"]}'
-    for command in commands:
-        shown = subprocess.run(
-            [*command, '--help'],
-            cwd=ROOT,
-            check=True,
-            capture_output=True,
-            text=True,
-            env={**os.environ, 'PATH': path, 'VIRTUAL_ENV': sys.prefix},
-        ).stdout
-        assert 'usage: ' in shown
-        for option in command:
-            assert not option.startswith('--') or option in shown, option
+    shown = subprocess.run(
+        [*command, '--help'],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'PATH': path, 'VIRTUAL_ENV': sys.prefix},
+    ).stdout
+    assert 'usage: ' in shown
+    for option in command:
+        assert not option.startswith('--') or option in shown, option

@@ -80,6 +80,7 @@ def service(
             terminal.follow(block)
         elif block.language == 'sql':
             database.execute(block.text)
+            block.note_run()
     return service
 
 

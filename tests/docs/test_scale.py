@@ -55,8 +55,10 @@ def store(database: Database, *ids: str, retries: int = 0) -> None:
 
 
 def statements(manual: Manual, containing: str) -> str:
-    (text,) = (block.text for block in manual.blocks(PAGE, 'postgresql') if containing in block.text)
-    return text
+    """The statements of a block, for a test that executes them."""
+    (found,) = (block for block in manual.blocks(PAGE, 'postgresql') if containing in block.text)
+    found.note_run()
+    return found.text
 
 
 def ids(database: Database, table: str) -> set[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import site
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ..servers.environment import clean_environment
 from ..servers.process import Processes, free_port
-from .manual import Block, Manual
+from .manual import Manual
 from .terminal import Terminal
 
 PORT = '5566'
@@ -32,9 +33,10 @@ def test_tutorial(manual: Manual, environment: dict[str, str], tmp_path: Path, p
     first = Terminal(processes, environment, tmp_path)
     others = []
     for block in manual.blocks('tutorial'):
-        block = Block(block.page, block.language, block.caption, block.classes, block.text.replace(PORT, port))
+        block = replace(block, text=block.text.replace(PORT, port))
         if block.caption:
             (tmp_path / 'tracked' / block.caption).write_text(f'{block.text}\n')
+            block.note_run()
         elif 'stays' in block.classes:
             others.append(Terminal(processes, environment, tmp_path))
             others[-1].follow(block)

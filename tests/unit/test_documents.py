@@ -7,6 +7,7 @@ import doctest
 import importlib
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,29 +22,13 @@ import cadasta.workertoolbox
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.database import roles
 
+from .. import shown
+from ..monitor.databases import url_of
+from ..servers.postgres import Database
+from ..servers.process import Process, Processes, free_port
+
 ROOT = Path(__file__).parents[2]
 README = publish_doctree((ROOT / 'README.rst').read_text(), settings_overrides={'halt_level': 2})
-
-#: Commands of the README, and what runs them.
-COMMANDS = {
-    'pip install --editable . -r requirements-docs.txt': 'runtests',
-    'sphinx-build docs build/docs': 'runtests',
-    './quickstart': 'tests/test_quickstart.py',
-    './runtests': 'runtests',
-    'pip install cadasta-workertoolbox': 'tests/test_packaging.py',
-    'celery -A export worker -Q export': 'tests/unit/test_documents.py',
-    'python -m unittest export/tests.py': 'tests/unit/test_documents.py',
-    'pytest export/tests.py': 'tests/suite/test_runners.py',
-    'django-admin test export.tests': 'tests/suite/test_runners.py',
-    'celery -A export toolbox tables --worker-role export --monitor-role monitor': 'tests/monitor/test_upgrade.py',
-    'celery -A export toolbox monitor': 'tests/monitor/test_commands.py',
-    'celery -A export toolbox check': 'tests/commands/test_check.py',
-    'celery -A export toolbox topology': 'tests/commands/test_topology.py',
-    'celery -A export toolbox tasks --state failure --newer-than 1d': 'tests/status/test_command.py',
-    'celery -A export toolbox ui': 'tests/ui/test_command.py',
-    'pip install -r requirements-deploy.txt': 'requirements-test.txt',
-    'python setup.py test clean build tag publish': 'tests/test_packaging.py',
-}
 
 
 def blocks(language: str) -> list[str]:
@@ -59,6 +44,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             path = tmp_path / name[2:]
             path.parent.mkdir(exist_ok=True)
             path.write_text(block)
+    (tmp_path / 'export' / '__init__.py').touch()
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv('CELERY_BROKER_URL', 'filesystem://')
     (tmp_path / 'data').mkdir()
@@ -88,47 +74,115 @@ def test_python_of_the_readme_runs(project: Path, capsys: pytest.CaptureFixture[
     assert sorted(sent) == ['export.msg', 'export.msg', 'platform.fifo.msg', 'platform.fifo.msg']
 
 
-def test_worker_of_the_readme_runs(project: Path) -> None:
-    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(project), str(ROOT)])}
-    send = "from export.celery import app; app.send_task('export.project', (42,), task_id='of-the-readme')"
-    subprocess.run([sys.executable, '-c', send], env=environment, cwd=project, check=True, timeout=60)
-    worker = subprocess.Popen(
-        [sys.executable, '-m', 'celery', '-A', 'export', 'worker', '-Q', 'export', '-l', 'info'],
-        env=environment,
-        cwd=project,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+#: A producer that declares its queues.
+SEND = """
+from cadasta.workertoolbox.setup import setup_app
+from export.celery import app
+
+setup_app(app, throw=True)
+app.send_task('export.project', (42,), task_id='of-the-readme')
+"""
+
+
+def environment_of(project: Path, **more: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        'PATH': os.pathsep.join([os.path.dirname(sys.executable), os.environ['PATH']]),
+        'PYTHONPATH': os.pathsep.join([str(project), str(ROOT)]),
+        **more,
+    }
+
+
+def test_worker_of_the_readme_runs(project: Path, processes: Processes) -> None:
+    environment = environment_of(project)
+    subprocess.run([sys.executable, '-c', SEND], env=environment, cwd=project, check=True, timeout=60)
+    worker = processes.start(['celery', '-A', 'export', 'worker', '-Q', 'export', '-l', 'info'], environment, project)
+    worker.wait_for(r'Task export\.project\[of-the-readme\] succeeded')
+    assert worker.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ('command', 'passed'),
+    [
+        ('python -m unittest export/tests.py', r'Ran 9 tests in .*\n\nOK'),
+        ('pytest export/tests.py', r'\b8 passed, 1 skipped\b'),
+        ('django-admin test export.tests', r'Ran 9 tests in .*\n\nOK'),
+    ],
+    ids=['unittest', 'pytest', 'django'],
+)
+def test_tests_of_the_readme_pass(project: Path, command: str, passed: str) -> None:
+    (project / 'site_settings.py').write_text("SECRET_KEY = 'secret'")
+    environment = environment_of(project, DJANGO_SETTINGS_MODULE='site_settings', PYTEST_DISABLE_PLUGIN_AUTOLOAD='1')
+    run = subprocess.run(command.split(), env=environment, cwd=project, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert re.search(passed, run.stdout + run.stderr)
+
+
+def test_platform_of_the_readme(project: Path, database: Database, processes: Processes) -> None:
+    environment = environment_of(
+        project,
+        CELERY_RESULT_BACKEND=f'db+{url_of(database)}',
+        # The role of this test owns the database.
+        TOOLBOX_ANY_ROLE='1',
+        TOOLBOX_PORT=str(free_port()),
     )
+
+    def start(command: str) -> Process:
+        return processes.start(command.split(), environment, project)
+
+    def run(command: str) -> str:
+        process = start(command)
+        assert process.wait() == 0, process.log
+        return process.log
+
+    subprocess.run([sys.executable, '-c', SEND], env=environment, cwd=project, check=True, timeout=60)
     try:
-        assert worker.stdout is not None
-        assert any('Task export.project[of-the-readme] succeeded' in line for line in worker.stdout)
+        run('celery -A export toolbox tables --worker-role export --monitor-role monitor')
+        monitor = start('celery -A export toolbox monitor')
+        monitor.wait_for('Ready: ')
+        assert run('celery -A export toolbox check').endswith('0 failed, 3 skipped\n')
+        assert 'export.project' in run('celery -A export toolbox topology')
+        database.execute("INSERT INTO celery_taskmeta (id, task_id, status) VALUES (1, 'of-the-readme', 'FAILURE')")
+        assert 'of-the-readme' in run('celery -A export toolbox tasks --state failure --newer-than 1d')
+        page = start('celery -A export toolbox ui')
+        page.wait_for('http://')
+        assert (monitor.stop(), page.stop()) == (0, 0)
     finally:
-        worker.terminate()
-        worker.communicate(timeout=60)
-    assert worker.returncode == 0
+        for role in ('export', 'monitor'):
+            database.execute(f'DROP OWNED BY {role}', f'DROP ROLE {role}')
 
 
-def test_tests_of_the_readme_pass(project: Path) -> None:
-    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(project), str(ROOT)])}
-    run = subprocess.run(
-        [sys.executable, '-m', 'unittest', 'export/tests.py'],
-        env=environment,
-        cwd=project,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+@pytest.mark.parametrize(
+    'command',
+    ['pip install --editable . -r requirements-docs.txt', 'pip install -r requirements-deploy.txt'],
+    ids=['docs', 'deploy'],
+)
+def test_requirements_of_the_readme(command: str) -> None:
+    """What they name is there already: pip needs no index, and changes nothing."""
+    options = ['--dry-run', '--no-index', '--no-build-isolation', '--quiet']
+    environment = environment_of(ROOT)
+    run = subprocess.run([*command.split(), *options], env=environment, cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    assert 'Ran 9 tests' in run.stderr
 
 
 def test_every_command_of_the_readme_is_run() -> None:
-    commands = [line.removeprefix('$ ') for block in blocks('console') for line in block.splitlines()]
-    assert set(commands) == set(COMMANDS)
-    for runner in COMMANDS.values():
-        assert (ROOT / runner).is_file()
+    """Each is by a test that fails where it does not run it, but for those that no test can run."""
+    commands = {line.removeprefix('$ ') for block in blocks('console') for line in block.splitlines()}
+    assert commands == shown.OF_README.keys() | shown.NOT_BY_A_TEST
+    assert shown.unknown_tests(shown.OF_README.values()) == []
+
+
+@pytest.mark.parametrize(
+    ('process', 'expected'),
+    [
+        (['/usr/bin/python3', '-m', 'celery', '-A', 'export', 'worker', '-l', 'INFO'], True),
+        (['/opt/bin/celery', '--quiet', '-A', 'export', 'worker'], True),
+        (['celery', '-A', 'export', 'toolbox', 'check'], False),
+        (['worker', '-A', 'export', 'celery'], False),
+    ],
+)
+def test_a_command_is_recognised(process: list[str], expected: bool) -> None:
+    assert shown.is_run_by('celery -A export worker', process) is expected
 
 
 def test_grants_of_the_readme_are_those_of_the_command() -> None:
