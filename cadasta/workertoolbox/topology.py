@@ -47,6 +47,17 @@ def key_of(queue_name: str) -> str:
     return queue_name.removesuffix(FIFO)
 
 
+def bindings_of(queue: Queue) -> list[tuple[Exchange, str]]:
+    """Tell the exchanges that a queue declares itself bound to, each with the routing key.
+
+    >>> [(exchange.name, key) for exchange, key in bindings_of(Queue('export', Exchange('tasks'), routing_key='key'))]
+    [('tasks', 'key')]
+    """
+    if queue.bindings:
+        return [(binding.exchange, binding.routing_key or '') for binding in queue.bindings]
+    return [(queue.exchange, queue.routing_key)]
+
+
 class WorkQueue(Queue):
     """A queue whose declaration by a producer brings the platform queue along.
 

@@ -364,8 +364,8 @@ def test_changes_of_more_tasks_than_a_page(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(following, '_WATCHED', 3)
-    with TrackedTasks(tasks.url) as statuses:
-        changes = following.Changes(statuses, Filter(newer_than=minutes(-1)), 2)
+    with TrackedTasks(tasks.url) as tracked:
+        changes = following.Changes(tracked, Filter(newer_than=minutes(-1)), 2)
         assert changes.first() == changes.next() == []
         for number in range(7):
             schedule(tasks, str(number), number)

@@ -5,12 +5,12 @@ from typing import Any
 
 from kombu import Queue
 
-from ..diagram.contents import bindings_of
+from ..topology import bindings_of
 from .finding import Problem
 from .platform_queue import Depth
 
 
-class Bindings:
+class BindingTable:
     """Looks for queues that nobody has bound.
 
     :param channel: a channel.

@@ -1,6 +1,7 @@
 """Amazon SQS: the attributes of the queues."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # has no types
@@ -8,6 +9,7 @@ from kombu import Queue
 from kombu.transport.SQS import DoesNotExistQueueException, UndefinedQueueException
 
 from ..architecture import FIFO
+from ..durations import written
 from .finding import Problem, shown
 from .platform_queue import Depth
 
@@ -81,11 +83,11 @@ def _faults(attributes: dict[str, str], name: str, visibility_timeout: int) -> I
     hidden, kept = int(attributes['VisibilityTimeout']), int(attributes['MessageRetentionPeriod'])
     if hidden < visibility_timeout:
         yield (
-            f'its VisibilityTimeout is {hidden} seconds, and a task that takes longer runs twice',
+            f'its VisibilityTimeout is {written(timedelta(seconds=hidden))}, and a task that takes longer runs twice',
             f'aws sqs set-queue-attributes --queue-url URL --attributes VisibilityTimeout={visibility_timeout}',
         )
     if kept < LEAST_RETENTION:
         yield (
-            f'its MessageRetentionPeriod is {kept} seconds, and a message that waits longer is deleted',
+            f'its MessageRetentionPeriod is {written(timedelta(seconds=kept))}, and what waits longer is deleted',
             'aws sqs set-queue-attributes --queue-url URL --attributes MessageRetentionPeriod=1209600',
         )

@@ -17,7 +17,7 @@ from celery.local import Proxy
 from celery.worker import WorkController
 from sqlalchemy import make_url
 
-from ..architecture import CHORD_UNLOCK, DEFAULT_QUEUE, PLATFORM_QUEUE
+from ..architecture import CHORD_UNLOCK, DEFAULT_QUEUE
 from ..topology import key_of
 from .borrowing import borrowed, redirected
 from .memory_broker import Bindings, Broker, Sent
@@ -41,6 +41,19 @@ class SQSName(NamedTuple):
     bare: str
 
 
+class ResultOptions(NamedTuple):
+    """What a task says of its results.
+
+    :param ignore_result: whether they are not stored.
+    :param track_started: whether its start is stored.
+    :param own_backend: where they are stored; `None` where that is the app's own backend.
+    """
+
+    ignore_result: bool
+    track_started: bool
+    own_backend: Any
+
+
 @dataclass
 class Worker:
     """What a worker with default options does once it has initialised itself."""
@@ -54,6 +67,7 @@ class Worker:
 class Observations:
     """All that the rules are judged by."""
 
+    platform_queue: str
     bindings: Bindings
     queues: frozenset[str]
     architecture: list[str]
@@ -65,6 +79,7 @@ class Observations:
     #: What reaches each queue, by how it was sent.
     messages: dict[str, dict[str, Attempt]]
     tasks: dict[str, Attempt]
+    result_options: dict[str, ResultOptions]
     beat: dict[str, Attempt]
     chords: dict[str, Attempt]
     #: What each queue is called in Amazon SQS, or why it has no name. Nothing for an app on another broker.
@@ -72,11 +87,12 @@ class Observations:
     worker: Worker | None
 
 
-def observe(app: Celery, is_worker: bool) -> Observations:
+def observe(app: Celery, is_worker: bool, platform_queue: str) -> Observations:
     """Publish whatever an app can publish, start what its worker starts, and leave no trace.
 
     :param app: the app, with its task modules imported.
     :param is_worker: whether to start the worker's initialisation.
+    :param platform_queue: the name of the platform queue.
     :returns: what was seen.
     """
     broker = Broker()
@@ -84,10 +100,13 @@ def observe(app: Celery, is_worker: bool) -> Observations:
     with borrowed(app):
         queues = dict(app.amqp.queues)
         exchange = app.amqp.default_exchange.name
-        names = _architecture(app, exchange)
+        names = _architecture(app, exchange, platform_queue)
+        work_queues = [name for name in names if name != platform_queue]
+        tasks = {name: task for name, task in app.tasks.items() if _is_own(app, task)}
         sqs = _sqs_names(app)
         with redirected(app, broker):
             return Observations(
+                platform_queue=platform_queue,
                 # In one order: which of two that differ comes first is seen, and sets have no order.
                 bindings=Bindings(queue for _, queue in sorted(queues.items())),
                 queues=frozenset(queues),
@@ -97,23 +116,24 @@ def observe(app: Celery, is_worker: bool) -> Observations:
                 default_exchange_type=app.amqp.default_exchange.type,
                 eager=eager,
                 backend=_backend(app),
-                messages={name: _messages(app, broker, name) for name in names if name != PLATFORM_QUEUE},
-                tasks={name: _task(broker, task) for name, task in app.tasks.items() if _is_own(app, task)},
+                messages={name: _messages(app, broker, name) for name in work_queues},
+                tasks={name: _task(broker, task) for name, task in tasks.items()},
+                result_options={name: _result_options(task) for name, task in tasks.items()},
                 beat={name: _beat_entry(app, broker, entry) for name, entry in app.conf.beat_schedule.items()},
-                chords={name: _chord(app, broker, name) for name in names if name != PLATFORM_QUEUE},
+                chords={name: _chord(app, broker, name) for name in work_queues},
                 sqs=sqs,
                 # The last: a worker's initialisation may change the app.
                 worker=_worker(app, broker) if is_worker else None,
             )
 
 
-def _architecture(app: Celery, exchange: str) -> list[str]:
+def _architecture(app: Celery, exchange: str, platform_queue: str) -> list[str]:
     """Name the queues that the architecture demands of this app."""
     named = app.conf.get('QUEUES')
     if named is None or not all(isinstance(name, str) for name in named):
         # Not configured by Config: the queues that share the platform's exchange.
         named = [queue.name for queue in app.amqp.queues.values() if queue.exchange and queue.exchange.name == exchange]
-    return list(dict.fromkeys([DEFAULT_QUEUE, PLATFORM_QUEUE, *named]))
+    return list(dict.fromkeys([DEFAULT_QUEUE, platform_queue, *named]))
 
 
 def _attempt(broker: Broker, publish: Callable[[], Any]) -> Attempt:
@@ -182,6 +202,13 @@ def _arguments(task: Task) -> Iterator[tuple[list[None], dict[str, None]]]:
 
 _BY_KEYWORD = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _BY_POSITION = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
+
+
+def _result_options(task: Task) -> ResultOptions:
+    # The property `backend` of a task that was given none answers with the app's, which could open a connection.
+    own = inspect.getattr_static(task, 'backend')
+    backend = task._backend if isinstance(own, property) else own
+    return ResultOptions(task.ignore_result, task.track_started, backend)
 
 
 def _beat_entry(app: Celery, broker: Broker, entry: Any) -> Attempt:

@@ -87,21 +87,7 @@ class TrackedTask:
         >>> TrackedTask('1', 'SUCCESS', first_seen=noon, date_done=noon + timedelta(seconds=3)).duration
         datetime.timedelta(seconds=3)
         """
-        return self._until_change() if self.is_done else None
-
-    @property
-    def queued_for(self) -> timedelta | None:
-        """How long it was in the queue: from when the monitor stored it until it started.
-
-        `None` unless it is ``STARTED``. Of a task that is retried, it includes the attempts before.
-
-        >>> TrackedTask('1', 'SUCCESS').queued_for is None
-        True
-        """
-        return self._until_change() if self.status == states.STARTED else None
-
-    def _until_change(self) -> timedelta | None:
-        if self.first_seen is None or self.date_done is None:
+        if not self.is_done or self.first_seen is None or self.date_done is None:
             return None
         # The monitor may be later than a worker, and the clocks of two machines differ.
         return max(self.date_done - self.first_seen, timedelta())
