@@ -10,9 +10,9 @@ from celery import Celery
 
 from ..backends import is_database
 from ..database.connection import engine
-from ..database.quoting import QUOTE
 from ..database.tables import rejected, result_tables, sequence, task
 from ..errors import NotUsable
+from ..seams.sqlalchemy_quoting import QUOTE
 from ..settings.credentials import masked
 from .finding import Finding, Outcome, Problem, in_order
 from .rights import Right, Rights

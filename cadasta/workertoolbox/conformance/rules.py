@@ -1,18 +1,18 @@
 """The nine rules of the architecture, each a test."""
 
-import inspect
 import sys
 import unittest
 from typing import Any, ClassVar
 
 from celery import Celery, Task
-from celery.backends.database import DatabaseBackend
 from celery.exceptions import QueueNotFound
 from kombu.exceptions import EncodeError, SerializerNotInstalled
 
 from ..architecture import CHORD_UNLOCK, DEFAULT_QUEUE, PLATFORM_QUEUE
 from ..rehearsal.loading import load
 from ..rehearsal.observing import Attempt, Observations, SQSName, observe
+from ..seams.celery_results import is_database_backend
+from ..seams.celery_tasks import own_backend
 from ..settings.credentials import masked
 from ..topology import key_of
 
@@ -150,7 +150,7 @@ class Rules(unittest.TestCase):
 
     def test_rule_6_results_and_starts_are_stored_in_a_database(self) -> None:
         with self.subTest(setting='result_backend'):
-            if not _is_database(self.seen.backend):
+            if not is_database_backend(self.seen.backend):
                 self._fail(
                     6,
                     'results go to a database backend',
@@ -294,8 +294,8 @@ class Rules(unittest.TestCase):
                 'track_started is off',
                 'Take track_started out of the task, and leave task_track_started to Config.',
             )
-        own = _own_backend(task)
-        if own is not None and not isinstance(own, DatabaseBackend):
+        own = own_backend(task)
+        if own is not None and not is_database_backend(type(own)):
             self._fail(
                 6,
                 'the result of every task is stored in a database',
@@ -346,16 +346,6 @@ def _shown(seen: Any) -> Any:
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _is_database(backend: Any) -> bool:
-    return isinstance(backend, type) and issubclass(backend, DatabaseBackend)
-
-
-def _own_backend(task: Task) -> Any:
-    # Without an instance given to the task, its property answers with the app's backend, which could connect.
-    own = inspect.getattr_static(task, 'backend')
-    return task._backend if isinstance(own, property) else own
 
 
 def _has_prefix(sqs: SQSName) -> bool:
