@@ -18,11 +18,12 @@ from kombu.abstract import MaybeChannelBound
 
 from .architecture import FIFO
 from .errors import SettingError
+from .seams.kombu_virtual import shares_bindings
 
 _SHOWN_QUEUES = 20
 
-# The memory and filesystem transports share one table, `global_state`, between the threads of a process and do not
-# guard it: a second thread could find a binding noted that is not yet in force.
+# The memory and filesystem transports share one table of bindings between the threads of a process and do not guard it:
+# a second thread could find a binding noted that is not yet in force.
 _declaring = threading.Lock()
 
 
@@ -82,7 +83,7 @@ class WorkQueue(Queue):
         # On Amazon SQS, what a consumer puts back goes to every queue that its connection has bound, and the platform
         # queue would refuse the receipt of another queue.
         for_producer, channel = channel is not None, channel or self.channel
-        with _declaring if hasattr(channel.connection, 'global_state') else nullcontext():
+        with _declaring if shares_bindings(channel) else nullcontext():
             if for_producer:
                 self.platform.declare(nowait=nowait, channel=channel)
             name: str = super().declare(nowait=nowait, channel=channel)

@@ -128,6 +128,23 @@ def quorum_queues() -> Celery:
     )
 
 
+class Pooled(Task):
+    """A task that takes its connection from the app's pool, without `producer_or_acquire`."""
+
+    abstract = True
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        with self.app.pool.acquire(block=True) as connection, connection.Producer() as producer:
+            return super().apply_async(args, kwargs, producer=producer, **options)
+
+
+@sound()
+def producers_on_a_connection_of_the_pool() -> Celery:
+    app = make_app(broker_url='amqp://localhost:1//')
+    add(app, 'export.pooled', base=Pooled)
+    return app
+
+
 @sound()
 def priorities() -> Celery:
     app = make_app(broker_url='amqp://localhost:1//', task_queue_max_priority=10, task_default_priority=5)

@@ -24,8 +24,7 @@ from kombu.utils import json as kombu_json
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.settings.credentials import hidden, masked
 from cadasta.workertoolbox.settings.secret import SecretBytes, SecretNumber, SecretText
-
-from ..servers.environment import clean_environment
+from rig.servers.environment import clean_environment
 
 URL = 'amqp://guest:hush@localhost//'
 

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from celery import Celery
 
 from ..database.connection import engine
-from ..database.quoting import QUOTE
 from ..database.tables import rejected, result_tables, sequence, task
 from ..durations import written
 from ..errors import NotUsable
+from ..seams.sqlalchemy_quoting import QUOTE
 from ..settings.credentials import masked
 from ..settings.urls import is_database
 from .finding import Finding, Outcome, Problem, in_order

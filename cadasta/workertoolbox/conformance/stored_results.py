@@ -1,12 +1,10 @@
 """Rule 6: results and starts are stored in a database."""
 
 from collections.abc import Iterator
-from typing import Any
-
-from celery.backends.database import DatabaseBackend
 
 from ..architecture import CHORD_UNLOCK
 from ..rehearsal.observing import Attempt, Observations, ResultOptions
+from ..seams.celery_results import is_database_backend
 from .rule import Verdict, Violation
 
 
@@ -19,7 +17,7 @@ def judge(seen: Observations) -> Iterator[Verdict]:
 
 
 def _backend(seen: Observations) -> Violation | None:
-    if _is_database(seen.backend):
+    if is_database_backend(seen.backend):
         return None
     return Violation(
         'results go to a database backend',
@@ -47,7 +45,7 @@ def _task(name: str, options: ResultOptions) -> Violation | None:
             'track_started is off',
             'Take track_started out of the task, and leave task_track_started to Config.',
         )
-    if options.own_backend is not None and not isinstance(options.own_backend, DatabaseBackend):
+    if options.own_backend is not None and not is_database_backend(type(options.own_backend)):
         return Violation(
             'the result of every task is stored in a database',
             where,
@@ -66,7 +64,3 @@ def _beat_entry(name: str, attempt: Attempt) -> Violation | None:
         'it is sent with ignore_result',
         "Take ignore_result out of the entry's options.",
     )
-
-
-def _is_database(backend: Any) -> bool:
-    return isinstance(backend, type) and issubclass(backend, DatabaseBackend)
