@@ -21,7 +21,7 @@ from cadasta.workertoolbox.tests import build_functional_tests
 
 from ..commands.running import run
 from .apps import make_app
-from .mutants import when
+from .broken import when
 
 RENAMED = 'prod-platform.fifo'
 

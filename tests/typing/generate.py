@@ -10,7 +10,7 @@ from pathlib import Path
 import celery
 
 import cadasta.workertoolbox
-from cadasta.workertoolbox.settings.environment import OPTIONS
+from cadasta.workertoolbox.seams.celery_settings import OPTIONS
 
 PATH = Path(cadasta.workertoolbox.__file__).parent / 'settings' / 'typed.py'
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import SettingError
-from .environment import OPTIONS
+from ..seams.celery_settings import OPTIONS
 from .names import renamed
 
 

@@ -4,14 +4,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from celery.app.defaults import NAMESPACES, flatten
-from celery.utils.serialization import strtobool
-
 from ..errors import SettingError
+from ..seams.celery_settings import OPTIONS, truth_of
 from .credentials import masked
-
-#: Celery's options by the lower-case names of their settings.
-OPTIONS: dict[str, Any] = dict(flatten(NAMESPACES))
 
 # Where that table is wrong: RabbitMQ refuses a priority that is text.
 _TYPES = {'task_default_priority': 'int'}
@@ -79,7 +74,7 @@ _SCALARS = ('int', 'float', 'bool')
 _CASTS: dict[str, tuple[Callable[[str], Any], str]] = {
     'int': (int, 'a whole number'),
     'float': (float, 'a number'),
-    'bool': (strtobool, "one of 'true', 'false', 'yes', 'no', 'on', 'off', '1', '0'"),
+    'bool': (truth_of, "one of 'true', 'false', 'yes', 'no', 'on', 'off', '1', '0'"),
     'bytes': (str.encode, 'text'),
     'dict': (_json(dict), 'a JSON object, such as {"key": "value"}'),
     'list': (_json(list), 'a JSON list, such as ["one", "two"]'),

@@ -4,10 +4,8 @@ import warnings
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from celery.app.defaults import _TO_NEW_KEY as NEW_NAMES
-
 from ..errors import SettingError
-from .environment import OPTIONS
+from ..seams.celery_settings import NEW_NAMES, OPTIONS
 
 # Celery's loader asks for it, and its table of options does not have it.
 _READ_BY_LOADER = 'override_backends'
