@@ -135,7 +135,8 @@ class Declaration(MaybeChannelBound):
         if self._hash not in declared:
             self.queue.declare(nowait=nowait, channel=channel)
             declared.add(self._hash)
-        return self.name
+        name: str = self.name
+        return name
 
 
 class Topology:

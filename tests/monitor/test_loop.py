@@ -119,9 +119,7 @@ def test_a_broker_that_falls_silent(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for timeouts in sources._TIMEOUTS.values():
-        for name in timeouts:
-            monkeypatch.setitem(timeouts, name, 1)
+    broker.options.update(dict.fromkeys(BROKER[broker.name], 1))
     app = make_app(broker, broker_heartbeat=2)
     app.conf.broker_url = broker.proxied_url
     caplog.set_level(logging.INFO)

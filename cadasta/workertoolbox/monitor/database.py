@@ -10,17 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from ..credentials import masked
+from ..timeouts import missing_timeouts
 from .message import plain
 
 _DIALECTS = ('postgresql', 'sqlite')
-# A database that is gone is noticed within a minute, also when it owes an answer; libpq would wait for hours.
-_LIBPQ = {
-    'connect_timeout': 10,
-    'keepalives_idle': 30,
-    'keepalives_interval': 10,
-    'keepalives_count': 3,
-    'tcp_user_timeout': 60_000,
-}
 
 
 class NotUsable(Exception):  # noqa: N818  # not every exception is an error of the program
@@ -46,8 +39,7 @@ def engine(url: str) -> sa.Engine:
         raise NotUsable(f'{masked(url)!r} is not the URL of a PostgreSQL or SQLite database')
     if parsed.drivername == 'postgresql':
         parsed = parsed.set(drivername='postgresql+psycopg2')
-    defaults = _LIBPQ if dialect.name == 'postgresql' else {}
-    missing = {name: value for name, value in defaults.items() if name not in parsed.query}
+    missing = missing_timeouts(parsed.query) if dialect.name == 'postgresql' else {}
     try:
         return sa.create_engine(
             parsed, connect_args=missing, poolclass=sa.NullPool, json_serializer=json.JSONEncoder(default=plain).encode
