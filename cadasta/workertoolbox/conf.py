@@ -16,7 +16,7 @@ from . import DEFAULT_QUEUES, environment
 from . import signals as _connected  # noqa: F401  # its receivers serve every app that uses Config
 from .backends import is_database
 from .credentials import masked
-from .timeouts import broker_options, engine_options
+from .timeouts import broker_options
 from .topology import FIFO, Topology
 
 #: The longest name that Amazon SQS gives a queue, prefix included, in characters.
@@ -180,9 +180,6 @@ class Config(Mapping[str, Any], metaclass=_ToBeMade):
         url = _DRIVERLESS.sub(r'\1postgresql+psycopg2://', rendered)
         _check_url('result_backend', url)
         self.__dict__['result_backend'] = url
-        options = engine_options(url, self.get('database_engine_options') or {})
-        if options:
-            self.__dict__['database_engine_options'] = options
         # Celery reads this variable before any configuration, and takes it as it stands.
         if os.environ.get('CELERY_RESULT_BACKEND', url) not in ('', url):
             warnings.warn(

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from .timeouts import bound_silence
+
 _INSUFFICIENT_PRIVILEGE = '42501'
 
 
@@ -13,7 +15,8 @@ def refuse_clearly(engine: Any) -> None:
     """Raise `NotAllowed` where the database refuses what is not the storing of a result.
 
     Celery repeats what the database refuses, in the belief that it is away: saving a group or forgetting a result
-    would hang. A result is worth to be repeated, until the role has the rights to store it.
+    would hang. A result is worth to be repeated, until the role has the rights to store it. And a database that is
+    silent is noticed.
 
     :param engine: the engine of a result backend; the function for ``database_engine_callback``.
 
@@ -23,6 +26,7 @@ def refuse_clearly(engine: Any) -> None:
     """
     import sqlalchemy
 
+    bound_silence(engine)
     sqlalchemy.event.listen(engine, 'handle_error', _on_error)
 
 

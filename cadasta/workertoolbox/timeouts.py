@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 #: A broker that owes an answer for so long is away, in seconds.
 SILENCE = 10
@@ -27,7 +26,7 @@ _KINDS = {
     **dict.fromkeys(('amqp', 'amqps', 'pyamqp'), 'amqp'),
     **dict.fromkeys(('redis', 'rediss', 'sentinel'), 'redis'),
 }
-_LIBPQ_SCHEMES = ('postgresql', 'postgresql+psycopg2', 'postgresql+psycopg')
+_LIBPQ_DRIVERS = ('psycopg2', 'psycopg')
 # In Redis, kombu looks for what it should deliver again at every tenth of its intervals, which are ten seconds long
 # whatever the visibility timeout is.
 _THROTTLE = 10
@@ -62,28 +61,34 @@ def broker_options(transport: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return options
 
 
-def engine_options(url: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Complete the options of the result backend's engine by timeouts, where libpq connects it.
+def bound_silence(engine: Any) -> None:
+    """Let an engine notice that its database is gone, where libpq connects it.
 
-    :param url: the ``result_backend``. What is in its query comes first.
-    :param given: the ``database_engine_options`` that the app gives; they come first as well.
-    :returns: all options.
+    It is not a setting: the options of one driver would be an error in another, and who gives an app its result
+    backend may come after its configuration.
 
-    >>> engine_options('db+postgresql+psycopg2://cadasta@localhost/cadasta', {})['connect_args']['connect_timeout']
-    10
-    >>> engine_options('db+sqlite:///results.db', {})
-    {}
+    :param engine: an engine of SQLAlchemy. What its URL says comes first.
+
+    >>> import sqlalchemy
+    >>> bound_silence(sqlalchemy.create_engine('sqlite://'))
     """
-    parts = urlsplit(url.removeprefix('db+').removeprefix('database+'))
-    if parts.scheme not in _LIBPQ_SCHEMES:
-        return dict(given)
-    return {**given, 'connect_args': {**missing_timeouts(parse_qs(parts.query)), **given.get('connect_args', {})}}
+    import sqlalchemy
+
+    if engine.dialect.driver in _LIBPQ_DRIVERS:
+        sqlalchemy.event.listen(engine, 'do_connect', _complete)
+
+
+def _complete(dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> None:
+    parameters.update(missing_timeouts(parameters))
 
 
 def missing_timeouts(query: Mapping[str, Any]) -> dict[str, int]:
-    """Tell the timeouts that a database's URL does not set by itself.
+    """Tell the timeouts that are missing from what a database is connected to with.
 
-    :param query: the URL's query.
+    :param query: the query of its URL, or libpq's parameters.
+
+    >>> sorted(missing_timeouts({'connect_timeout': 5}))
+    ['keepalives_count', 'keepalives_idle', 'keepalives_interval', 'tcp_user_timeout']
     """
     return {name: value for name, value in LIBPQ.items() if name not in query}
 

@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cadasta.workertoolbox.monitor import Monitor, NotUsable, loop, progress, sources
+from cadasta.workertoolbox.monitor import Monitor, NotUsable, loop, progress
 from cadasta.workertoolbox.monitor.sources import Limits, base, connection_of, open_source
 from cadasta.workertoolbox.monitor.sources.base import MAX_BATCH_BYTES
 from cadasta.workertoolbox.monitor.store import Stored
 from cadasta.workertoolbox.monitor.tables import SCHEDULED_VIEW, VIEW
+from cadasta.workertoolbox.timeouts import BROKER
 
 from ..servers.broker import PLATFORM_QUEUE, Broker
 from ..servers.process import PATIENCE, wait_until
@@ -117,7 +118,6 @@ def test_a_broker_that_falls_silent(
     tasks: TaskDatabase,
     running: Any,
     caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     broker.options.update(dict.fromkeys(BROKER[broker.name], 1))
     app = make_app(broker, broker_heartbeat=2)

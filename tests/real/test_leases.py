@@ -43,7 +43,7 @@ def test_each_message_runs_once_while_its_worker_lives(services: Services) -> No
         worker.ask_to_stop()
     for worker in workers:
         assert worker.stop() == 0
-        assert 'lease' not in worker.log
+        assert 'the lease' not in worker.log
     assert services.ran() == services.published()
     assert services.copies() == services.published()
 
@@ -56,7 +56,7 @@ def test_what_a_killed_worker_held_comes_back_within_the_timeout(services: Servi
     wait_until(lambda: worker.log.count('] received') == 6, 'all tasks to be received')
     wait_until(lambda: services.ran().total() == 1, 'the first to run')
     worker.kill()
-    heir = start_worker(services, 'prefork', '-c', '1')
+    start_worker(services, 'prefork', '-c', '1')
     wait_until(lambda: set(services.ran()) == set(services.published()), 'all to run')
     assert max(services.ran().values()) == 2
     assert services.ran().total() == 7

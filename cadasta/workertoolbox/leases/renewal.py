@@ -59,7 +59,7 @@ class Renewal:
             try:
                 self._leases.renew()
             except Exception as error:
-                logger.warning('The leases of messages were not renewed; it is tried again: %s', error)
+                logger.warning('The worker did not renew the leases of its messages; it is tried again: %s', error)
 
     def _seconds(self) -> float:
         try:
