@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # has no types
 from kombu import Queue
 
 from .channel import held, is_held
@@ -61,7 +62,12 @@ class SQSLeases:
         ]
         if not entries:
             return
-        answer = client.change_message_visibility_batch(QueueUrl=url, Entries=entries)
+        try:
+            answer = client.change_message_visibility_batch(QueueUrl=url, Entries=entries)
+        except ClientError as error:
+            # It is an answer, about this queue. Where there is none, the others would not get one either.
+            logger.warning('SQS did not renew the leases of messages from %s; it is tried again: %s', url, error)
+            return
         for failure in answer.get('Failed', ()):
             tag = tags[int(failure['Id'])]
             # The lease of what was acknowledged meanwhile need not be renewed.

@@ -9,9 +9,6 @@ from celery.concurrency.solo import TaskPool as Solo
 from .channel import take_one_at_a_time
 from .redis import RedisLeases
 from .renewal import Leases, Renewal
-from .sqs import SQSLeases
-
-_KINDS: dict[str, Callable[[Any, Any], Leases]] = {'sqs': SQSLeases, 'redis': RedisLeases}
 
 
 class Renew(bootsteps.StartStopStep):
@@ -26,10 +23,11 @@ class Renew(bootsteps.StartStopStep):
     def start(self, consumer: Any) -> None:
         """Renew what the channel at hand holds; there is another after each loss of the connection."""
         self.shutdown(consumer)
-        kind = _KINDS.get(consumer.connection.transport.driver_type)
+        transport = consumer.connection.transport.driver_type
+        kind = _kind(transport)
         if kind is not None:
             tasks = consumer.task_consumer
-            if kind is SQSLeases and _blocks(consumer.pool):
+            if transport == 'sqs' and _blocks(consumer.pool):
                 take_one_at_a_time(tasks.channel)
             leases = kind(tasks.channel, tasks.queues)
             self._renewal = Renewal(leases, tasks.channel.visibility_timeout)
@@ -43,6 +41,15 @@ class Renew(bootsteps.StartStopStep):
         renewal, self._renewal = self._renewal, None
         if renewal is not None:
             renewal.stop()
+
+
+def _kind(transport: str) -> Callable[[Any, Any], Leases] | None:
+    if transport == 'sqs':
+        # Its client library is there only where it is needed.
+        from .sqs import SQSLeases
+
+        return SQSLeases
+    return RedisLeases if transport == 'redis' else None
 
 
 def _blocks(pool: Any) -> bool:
