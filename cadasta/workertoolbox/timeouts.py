@@ -8,7 +8,8 @@ SILENCE = 10
 #: The options of kombu's transports that say so. A process would wait for an answer for ever.
 BROKER: Mapping[str, Mapping[str, Any]] = {
     'amqp': {'read_timeout': SILENCE, 'write_timeout': SILENCE},
-    'redis': {'socket_timeout': SILENCE, 'socket_connect_timeout': SILENCE},
+    # A worker that waits for messages asks nothing: kombu looks for it, at twice this interval and a second.
+    'redis': {'socket_timeout': SILENCE, 'socket_connect_timeout': SILENCE, 'health_check_interval': SILENCE // 2},
 }
 #: A database that is gone is noticed within a minute, also when it owes an answer; libpq would wait for hours.
 LIBPQ: Mapping[str, int] = {

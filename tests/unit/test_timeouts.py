@@ -24,7 +24,7 @@ from cadasta.workertoolbox.timeouts import bound_silence, broker_options
 )
 def test_options_of_the_broker(transport: str, given: dict[str, Any], options: dict[str, Any]) -> None:
     completed = broker_options(transport, given)
-    silence = {'socket_timeout': 10, 'socket_connect_timeout': 10}
+    silence = {'socket_timeout': 10, 'socket_connect_timeout': 10, 'health_check_interval': 5}
     assert completed == {**given, **options, **(silence if 'unacked_restore_interval' in completed else {})}
 
 
