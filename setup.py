@@ -1,6 +1,6 @@
 """A release, step by step: ``python setup.py test clean build tag publish``.
 
-The steps need requirements-deploy.txt. What the distribution is made of is in setup.cfg.
+The steps need requirements-deploy.txt. What the distribution is made of is in pyproject.toml.
 """
 
 import shutil

@@ -22,9 +22,9 @@ from kombu import Queue
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from cadasta.workertoolbox.conf import Config
+from cadasta.workertoolbox.database.tables import task
 from cadasta.workertoolbox.monitor import Monitor, upgrade
 from cadasta.workertoolbox.monitor.sources.base import PATIENCE
-from cadasta.workertoolbox.monitor.tables import task
 from tests.servers.broker import PLATFORM_QUEUE, Broker
 from tests.servers.postgres import ADMIN, ADMIN_PASSWORD, Postgres
 from tests.servers.rabbitmq import RabbitMQ

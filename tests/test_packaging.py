@@ -23,10 +23,12 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 import pypiserver
 import pytest
 
+from cadasta import workertoolbox
+
 pytestmark = pytest.mark.packaging
 
 ROOT = Path(__file__).resolve().parent.parent
-VERSION = '1.0.0'
+VERSION = workertoolbox.__version__
 TAG = f'v{VERSION}'
 SDIST = f'cadasta_workertoolbox-{VERSION}.tar.gz'
 WHEEL = f'cadasta_workertoolbox-{VERSION}-py3-none-any.whl'
@@ -199,7 +201,8 @@ def test_wheel_is_the_package_in_a_namespace_that_others_can_share(built: Copy) 
         licence = archive.read(f'cadasta_workertoolbox-{VERSION}.dist-info/licenses/LICENSE')
     modules = {str(path.relative_to(ROOT)) for path in ROOT.glob('cadasta/**/*.py')}
     ui = ROOT / 'cadasta/workertoolbox/ui'
-    data = {str(path.relative_to(ROOT)) for path in (*ui.glob('templates/*'), *ui.glob('static/*'))}
+    sql = ROOT.glob('cadasta/workertoolbox/database/sql/*.sql')
+    data = {str(path.relative_to(ROOT)) for path in (*ui.glob('templates/*'), *ui.glob('static/*'), *sql)}
     assert len(data) > 5
     assert names == modules | data | {'cadasta/workertoolbox/py.typed'}
     assert 'cadasta/__init__.py' not in names
@@ -214,8 +217,6 @@ def test_metadata(built: Copy) -> None:
             'Name',
             'Version',
             'Summary',
-            'Home-page',
-            'Author',
             'Author-email',
             'License-Expression',
             'Requires-Python',
@@ -225,13 +226,12 @@ def test_metadata(built: Copy) -> None:
         'Name': 'cadasta-workertoolbox',
         'Version': VERSION,
         'Summary': 'Cadasta Worker Toolbox',
-        'Home-page': 'https://github.com/Cadasta/cadasta-workertoolbox',
-        'Author': 'Anthony Lukach',
-        'Author-email': 'alukach@cadasta.org',
+        'Author-email': 'Anthony Lukach <alukach@cadasta.org>',
         'License-Expression': 'AGPL-3.0-only',
         'Requires-Python': '>=3.11',
         'Description-Content-Type': 'text/x-rst',
     }
+    assert 'Homepage, https://github.com/Cadasta/cadasta-workertoolbox' in fields.get_all('Project-URL', [])
     assert fields.get_payload() == (ROOT / 'README.rst').read_text()
     assert {sort_specifiers(value) for value in fields.get_all('Requires-Dist', [])} == {
         sort_specifiers(requirement)

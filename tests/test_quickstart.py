@@ -6,11 +6,13 @@ import importlib
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import urllib.request
 import uuid
+import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,6 +26,7 @@ from kombu import Connection
 
 from .servers.broker import Broker
 from .servers.environment import clean_environment
+from .servers.missing import missing
 from .servers.postgres import ADMIN, ADMIN_PASSWORD, Database
 from .servers.process import Process, Processes
 
@@ -51,6 +54,15 @@ TASKS = {
         ('msg.send', 'msg', 'SUCCESS'): 1,
     },
 }
+#: The names in the deepest tree, with the branches that lead to them.
+DEEPEST = [
+    'export.everything',
+    '└─ celery.chord_unlock',
+    '   ├─ export.map',
+    '   ├─ export.map',
+    '   └─ export.archive',
+    '      └─ msg.send',
+]
 VERDICT = 'OK: all 16 tasks of 5 workflows were tracked and ran, and every result is stored.'
 ROW = re.compile(r'  (?P<task>\S+) +[0-9a-f]{8}  (?P<queue>[a-z]+)(?: x\d+)?, \S+\.fifo +(?P<state>\S+)')
 
@@ -118,7 +130,8 @@ def test_tracks_every_task_and_stores_every_result(quickstart: Quickstart) -> No
         ('FAILURE', '2'),
         ('SUCCESS', '6'),
     ]
-    assert not re.search('[\x1b\r]', process.log)
+    assert re.findall(r'-[0-9a-f]{12}  (.*\S)', trees)[-len(DEEPEST) :] == DEEPEST, trees
+    assert not re.search('[\x1b\r\t]', process.log)
 
 
 def test_keeps_all_of_it_running(quickstart: Quickstart) -> None:
@@ -134,6 +147,24 @@ def test_keeps_all_of_it_running(quickstart: Quickstart) -> None:
         assert any(program in command for command in programs), programs
     process.popen.send_signal(signal.SIGINT)
     assert process.wait() == 0, process.log
+
+
+def test_pictures_of_the_readme_are_taken_from_its_run(quickstart: Quickstart, tmp_path: Path) -> None:
+    shutil.which('chromium') or missing('chromium is not installed')
+    pictures = [sys.executable, str(ROOT / 'docs' / 'pictures.py'), str(tmp_path)]
+    process = quickstart.processes.start(pictures, clean_environment(VIRTUAL_ENV=sys.prefix, MARK=quickstart.mark))
+
+    assert process.wait(200) == 0, process.log
+    tree = (tmp_path / 'tree.svg').read_text()
+    text = ''.join(ET.fromstring(tree).itertext()).replace('\xa0', ' ')
+    assert [name for name in DEEPEST if name not in text] == []
+    assert VERDICT in text
+    # It asks no other server for anything.
+    assert re.findall(r'href|@import|url\((?!#)', tree) == []
+    page = (tmp_path / 'page.png').read_bytes()
+    assert page[:8] == b'\x89PNG\r\n\x1a\n'
+    assert int.from_bytes(page[16:20]) == 1280
+    assert len(page) < 200_000
 
 
 @pytest.mark.parametrize('broker', ['redis'], indirect=True)

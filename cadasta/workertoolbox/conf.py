@@ -12,17 +12,18 @@ from celery.app.defaults import _TO_NEW_KEY as NEW_NAMES
 from celery.app.utils import filter_hidden_settings
 from kombu import Exchange, Queue
 
-from . import DEFAULT_QUEUES, environment
+from . import DEFAULT_QUEUES
 from . import signals as _connected  # noqa: F401  # its receivers serve every app that uses Config
+from .architecture import DEFAULT_QUEUE, EXCHANGE, FIFO, PLATFORM_QUEUE
 from .backends import is_database
-from .credentials import masked
+from .settings import environment
+from .settings.credentials import masked
 from .timeouts import broker_options
-from .topology import FIFO, Topology
+from .topology import Topology
 
 #: The longest name that Amazon SQS gives a queue, prefix included, in characters.
 MAX_QUEUE_NAME = 80
 
-_DEFAULT_QUEUE = 'celery'
 _QUEUE_NAME = re.compile(rf'[A-Za-z0-9_-]+(?:{re.escape(FIFO)})?')
 _QUEUE_PREFIX = re.compile(r'[A-Za-z0-9_-]*')
 _HOST = re.compile(r'[^/@?#\s]*')
@@ -155,7 +156,7 @@ class Config(Mapping[str, Any], metaclass=_ToBeMade):
 
     def _queue_names(self) -> list[str]:
         prefix = self.broker_transport_options['queue_name_prefix']
-        names = dict.fromkeys([_DEFAULT_QUEUE, *self.QUEUES, self.PLATFORM_QUEUE_NAME])
+        names = dict.fromkeys([DEFAULT_QUEUE, *self.QUEUES, self.PLATFORM_QUEUE_NAME])
         for name in names:
             if len(f'{prefix}{name}') > MAX_QUEUE_NAME:
                 raise ValueError(
@@ -408,7 +409,7 @@ class _Variable(NamedTuple):
 
 _VARIABLES = {
     'QUEUES': _Variable(DEFAULT_QUEUES, _queues),
-    'PLATFORM_QUEUE_NAME': _Variable('platform.fifo', _queue),
+    'PLATFORM_QUEUE_NAME': _Variable(PLATFORM_QUEUE, _queue),
     'QUEUE_NAME_PREFIX': _Variable('dev', _prefix, 'QUEUE_PREFIX'),
     'RESULT_DB_USER': _Variable('cadasta', environment='RESULT_DB_USER'),
     'RESULT_DB_PASS': _Variable('cadasta', environment='RESULT_DB_PASS'),
@@ -420,7 +421,7 @@ _VARIABLES = {
 }
 
 _SETTINGS = {
-    'task_default_exchange': 'task_exchange',
+    'task_default_exchange': EXCHANGE,
     'task_default_exchange_type': 'topic',
     'task_create_missing_queues': False,
     'task_track_started': True,

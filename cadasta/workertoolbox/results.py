@@ -2,17 +2,12 @@
 
 from typing import Any
 
+from .errors import NotAllowed
 from .timeouts import bound_silence
-
-_INSUFFICIENT_PRIVILEGE = '42501'
-
-
-class NotAllowed(Exception):  # noqa: N818  # it is the database that says so
-    """The role of a worker may store results, and nothing else."""
 
 
 def refuse_clearly(engine: Any) -> None:
-    """Raise `NotAllowed` where the database refuses what is not the storing of a result.
+    """Raise `cadasta.workertoolbox.errors.NotAllowed` where the database refuses what is not the storing of a result.
 
     Celery repeats what the database refuses, in the belief that it is away: saving a group or forgetting a result
     would hang. A result is worth to be repeated, until the role has the rights to store it. And a database that is
@@ -33,10 +28,11 @@ def refuse_clearly(engine: Any) -> None:
 def _on_error(context: Any) -> None:
     from celery.backends.database.models import Task
 
+    from .database.refusals import blames_role
+
     error, statement = context.original_exception, context.statement or ''
-    state = getattr(error, 'pgcode', None) or getattr(error, 'sqlstate', None)
     stores_result = Task.__table__.name in statement or Task.__table__.c.id.default.name in statement
-    if state == _INSUFFICIENT_PRIVILEGE and (not stores_result or statement.startswith('DELETE')):
+    if blames_role(error) and (not stores_result or statement.startswith('DELETE')):
         raise NotAllowed(
             f'{str(error).strip()}. The role of a worker may store the results of tasks, and nothing else. '
             'Where groups have to be saved, or results forgotten, do it in a program that has another role.'

@@ -6,6 +6,8 @@ from typing import Any
 
 from celery import Celery
 
+from .architecture import CHORD_UNLOCK
+
 logger = logging.getLogger(__name__)
 
 
@@ -40,7 +42,7 @@ def setup_app(app: Celery, throw: bool = False) -> None:
 
 def limit_chord_unlock(app: Celery) -> None:
     """Let ``celery.chord_unlock`` give up one day: Celery would retry it for ever where a task of the chord is lost."""
-    task: Any = app.tasks['celery.chord_unlock']
+    task: Any = app.tasks[CHORD_UNLOCK]
     if task.max_retries is None:
         task.max_retries = app.conf.CHORD_UNLOCK_MAX_RETRIES
 

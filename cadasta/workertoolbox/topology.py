@@ -16,7 +16,8 @@ from celery.exceptions import QueueNotFound
 from kombu import Exchange, Queue
 from kombu.abstract import MaybeChannelBound
 
-FIFO = '.fifo'
+from .architecture import FIFO
+
 _SHOWN_QUEUES = 20
 
 # The memory and filesystem transports share one table, `global_state`, between the threads of a process and do not

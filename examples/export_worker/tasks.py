@@ -1,7 +1,7 @@
 """The tasks of the export service, and the workflows that are made of them.
 
 The part of a task's name before the first dot is the queue it is sent to, so everything here is called `export.…`.
-A task of another service is named, never imported: `app.signature('msg.send')` is all that this codebase has of it.
+This codebase names the tasks of other services, as in `app.signature('msg.send')`, and never imports them.
 """
 
 from celery import Signature, Task, chain, chord
@@ -44,7 +44,7 @@ def boundary(project: str) -> str:
 def everything(self: Task, project: str) -> str:
     """Schedule a chord and hand this task's own followups to the last step of it.
 
-    Whoever linked a callback to this task wants to be called with the archive, not with what this task returns.
+    A caller who links a callback to this task wants it to be called with the archive, not with this task's own result.
     """
     last_step = archive.s().set(**extract_followups(self))
     return chord([draw_map.s(project, page) for page in (1, 2)], last_step).delay().id

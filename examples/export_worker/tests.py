@@ -1,4 +1,4 @@
-"""Whether the export service keeps the rules: `python -m unittest export_worker/tests.py`."""
+"""Proves that the export service keeps the rules: `python -m unittest export_worker/tests.py`."""
 
 from cadasta.workertoolbox.tests import build_functional_tests
 from export_worker.celery import app

@@ -1,4 +1,4 @@
-"""The tasks of the message service. Other services call them by name and have none of this code."""
+"""The tasks of the message service. Other services call them by name, and have none of this code."""
 
 from msg_worker.celery import app
 
@@ -14,8 +14,8 @@ def send(content: str | list[str], recipient: str) -> str:
 def alarm(task_id: str) -> str:
     """Tell the operators that a task failed.
 
-    An errback that the failing task's worker has no code for is sent on as a task, with the id of the failed task as
-    its one argument. That is why this one takes an id and not `(request, exc, traceback)`, which Celery passes only to
-    errbacks that it can call in the worker where the task failed.
+    The worker where the task failed has no code for this errback. Celery therefore sends it as a task, whose only
+    argument is the id of the failed task. Celery passes `(request, exc, traceback)` only to errbacks that it can call
+    in that worker.
     """
     return f'told the operators about {task_id}'

@@ -1,4 +1,4 @@
-"""The story of a quickstart, from nothing to a verdict."""
+"""Runs the quickstart step by step: servers, tables, producer, workers, monitor, verdict."""
 
 import argparse
 import math
@@ -17,7 +17,7 @@ import sqlalchemy
 from celery import Celery
 from kombu import Connection
 
-from cadasta.workertoolbox.status import Statuses, overall, tree
+from cadasta.workertoolbox.tracked import TrackedTasks, overall, tree
 
 from . import brokers, servers
 from .observation import Observation, depths
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report.verdict(False, f'FAILED: the result database cannot be used: {error.orig}')
         return 2
     except BrokenPipeError:
-        # Nobody reads on: Python would complain once more when it flushes.
+        # The reader of the pipe has gone. Python would report that again when it flushes the output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Interrupted as interrupted:
@@ -91,10 +91,10 @@ def _run(stack: ExitStack, signals: Signals, report: Report, options: argparse.N
     if 'CELERY_BROKER_URL' in os.environ:
         stack.enter_context(brokers.borrowed(app))
     connection = stack.enter_context(brokers.reader(app))
-    statuses = stack.enter_context(Statuses(app.conf.result_backend))
+    statuses = stack.enter_context(TrackedTasks(app.conf.result_backend))
 
     scheduled = _produce(stack, signals, directory)
-    report.step(f'Producer: {len(scheduled)} workflows scheduled. It is all that has used the broker so far.')
+    report.step(f'Producer: {len(scheduled)} workflows scheduled. Nothing else has used the broker so far.')
     report.step(f'Messages, as the broker counts them: {_listed(depths(app, connection))}')
 
     workers = _start_workers(stack, directory)
@@ -125,7 +125,7 @@ def _run(stack: ExitStack, signals: Signals, report: Report, options: argparse.N
 def _use_broker(stack: ExitStack, report: Report) -> None:
     if url := os.environ.get('CELERY_BROKER_URL'):
         os.environ.update(brokers.environment(url, f'quickstart-{uuid.uuid4().hex[:8]}'))
-        report.step('Broker: that of CELERY_BROKER_URL')
+        report.step('Broker: the one that CELERY_BROKER_URL names')
         return
     for name in [name for name in os.environ if name.startswith('AWS_')]:
         del os.environ[name]
@@ -135,14 +135,14 @@ def _use_broker(stack: ExitStack, report: Report) -> None:
 
 def _use_database(stack: ExitStack, report: Report, signals: Signals, directory: Path) -> None:
     if any(name.startswith('RESULT_DB_') or name == 'CELERY_RESULT_BACKEND' for name in os.environ):
-        report.step('Result database: that of RESULT_DB_*')
+        report.step('Result database: the one that RESULT_DB_* names')
         return
     os.environ.update(stack.enter_context(servers.postgresql(directory, signals)))
     report.step(f'Result database: PostgreSQL at {os.environ["RESULT_DB_HOST"]}:{os.environ["RESULT_DB_PORT"]}')
 
 
 def _app() -> Celery:
-    """Import the app of a service: not before the environment that its configuration reads is complete."""
+    """Import the app of a service. Its configuration reads the environment, which must be complete by then."""
     try:
         app: Celery = import_module('export_worker.celery').app
     except ValueError as error:
@@ -168,7 +168,7 @@ def _produce(stack: ExitStack, signals: Signals, directory: Path) -> dict[str, s
 
 def _start_workers(stack: ExitStack, directory: Path) -> dict[str, Process]:
     workers: dict[str, Process] = {}
-    # What a worker cannot give back to the broker when it ends, it writes into a temporary file.
+    # A worker that ends writes the messages that it cannot give back to the broker into a temporary file.
     environment = {**os.environ, 'TMPDIR': str(directory)}
     stack.callback(lambda: end(workers.values()))
     for queue, service in SERVICES.items():
@@ -207,7 +207,7 @@ def _start_monitor(stack: ExitStack, directory: Path) -> Process:
 
 
 def _wait_until_at_work(signals: Signals, processes: Sequence[Process]) -> None:
-    """What they take to start is not part of the time that the workflows may take."""
+    """Wait until processes have started. The time limit of the workflows begins after that."""
     signals.wait_until(
         lambda: (
             any(process.ended for process in processes) or all(_READY.search(process.output()) for process in processes)
@@ -241,15 +241,14 @@ def _judge(report: Report, observation: Observation, platform: str, processes: M
     others = {'Part of none of these': observation.others} if observation.others else {}
     report.table({**titled, **others}, platform)
     report.line('')
-    report.line(f'Queues reached: what {platform} held is what the task monitor has stored; what a work queue held is')
-    report.line("what the queue's only worker logged as received. States and results are read from the table")
-    report.line('celery_taskmeta, by task id; Celery stores no results of its own chores (celery.*).')
+    report.line(f'Queues reached: the task monitor has stored each message that {platform} held. Each work queue has')
+    report.line('one worker, which logs each message that it receives. States and results come from the table')
+    report.line("celery_taskmeta. Celery stores no result for tasks of its own (celery.*): their state is '-'.")
     report.line('')
-    report.line('The workflows, as `celery -A export_worker toolbox tasks --tree ID` draws them:')
+    report.line('The workflows, as `celery -A export_worker toolbox tasks --tree ID` draws them on a terminal:')
     for name, task_id in observation.scheduled.items():
         tasks = observation.statuses.workflow(task_id)
-        report.line(f'\n{TITLES[name]}')
-        report.tree(overall(tasks), tree(tasks))
+        report.tree(TITLES[name], overall(tasks), tree(tasks))
     found = list(problems(observation.workflows, observation.others))
     if not found:
         report.verdict(
@@ -274,7 +273,7 @@ def _keep(stack: ExitStack, signals: Signals, report: Report, directory: Path) -
     url = _URL.search(page.output())
     if page.ended or not url:
         raise QuickstartError(f'The page did not start. It says:\n{page.last_words()}')
-    report.line(f'\nEverything runs on. Look at it: {url[0]}   Ctrl-C ends it.')
+    report.line(f'\nEverything keeps running. Look at it: {url[0]}   Press Ctrl-C to end it.')
     if sys.platform == 'darwin' or 'DISPLAY' in os.environ or 'WAYLAND_DISPLAY' in os.environ:
         webbrowser.open(url[0])
     with suppress(Interrupted):

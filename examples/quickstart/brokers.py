@@ -1,8 +1,8 @@
-"""A quickstart on somebody's own broker takes no message that is not its own, and leaves nothing behind.
+"""Keeps a quickstart apart on somebody's own broker: it takes only its own messages, and leaves nothing behind.
 
-Amazon SQS and Redis keep it apart from everything else by a prefix of all names. On other brokers the exchange and
-the platform queue get names of their own. The work queues cannot, since they bear the first part of the tasks' names:
-if somebody uses one of them, the quickstart ends before it has begun.
+On Amazon SQS and Redis, all its names get a prefix. On other brokers, the exchange and the platform queue get names of
+their own. The work queues keep their names there, because the first part of a task's name is the name of its queue: if
+somebody uses one of them, the quickstart stops before it publishes anything.
 """
 
 import json
@@ -20,7 +20,7 @@ CONNECT_SECONDS = 5
 
 
 def environment(url: str, run: str) -> dict[str, str]:
-    """Tell by which environment `Config` keeps a run apart on a broker.
+    """Make the environment by which `Config` keeps a run apart on a broker.
 
     :param url: the broker's URL
     :param run: a name that no other run has
@@ -29,7 +29,7 @@ def environment(url: str, run: str) -> dict[str, str]:
         'QUEUE_PREFIX': run,
         'CELERY_TASK_DEFAULT_EXCHANGE': run,
         'CELERY_PLATFORM_QUEUE_NAME': f'{run}.fifo',
-        # Nobody sends these workers commands, and on Redis its queues would leave keys behind.
+        # Nobody sends commands to these workers, and the queues for commands would leave keys behind on Redis.
         'CELERY_WORKER_ENABLE_REMOTE_CONTROL': 'false',
     }
     if url.startswith(('redis', 'sentinel')):
@@ -40,7 +40,7 @@ def environment(url: str, run: str) -> dict[str, str]:
 
 
 def reader(app: Celery) -> Connection:
-    """Make a connection to look into queues with: one that does not wait for a message to come."""
+    """Make a connection that looks into queues and does not wait for a message to come."""
     connection = app.connection_for_read()
     if connection.transport.driver_type == 'sqs':
         connection.transport_options = {**connection.transport_options, 'wait_time_seconds': 0}
@@ -49,7 +49,7 @@ def reader(app: Celery) -> Connection:
 
 @contextmanager
 def borrowed(app: Celery) -> Iterator[None]:
-    """Use a broker for a while. Afterwards the exchange, and the queues that were not there before, are deleted."""
+    """Use a broker for a while, then delete the exchange and the queues that were not there before."""
     try:
         connection = app.connection_for_write()
         connection.ensure_connection(max_retries=1, timeout=CONNECT_SECONDS)

@@ -1,4 +1,4 @@
-"""What became of each task, as the task monitor's tables and the workers tell it."""
+"""Finds out what became of each task, from the task monitor's tables and the workers' logs."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from celery import Celery, states
 from kombu import Connection
 
-from cadasta.workertoolbox.status import Statuses, TaskStatus
+from cadasta.workertoolbox.tracked import TrackedTask, TrackedTasks
 
 from .processes import Process
 
@@ -19,7 +19,7 @@ _RECEIVED = re.compile(r'Task (?P<name>\S+)\[(?P<id>\S+)\] received')
 
 @dataclass
 class Tracked:
-    """A task, by what is known of it."""
+    """A task, and what is known about it."""
 
     id: str
     name: str
@@ -32,7 +32,7 @@ class Tracked:
 
     @property
     def keeps_result(self) -> bool:
-        """Whether Celery stores a result of it; of its own chores it stores none."""
+        """Whether Celery stores a result for it. Celery stores none for tasks of its own."""
         return not self.name.startswith('celery.')
 
     @property
@@ -44,24 +44,24 @@ class Tracked:
 class Observation:
     """Follows workflows on queues that nobody else uses.
 
-    What the platform queue held is what the task monitor has stored. A worker consumes one work queue each, so the
-    messages that it says it received are what that queue held. States and results are read from the result table.
+    The task monitor has stored each message that the platform queue held. Each worker consumes one work queue, and logs
+    each message that it receives. States and results come from the result table.
 
     :param statuses: the database
     :param workers: the worker of each work queue
     :param scheduled: the id of a task of each workflow, by the workflow's name
     """
 
-    def __init__(self, statuses: Statuses, workers: Mapping[str, Process], scheduled: Mapping[str, str]) -> None:
+    def __init__(self, statuses: TrackedTasks, workers: Mapping[str, Process], scheduled: Mapping[str, str]) -> None:
         self.statuses = statuses
         self.workers = workers
         self.scheduled = scheduled
         self.workflows: dict[str, list[Tracked]] = {}
-        #: what the workers received that is part of no workflow
+        #: the tasks that workers received and that belong to no workflow
         self.others: list[Tracked] = []
 
     def look(self) -> None:
-        """Read how it stands."""
+        """Read the tables and the logs again."""
         received: dict[str, Tracked] = {}
         for queue, worker in self.workers.items():
             for match in _RECEIVED.finditer(worker.output()):
@@ -91,7 +91,7 @@ def depths(app: Celery, connection: Connection) -> dict[str, int]:
     return found
 
 
-def _tracked(row: TaskStatus, received: Mapping[str, Tracked]) -> Tracked:
+def _tracked(row: TrackedTask, received: Mapping[str, Tracked]) -> Tracked:
     task = received.get(row.task_id)
     return Tracked(
         row.task_id,

@@ -1,4 +1,4 @@
-"""Processes that a quickstart starts, each in a session of its own, with a log: none is left when it ends."""
+"""Starts the processes of a quickstart, each in a session of its own, with a log, and leaves none behind."""
 
 import os
 import re
@@ -17,7 +17,7 @@ END_SECONDS = 15
 
 
 class QuickstartError(Exception):
-    """What the quickstart needs is not there or does not work; the message is for the person who ran it."""
+    """Something that the quickstart needs is missing or does not work. The message tells the person who ran it."""
 
 
 class Interrupted(BaseException):
@@ -34,7 +34,8 @@ class Interrupted(BaseException):
 class Signals:
     """Turns Ctrl-C and its like into an exception, but only while the quickstart waits.
 
-    Python's own `KeyboardInterrupt` could come between the start of a process and the note of it, and leave it behind.
+    Python's own `KeyboardInterrupt` could come after a process has started and before the quickstart has noted that,
+    and the process would be left behind.
     """
 
     def __init__(self) -> None:

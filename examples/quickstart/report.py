@@ -1,4 +1,4 @@
-"""What a quickstart shows: colours and a status line on a terminal, plain lines anywhere else."""
+"""Shows a quickstart: with colours and a status line on a terminal, in plain lines anywhere else."""
 
 import os
 import shutil
@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from celery import states
 
-from cadasta.workertoolbox.console import make_console
-from cadasta.workertoolbox.status import Node
-from cadasta.workertoolbox.status.terminal import Screen
+from cadasta.workertoolbox.terminal.output import make_console
+from cadasta.workertoolbox.terminal.tasks import Screen
+from cadasta.workertoolbox.tracked import Node
 
 from .observation import Tracked
 
@@ -19,6 +19,8 @@ BOLD, DIM, RED, GREEN = '1', '2', '31', '32'
 HEADINGS = ('Task', 'Id', 'Queues reached', 'State', 'Result')
 INDENT = ' ' * 9
 NOT_KEPT = '-'
+#: How wide trees may be in a pipe, which has no width of its own.
+WIDTH = 120
 
 
 class Report:
@@ -35,7 +37,7 @@ class Report:
         self.line(f'{self._paint(f"{time.monotonic() - self._started:5.1f} s", DIM)}  {text}')
 
     def status(self, text: str) -> None:
-        """Write what is going on: on a terminal, the next line replaces it."""
+        """Write how far it is. On a terminal, the next line replaces this one."""
         if text == self._status:
             return
         if self._is_terminal:
@@ -61,9 +63,13 @@ class Report:
                 colour = {NOT_KEPT: DIM, states.SUCCESS: GREEN}.get(row[3], RED)
                 self.line(self._row(row, widths, ['', DIM, '', colour, '']))
 
-    def tree(self, state: str, roots: list[Node]) -> None:
+    def tree(self, title: str, state: str, roots: list[Node]) -> None:
         """Draw a workflow, with the state that it is in as a whole."""
-        Screen(make_console()).tree(state, roots)
+        self.line(f'\n{self._paint(title, BOLD)}')
+        console = make_console()
+        if not console.is_terminal:
+            console.width = WIDTH
+        console.print(Screen(console).drawing(state, roots))
 
     def verdict(self, is_good: bool, text: str) -> None:
         """Write the last line."""

@@ -1,4 +1,4 @@
-"""The servers that a quickstart brings along: Amazon SQS, which moto plays, and PostgreSQL.
+"""Starts the servers that a quickstart brings along: Amazon SQS, which moto plays, and PostgreSQL.
 
 Each is a context that yields the environment in which `Config` and boto3 find it.
 """
@@ -34,7 +34,7 @@ def sqs() -> Iterator[dict[str, str]]:
     host, port = server.get_host_and_port()
     try:
         yield {
-            # The answer to a long poll comes as soon as there is a message; the rest of the time workers can stop.
+            # A long poll ends as soon as there is a message. A worker can stop only between two polls: these are short.
             'CELERY_BROKER_TRANSPORT_OPTIONS': '{"wait_time_seconds": 1}',
             'AWS_ENDPOINT_URL_SQS': f'http://{host}:{port}',
             'AWS_ACCESS_KEY_ID': 'quickstart',

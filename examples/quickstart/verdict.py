@@ -1,4 +1,4 @@
-"""What the quickstart expects of the example's workflows, and what it finds wrong."""
+"""Compares what became of the example's workflows with what the quickstart expects."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ TITLES = {
     'errback': 'A task that fails, with an errback in another codebase',
     'followups': 'A task that hands its followups on to the last step of a chord',
 }
-#: How often each task runs in a workflow, Celery's own chores aside.
+#: How often each task runs in a workflow. Celery's own tasks are not counted.
 EXPECTED = {
     'task': {'export.parcels': 1},
     'chain': {'export.parcels': 1, 'export.table': 1},
@@ -59,7 +59,7 @@ def _problems_of(task: Tracked) -> Iterator[str]:
         yield f'{label}: not tracked, no message of it reached the platform queue'
     if not received:
         yield f'{label}: no message of it was received from a work queue'
-    # A chord is unlocked by a task that is sent again until its header is done.
+    # Celery sends the task that unlocks a chord again and again, until the chord's header is done.
     if received > 1 and task.keeps_result:
         yield f'{label}: {received} messages were received from work queues'
     if not task.keeps_result:

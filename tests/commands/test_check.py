@@ -18,10 +18,10 @@ from celery.signals import celeryd_after_setup
 from kombu import Exchange, Queue
 from kombu.transport.memory import Channel as MemoryChannel
 
-from cadasta.workertoolbox.check import Finding, check, draining
+from cadasta.workertoolbox.check import Finding, check, platform_queue
 from cadasta.workertoolbox.check import broker as broker_module
-from cadasta.workertoolbox.check import database as database_module
-from cadasta.workertoolbox.check.bindings import Bindings
+from cadasta.workertoolbox.check import databases as database_module
+from cadasta.workertoolbox.check.binding_table import Bindings
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.monitor import Monitor, upgrade
 from cadasta.workertoolbox.setup import setup_app
@@ -141,7 +141,7 @@ class TestConformance:
 class TestBroker:
     @pytest.fixture(autouse=True)
     def hasty(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(draining, 'WATCHED', 1.0)
+        monkeypatch.setattr(platform_queue, 'WATCHED', 1.0)
 
     def test_nothing_is_there_and_nothing_is_made(self, broker: Broker) -> None:
         app = app_on(broker, QUEUES=['export', 'msg', 'fast.fifo'])
@@ -202,19 +202,19 @@ class TestBroker:
 
     @pytest.mark.parametrize('broker', ['redis'], indirect=True)
     def test_a_queue_that_becomes_shorter(self, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(draining, 'WATCHED', 60.0)
+        monkeypatch.setattr(platform_queue, 'WATCHED', 60.0)
         app = app_on(broker)
         for _ in range(3):
             app.send_task('export.project')
         with broker.connect() as connection:
             channel = connection.default_channel
 
-            def look_and_take_one() -> draining.Depth:
+            def look_and_take_one() -> platform_queue.Depth:
                 depth = Bindings(channel).depth(PLATFORM_QUEUE)
                 channel.basic_get(PLATFORM_QUEUE, no_ack=True)
                 return depth
 
-            assert draining.watch(look_and_take_one).note == 'waiting messages: 2'
+            assert platform_queue.watch(look_and_take_one).note == 'waiting messages: 2'
 
     @pytest.mark.parametrize('broker', ['amqp'], indirect=True)
     def test_an_exchange_of_another_type(self, broker: Broker) -> None:

@@ -15,7 +15,7 @@ from celery import Celery
 from kombu import Exchange, Queue
 
 from cadasta.workertoolbox.conf import Config
-from cadasta.workertoolbox.picture import Picture, picture_of
+from cadasta.workertoolbox.diagram import Diagram, diagram_of
 
 from ..monitor.programs import Toolbox
 from ..servers.broker import Broker
@@ -79,7 +79,7 @@ def test_tasks_go_where_their_options_and_the_apps_routers_say() -> None:
 def test_a_message_to_nowhere_and_a_task_that_cannot_be_sent_are_lost() -> None:
     app = app_with(task_routes={'export.project': {'exchange': 'elsewhere', 'routing_key': 'nowhere'}})
     add(app, 'export.unreadable', serializer='no-such-serializer')
-    lost = dict(picture_of(app).lost)
+    lost = dict(diagram_of(app).lost)
     assert lost['export.project'] == 'Its message reaches no work queue. `celery toolbox check` says what to change.'
     assert lost['export.unreadable'].startswith('It cannot be sent: SerializerNotInstalled: ')
 
@@ -172,19 +172,19 @@ class TestDocuments:
         return app_with(*names, 'import.project')
 
     @pytest.fixture
-    def picture(self, app: Celery) -> Picture:
-        return picture_of(app)
+    def diagram(self, app: Celery) -> Diagram:
+        return diagram_of(app)
 
-    def texts(self, picture: Picture) -> set[str]:
-        queues = [queue for exchange in picture.exchanges for queue in exchange.queues]
+    def texts(self, diagram: Diagram) -> set[str]:
+        queues = [queue for exchange in diagram.exchanges for queue in exchange.queues]
         return {
             *(line for queue in queues for line in (*queue.caption, *queue.keys, *queue.tasks)),
-            *(f'lost: {lost.task}' for lost in picture.lost),
+            *(f'lost: {lost.task}' for lost in diagram.lost),
         }
 
-    def test_svg(self, app: Celery, picture: Picture) -> None:
+    def test_svg(self, app: Celery, diagram: Diagram) -> None:
         svg = ElementTree.fromstring(run(app, 'topology', '--format', 'svg').output)
-        assert self.texts(picture) <= {text.text for text in svg.iter(f'{SVG}text')}
+        assert self.texts(diagram) <= {text.text for text in svg.iter(f'{SVG}text')}
         width, height = float(svg.attrib['width']), float(svg.attrib['height'])
         for box in svg.iter(f'{SVG}rect'):
             assert float(box.attrib.get('x', 0)) + float(box.attrib['width']) <= width
@@ -195,10 +195,10 @@ class TestDocuments:
         assert max(y for _, y in baselines) < height
 
     @pytest.mark.filterwarnings('ignore::DeprecationWarning:pydot')
-    def test_dot(self, app: Celery, picture: Picture) -> None:
+    def test_dot(self, app: Celery, diagram: Diagram) -> None:
         (graph,) = pydot.graph_from_dot_data(run(app, 'topology', '--format', 'dot').output)
         labels = [item.get('label') for item in (*graph.get_nodes(), *graph.get_edges()) if item.get('label')]
-        assert self.texts(picture) <= {line for label in labels for line in self.shown(label)}
+        assert self.texts(diagram) <= {line for label in labels for line in self.shown(label)}
         names = {node.get_name() for node in graph.get_nodes()}
         assert all({edge.get_source(), edge.get_destination()} <= names for edge in graph.get_edges())
 
@@ -213,7 +213,7 @@ class TestDocuments:
         )
         return text.split('\n')
 
-    def test_mermaid(self, app: Celery, picture: Picture) -> None:
+    def test_mermaid(self, app: Celery, diagram: Diagram) -> None:
         lines = run(app, 'topology', '--format', 'mermaid').output.splitlines()
         assert lines[0] == 'flowchart LR'
         labels = [label for line in lines for label in re.findall(r'"([^"]*)"', line)]
@@ -222,7 +222,7 @@ class TestDocuments:
             for label in labels
             for part in label.split('<br/>')
         }
-        assert self.texts(picture) <= shown
+        assert self.texts(diagram) <= shown
         for line in lines[1:]:
             # Outside of labels is nothing that a name could have put there.
             assert re.fullmatch(

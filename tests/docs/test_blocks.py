@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from cadasta.workertoolbox.conf import Config
-from cadasta.workertoolbox.monitor.database import engine
+from cadasta.workertoolbox.database.connection import engine
 
 from .manual import DOCS, ROOT, Block, Manual
 from .service import variables

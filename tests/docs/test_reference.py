@@ -11,7 +11,8 @@ from docutils import nodes
 
 from cadasta.workertoolbox.commands import toolbox
 from cadasta.workertoolbox.conf import Config
-from cadasta.workertoolbox.monitor import tables, upgrade
+from cadasta.workertoolbox.database import tables, views
+from cadasta.workertoolbox.monitor import upgrade
 
 from ..monitor.databases import url_of
 from ..servers.postgres import Database
@@ -35,8 +36,8 @@ def test_columns_of_tables(manual: Manual, database: Database, table: sa.Table) 
 
 def test_columns_of_the_view(manual: Manual, database: Database) -> None:
     upgrade(url_of(database))
-    described = rows(manual.read('reference/tables'), f'Columns of {tables.VIEW}')
-    found = types(database, tables.VIEW)
+    described = rows(manual.read('reference/tables'), f'Columns of {views.VIEW}')
+    found = types(database, views.VIEW)
     for column in tables.task.columns:
         if column is not tables.task.c.task_id:
             del found[column.name]
@@ -54,7 +55,7 @@ def test_every_table_and_view(manual: Manual, database: Database) -> None:
 
 def test_views_have_the_same_columns(database: Database) -> None:
     upgrade(url_of(database))
-    assert types(database, tables.SCHEDULED_VIEW).keys() == types(database, tables.VIEW).keys()
+    assert types(database, views.SCHEDULED_VIEW).keys() == types(database, views.VIEW).keys()
 
 
 def types(database: Database, table: str) -> dict[str, str]:

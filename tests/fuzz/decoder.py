@@ -16,13 +16,13 @@ import sqlalchemy as sa
 from amqp.basic_message import Message as AMQPMessage
 from amqp.serialization import decode_properties_basic, dumps, loads
 
+from cadasta.workertoolbox.database.connection import engine
+from cadasta.workertoolbox.database.tables import rejected, task
+from cadasta.workertoolbox.errors import Unreadable
 from cadasta.workertoolbox.monitor import upgrade
-from cadasta.workertoolbox.monitor.body import Unreadable
-from cadasta.workertoolbox.monitor.database import engine
 from cadasta.workertoolbox.monitor.decode import decode
 from cadasta.workertoolbox.monitor.message import Message, from_envelope, whole
 from cadasta.workertoolbox.monitor.store import Store, Stored
-from cadasta.workertoolbox.monitor.tables import rejected, task
 
 from ..monitor.messages import first_protocol, message
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cadasta.workertoolbox.monitor.body import Unreadable
+from cadasta.workertoolbox.errors import Unreadable
 from cadasta.workertoolbox.monitor.decode import decode
 from cadasta.workertoolbox.monitor.message import Message
 from cadasta.workertoolbox.monitor.store import Store, Stored

@@ -32,7 +32,7 @@ class TaskDatabase:
 
     def tasks(self) -> dict[str, dict[str, Any]]:
         """The rows of the Task table, by id; times are aware."""
-        from cadasta.workertoolbox.monitor.tables import task
+        from cadasta.workertoolbox.database.tables import task
 
         return {
             row['task_id']: {name: aware(value) for name, value in row.items()} for row in self.execute(sa.select(task))
@@ -43,7 +43,7 @@ class TaskDatabase:
         return {task_id: row['retries'] for task_id, row in self.tasks().items()}
 
     def rejected(self) -> list[Any]:
-        from cadasta.workertoolbox.monitor.tables import rejected
+        from cadasta.workertoolbox.database.tables import rejected
 
         return self.execute(sa.select(rejected).order_by(rejected.c.first_seen, rejected.c.reason))
 

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from cadasta.workertoolbox.monitor.body import MAX_BODY, Unreadable
+from cadasta.workertoolbox.errors import Unreadable
+from cadasta.workertoolbox.monitor.body import MAX_BODY
 from cadasta.workertoolbox.monitor.decode import decode
-from cadasta.workertoolbox.monitor.depth import MAX_DEPTH
 from cadasta.workertoolbox.monitor.message import Message, from_envelope, from_payload, whole
+from cadasta.workertoolbox.monitor.nesting import MAX_DEPTH
 
 from .messages import first_protocol, message
 

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from cadasta.workertoolbox.database.views import SCHEDULED_VIEW, VIEW
 from cadasta.workertoolbox.monitor import Monitor, NotUsable, loop, progress
 from cadasta.workertoolbox.monitor.sources import Limits, base, connection_of, open_source
 from cadasta.workertoolbox.monitor.sources.base import MAX_BATCH_BYTES
 from cadasta.workertoolbox.monitor.store import Stored
-from cadasta.workertoolbox.monitor.tables import SCHEDULED_VIEW, VIEW
 from cadasta.workertoolbox.timeouts import BROKER
 
 from ..servers.broker import PLATFORM_QUEUE, Broker

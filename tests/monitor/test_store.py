@@ -11,12 +11,12 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from cadasta.workertoolbox.monitor import NotUsable
+from cadasta.workertoolbox.database.connection import engine
+from cadasta.workertoolbox.database.views import SCHEDULED_VIEW, VIEW
+from cadasta.workertoolbox.errors import NotUsable
 from cadasta.workertoolbox.monitor import store as store_module
-from cadasta.workertoolbox.monitor.database import engine
 from cadasta.workertoolbox.monitor.message import Message, from_envelope
 from cadasta.workertoolbox.monitor.store import Store, Stored
-from cadasta.workertoolbox.monitor.tables import SCHEDULED_VIEW, VIEW
 
 from .databases import TaskDatabase
 from .messages import message

@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 from psycopg2 import errors
 
+from cadasta.workertoolbox.database.upgrade import script
 from cadasta.workertoolbox.monitor import NotUsable, upgrade
 from cadasta.workertoolbox.monitor.store import Store
-from cadasta.workertoolbox.monitor.upgrade import script
 
 from ..servers.postgres import Database
 from .databases import TaskDatabase, url_of

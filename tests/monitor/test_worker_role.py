@@ -10,8 +10,8 @@ from celery import Celery
 from celery.result import AsyncResult, GroupResult
 
 from cadasta.workertoolbox.conf import Config
+from cadasta.workertoolbox.errors import NotAllowed
 from cadasta.workertoolbox.monitor import Monitor, upgrade
-from cadasta.workertoolbox.results import NotAllowed
 
 from ..servers.broker import Broker
 from ..servers.environment import clean_environment

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from cadasta.workertoolbox.monitor.tables import result_tables, task
+from cadasta.workertoolbox.database.tables import result_tables, task
 
 from ..monitor.databases import TaskDatabase
 

@@ -12,20 +12,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
 from celery import Celery
 from celery.bin.base import CLIContext
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from cadasta.workertoolbox.commands import toolbox
 from cadasta.workertoolbox.commands.tasks import tasks as command
 from cadasta.workertoolbox.conf import Config
-from cadasta.workertoolbox.console import make_console
-from cadasta.workertoolbox.status import STATES, Filter, Statuses, TaskStatus, follow
-from cadasta.workertoolbox.status.terminal import Screen
+from cadasta.workertoolbox.terminal import following
+from cadasta.workertoolbox.terminal.output import make_console
+from cadasta.workertoolbox.terminal.tasks import Screen
+from cadasta.workertoolbox.tracked import STATES, Filter, TrackedTask, TrackedTasks, tree
 
 from ..conftest import make_broker
 from ..monitor.databases import TaskDatabase
@@ -264,8 +266,26 @@ def test_states_are_those_of_celery() -> None:
 
 def test_an_output_that_is_no_file() -> None:
     with redirect_stdout(StringIO()) as output:
-        Screen(make_console(), arguments=True).line(TaskStatus('a', 'PENDING', args=7, kwargs=7))
+        Screen(make_console(), arguments=True).line(TrackedTask('a', 'PENDING', args=7, kwargs=7))
     assert output.getvalue() == '\tPENDING\t\ta\t\t(not stored)\t()\n'
+
+
+@pytest.mark.parametrize(('encoding', 'branch'), [('utf-8', '└─ '), ('latin-1', '`- '), ('ascii', '`- ')])
+def test_a_tree_is_drawn_in_a_pipe_if_asked_for(encoding: str, branch: str) -> None:
+    with TextIOWrapper(BytesIO(), encoding) as pipe:
+        console = Console(file=pipe)
+        tasks = [
+            TrackedTask('a', 'SUCCESS', name='export.map'),
+            TrackedTask('b', 'SUCCESS', name='msg.send', parent_id='a'),
+        ]
+        console.print(Screen(console).drawing('SUCCESS', tree(tasks)))
+        pipe.seek(0)
+        lines = [line.rstrip() for line in pipe]
+    assert lines[0] == 'SUCCESS: 2 tasks'
+    assert lines[1].split() == ['STATE', 'TOOK', 'ID', 'NAME']
+    assert lines[2].endswith('a   export.map')
+    assert lines[3].endswith(f'b   {branch}msg.send')
+    assert not any(CONTROL.search(line) for line in lines)
 
 
 class TestProcess:
@@ -343,9 +363,9 @@ def test_changes_of_more_tasks_than_a_page(
     tasks: TaskDatabase,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(follow, '_WATCHED', 3)
-    with Statuses(tasks.url) as statuses:
-        changes = follow.Changes(statuses, Filter(newer_than=minutes(-1)), 2)
+    monkeypatch.setattr(following, '_WATCHED', 3)
+    with TrackedTasks(tasks.url) as statuses:
+        changes = following.Changes(statuses, Filter(newer_than=minutes(-1)), 2)
         assert changes.first() == changes.next() == []
         for number in range(7):
             schedule(tasks, str(number), number)

@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from cadasta.workertoolbox.monitor import NotUsable
-from cadasta.workertoolbox.monitor.tables import VIEW
-from cadasta.workertoolbox.status import Count, Cursor, Filter, Statuses, TaskStatus, query
+from cadasta.workertoolbox.database.views import VIEW
+from cadasta.workertoolbox.errors import NotUsable
+from cadasta.workertoolbox.tracked import Count, Cursor, Filter, TrackedTask, TrackedTasks, query
 
 from ..monitor.databases import TaskDatabase, url_of
 from ..servers.postgres import Database
@@ -21,16 +21,16 @@ from .rows import minutes, schedule, store
 
 
 @pytest.fixture
-def statuses(tasks: TaskDatabase) -> Iterator[Statuses]:
-    with Statuses(tasks.url) as statuses:
+def statuses(tasks: TaskDatabase) -> Iterator[TrackedTasks]:
+    with TrackedTasks(tasks.url) as statuses:
         yield statuses
 
 
-def ids(found: list[TaskStatus]) -> list[str]:
+def ids(found: list[TrackedTask]) -> list[str]:
     return [task.task_id for task in found]
 
 
-def test_everything_that_is_known_of_a_task(tasks: TaskDatabase, statuses: Statuses) -> None:
+def test_everything_that_is_known_of_a_task(tasks: TaskDatabase, statuses: TrackedTasks) -> None:
     schedule(
         tasks,
         'a',
@@ -47,7 +47,7 @@ def test_everything_that_is_known_of_a_task(tasks: TaskDatabase, statuses: Statu
         options={'lang': 'py'},
     )
     store(tasks, 'a', 'FAILURE', 3, result=b'{}', traceback='Traceback')
-    assert statuses.get('a') == TaskStatus(
+    assert statuses.get('a') == TrackedTask(
         task_id='a',
         status='FAILURE',
         name='export.project',
@@ -79,7 +79,7 @@ def test_times_have_a_time_zone_whatever_that_of_the_server(postgresql: TaskData
     postgresql.execute(f"ALTER DATABASE {name} SET timezone TO 'Asia/Kathmandu'")
     schedule(postgresql, 'a', 1)
     store(postgresql, 'a', minute=2)
-    with Statuses(postgresql.url) as statuses:
+    with TrackedTasks(postgresql.url) as statuses:
         task = statuses.get('a')
         assert task is not None
         assert (task.first_seen, task.date_done) == (minutes(1), minutes(2))
@@ -96,12 +96,12 @@ def test_times_have_a_time_zone_whatever_that_of_the_server(postgresql: TaskData
     ],
 )
 def test_durations(status: str, done: int, duration: timedelta | None, queued_for: timedelta | None) -> None:
-    task = TaskStatus('a', status, first_seen=minutes(0), date_done=minutes(done))
+    task = TrackedTask('a', status, first_seen=minutes(0), date_done=minutes(done))
     assert (task.duration, task.queued_for) == (duration, queued_for)
-    assert TaskStatus('a', status, date_done=minutes(done)).duration is None
+    assert TrackedTask('a', status, date_done=minutes(done)).duration is None
 
 
-def test_pages_have_each_task_once_newest_first(tasks: TaskDatabase, statuses: Statuses) -> None:
+def test_pages_have_each_task_once_newest_first(tasks: TaskDatabase, statuses: TrackedTasks) -> None:
     # A batch of the monitor is first seen at one time.
     for number in range(20):
         schedule(tasks, f'{number:02}', number // 7)
@@ -155,7 +155,7 @@ def some(tasks: TaskDatabase) -> None:
 
 @pytest.mark.usefixtures('some')
 @pytest.mark.parametrize('newest', [0, 1, 2_000])
-def test_filters(statuses: Statuses, monkeypatch: pytest.MonkeyPatch, newest: int) -> None:
+def test_filters(statuses: TrackedTasks, monkeypatch: pytest.MonkeyPatch, newest: int) -> None:
     monkeypatch.setattr(query, '_NEWEST', newest)
     for where, expected in FILTERS:
         assert ids(statuses.page(where, 9)) == expected, where
@@ -165,7 +165,7 @@ def test_filters(statuses: Statuses, monkeypatch: pytest.MonkeyPatch, newest: in
 
 
 @pytest.mark.usefixtures('some')
-def test_a_result_that_came_before_its_task(tasks: TaskDatabase, statuses: Statuses) -> None:
+def test_a_result_that_came_before_its_task(tasks: TaskDatabase, statuses: TrackedTasks) -> None:
     early = statuses.get('early')
     assert early is not None
     assert (early.status, early.name, early.first_seen, early.duration) == ('FAILURE', None, None, None)
@@ -175,7 +175,7 @@ def test_a_result_that_came_before_its_task(tasks: TaskDatabase, statuses: Statu
     assert ids(statuses.page(Filter(), 1)) == ['early']
 
 
-def test_counts(tasks: TaskDatabase, statuses: Statuses) -> None:
+def test_counts(tasks: TaskDatabase, statuses: TrackedTasks) -> None:
     schedule(tasks, 'before', -1)
     for number in range(7):
         schedule(tasks, str(number), number, routing_key='msg' if number == 6 else 'export')
@@ -191,7 +191,7 @@ def test_counts(tasks: TaskDatabase, statuses: Statuses) -> None:
 
 def test_a_workflow_has_no_more_tasks_than_asked_for(
     tasks: TaskDatabase,
-    statuses: Statuses,
+    statuses: TrackedTasks,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(query, '_VALUES', 2)
@@ -202,7 +202,7 @@ def test_a_workflow_has_no_more_tasks_than_asked_for(
     assert statuses.workflow('10') == []
 
 
-def test_it_writes_nothing(tasks: TaskDatabase, statuses: Statuses) -> None:
+def test_it_writes_nothing(tasks: TaskDatabase, statuses: TrackedTasks) -> None:
     with pytest.raises(DBAPIError, match=r'read-?only'):
         statuses._connection.execute(sa.text('DELETE FROM celery_task_rejected'))
 
@@ -217,35 +217,38 @@ def test_a_view_is_missing(tasks: TaskDatabase, missing: str) -> None:
         raise AssertionError
     if missing == 'celery_task_scheduled':
         tasks.execute('CREATE VIEW celery_task_status AS SELECT * FROM celery_task')
-    with pytest.raises(NotUsable, match=f'no view {missing!r}: run `celery toolbox tables` first'), Statuses(tasks.url):
+    with (
+        pytest.raises(NotUsable, match=f'no view {missing!r}: run `celery toolbox tables` first'),
+        TrackedTasks(tasks.url),
+    ):
         raise AssertionError
 
 
 def test_a_role_that_may_not_read(postgresql: TaskDatabase, database: Database) -> None:
     url = url_of(database, database.role, database.password)
-    with Statuses(url) as statuses, pytest.raises(NotUsable, match='permission denied for view celery_task_status'):
+    with TrackedTasks(url) as statuses, pytest.raises(NotUsable, match='permission denied for view celery_task_status'):
         statuses.get('a')
     for view in ('celery_task_status', 'celery_task_scheduled'):
         postgresql.execute(f'GRANT SELECT ON {view} TO {database.role}')
     schedule(postgresql, 'a')
-    with Statuses(url) as statuses:
+    with TrackedTasks(url) as statuses:
         assert ids(statuses.page(Filter(), 9)) == ids(statuses.workflow('a')) == ['a']
 
 
 def test_other_databases(tmp_path: Path) -> None:
     with pytest.raises(NotUsable, match='PostgreSQL or SQLite'):
-        Statuses('mysql://localhost/')
-    with pytest.raises(DBAPIError), Statuses('postgresql://127.0.0.1:1/'):
+        TrackedTasks('mysql://localhost/')
+    with pytest.raises(DBAPIError), TrackedTasks('postgresql://127.0.0.1:1/'):
         raise AssertionError
 
 
 def test_the_layer_knows_all_columns_of_the_view(tasks: TaskDatabase) -> None:
     columns = {column['name'] for column in sa.inspect(tasks.engine).get_columns(VIEW)}
-    assert columns == set(TaskStatus.__dataclass_fields__)
+    assert columns == set(TrackedTask.__dataclass_fields__)
 
 
 def test_relatives_are_found_by_indexes(postgresql: TaskDatabase) -> None:
-    with Statuses(postgresql.url) as statuses, postgresql.engine.begin() as connection:
+    with TrackedTasks(postgresql.url) as statuses, postgresql.engine.begin() as connection:
         connection.execute(sa.text('SET enable_seqscan = off'))
         asked: list[str] = []
 

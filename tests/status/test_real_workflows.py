@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cadasta.workertoolbox.status import Node, Statuses, TaskStatus, overall, tree
+from cadasta.workertoolbox.tracked import Node, TrackedTask, TrackedTasks, overall, tree
 
 from ..conftest import make_broker
 from ..monitor.databases import url_of
@@ -66,11 +66,11 @@ class Flows:
     :param expected: what is drawn of each in the end
     """
 
-    statuses: Statuses
+    statuses: TrackedTasks
     ids: dict[str, str]
     expected: dict[str, str]
 
-    def finished(self, name: str) -> list[TaskStatus] | None:
+    def finished(self, name: str) -> list[TrackedTask] | None:
         """All tasks of a workflow, once there are as many as expected and nothing is to come."""
         tasks = self.statuses.workflow(self.ids[name])
         is_complete = len(tasks) == sum(self.expected[name].count(mark) for mark in '+-')
@@ -108,7 +108,7 @@ def flows(
             process = processes.start([sys.executable, str(producer)], environment)
             assert process.wait() == 0, process.log
             ids |= re.findall(r'^(\w+) ([0-9a-f-]{36})$', process.log, re.MULTILINE)
-        with Statuses(url_of(database)) as statuses:
+        with TrackedTasks(url_of(database)) as statuses:
             differences = WITHOUT_ARGUMENTS if request.param == 'no-arguments' else {}
             yield Flows(statuses, ids, EXPECTED | differences)
 

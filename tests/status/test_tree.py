@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cadasta.workertoolbox.status import Node, TaskStatus, overall, tree
-from cadasta.workertoolbox.status.canvas import join_of, relatives, steps
+from cadasta.workertoolbox.tracked import Node, TrackedTask, overall, tree
+from cadasta.workertoolbox.tracked.relations import join_of, relatives, steps
 
 from .rows import minutes
 
@@ -21,11 +21,11 @@ def signature(task_id: Any, kind: str | None = None, **kwargs: Any) -> dict[str,
     return {'task': 'a.b', 'options': {'task_id': task_id}, 'subtask_type': kind, 'kwargs': kwargs}
 
 
-def task(task_id: str, status: str = 'SUCCESS', minute: float | None = 0, **values: Any) -> TaskStatus:
-    return TaskStatus(task_id, status, first_seen=None if minute is None else minutes(minute), **values)
+def task(task_id: str, status: str = 'SUCCESS', minute: float | None = 0, **values: Any) -> TrackedTask:
+    return TrackedTask(task_id, status, first_seen=None if minute is None else minutes(minute), **values)
 
 
-def unlock(task_id: str, group_id: str, body: str | None = None, **values: Any) -> TaskStatus:
+def unlock(task_id: str, group_id: str, body: str | None = None, **values: Any) -> TrackedTask:
     return task(task_id, 'PENDING', name=UNLOCK, args=[group_id, signature(body)], group_id=None, **values)
 
 
@@ -128,7 +128,7 @@ def test_a_chain_longer_than_python_recurses() -> None:
         ('SUCCESS', [task('a', options={'chain': [signature('g', 'group', tasks=[])]})]),
     ],
 )
-def test_overall(expected: str, tasks: list[TaskStatus]) -> None:
+def test_overall(expected: str, tasks: list[TrackedTask]) -> None:
     assert overall(tasks) == expected
 
 
@@ -232,7 +232,7 @@ def everything(nodes: list[Node]) -> list[str]:
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(TASKS, max_size=8, unique_by=lambda row: row.task_id))
-def test_each_task_occurs_once_whatever_the_rows_say(tasks: list[TaskStatus]) -> None:
+def test_each_task_occurs_once_whatever_the_rows_say(tasks: list[TrackedTask]) -> None:
     assert sorted(everything(tree(tasks))) == sorted(row.task_id for row in tasks)
     assert overall(tasks) in ('PENDING', 'STARTED', 'SUCCESS', 'FAILURE')
     for row in tasks:

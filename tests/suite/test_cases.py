@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cadasta.workertoolbox.conformance.loading import load
+from cadasta.workertoolbox.rehearsal.loading import load
 
 from .judging import CASES, judge
 from .mutants import MUTANTS

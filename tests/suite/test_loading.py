@@ -11,7 +11,8 @@ import pytest
 from celery import Celery, signals
 
 from cadasta.workertoolbox.conf import Config
-from cadasta.workertoolbox.conformance.loading import TaskModuleError, load
+from cadasta.workertoolbox.errors import TaskModuleError
+from cadasta.workertoolbox.rehearsal.loading import load
 from cadasta.workertoolbox.tests import build_functional_tests
 
 

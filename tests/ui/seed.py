@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from cadasta.workertoolbox.database.tables import result_tables, task
 from cadasta.workertoolbox.monitor import upgrade
-from cadasta.workertoolbox.monitor.tables import result_tables, task
 
 NOW = datetime.now(UTC)
 HOSTILE = '<script>alert("x")</script><img src="https://elsewhere.invalid/" onerror=alert(1)>{{ 7 * 7 }}'

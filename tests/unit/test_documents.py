@@ -19,10 +19,12 @@ from docutils.core import publish_doctree
 
 import cadasta.workertoolbox
 from cadasta.workertoolbox.conf import Config
-from cadasta.workertoolbox.monitor import roles
+from cadasta.workertoolbox.database import roles
 
 ROOT = Path(__file__).parents[2]
 README = publish_doctree((ROOT / 'README.rst').read_text(), settings_overrides={'halt_level': 2})
+#: Where the README finds its pictures, on PyPI too.
+RAW = 'https://raw.githubusercontent.com/Cadasta/cadasta-workertoolbox/main/'
 
 #: Commands of the README, and what runs them.
 COMMANDS = {
@@ -73,6 +75,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield tmp_path
     for name in [name for name in sys.modules if name.partition('.')[0] == 'export']:
         del sys.modules[name]
+
+
+def test_pictures_of_the_readme_are_in_the_repository() -> None:
+    names = [image['uri'].removeprefix(RAW) for image in README.findall(nodes.image) if image['uri'].startswith(RAW)]
+    assert len(names) > 0
+    assert [name for name in names if not (ROOT / name).is_file()] == []
 
 
 def test_python_of_the_readme_runs(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

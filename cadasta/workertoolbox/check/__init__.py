@@ -39,7 +39,7 @@ def check(
     if not offline:
         # What they import is there only where it is used.
         from .broker import check_broker
-        from .database import check_results, check_tasks
+        from .databases import check_results, check_tasks
 
         yield from check_broker(app)
         yield from check_tasks(database)

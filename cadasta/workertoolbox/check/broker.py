@@ -7,11 +7,11 @@ from celery import Celery
 from kombu import Connection, Queue
 from kombu.transport import pyamqp
 
-from ..conformance.observing import PLATFORM
-from ..credentials import masked
-from .bindings import Bindings
-from .draining import Depth, watch
+from ..architecture import PLATFORM_QUEUE
+from ..settings.credentials import masked
+from .binding_table import Bindings
 from .finding import Finding, Outcome, Problem, in_order
+from .platform_queue import Depth, watch
 from .rabbitmq import RabbitMQ
 
 #: How long to wait for an answer of the broker, in seconds.
@@ -57,7 +57,7 @@ class _Broker:
     def __init__(self, app: Celery, connection: Connection) -> None:
         self._app = app
         self._connection = connection
-        self._platform = app.conf.get('PLATFORM_QUEUE_NAME') or PLATFORM
+        self._platform = app.conf.get('PLATFORM_QUEUE_NAME') or PLATFORM_QUEUE
         # The credentials of Amazon are not where kombu looks for a password.
         self.url = str(masked(connection.as_uri()))
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..credentials import masked
+from ..settings.credentials import masked
 
 
 class Problem(NamedTuple):

@@ -6,9 +6,9 @@ from typing import Any
 
 from kombu import Connection, Exchange, Queue
 
-from ..picture.model import bindings_of
-from .draining import Depth
+from ..diagram.contents import bindings_of
 from .finding import Problem, shown
+from .platform_queue import Depth
 
 _START = 'Start a worker, or call cadasta.workertoolbox.setup.setup_app(app): both declare what is missing.'
 

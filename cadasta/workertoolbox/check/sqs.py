@@ -7,9 +7,9 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # h
 from kombu import Queue
 from kombu.transport.SQS import DoesNotExistQueueException, UndefinedQueueException
 
-from ..topology import FIFO
-from .draining import Depth
+from ..architecture import FIFO
 from .finding import Problem, shown
+from .platform_queue import Depth
 
 #: What nobody takes in this time is deleted, in seconds. A monitor or worker may be away for a day.
 LEAST_RETENTION = 24 * 60 * 60

@@ -9,14 +9,14 @@ from .options import option
 
 
 @click.command(cls=CeleryCommand)
-@option('--offline', is_flag=True, help='Judge the app alone: open no connection.')
-@option('--producer', is_flag=True, help='The app only sends tasks: make no worker of it.')
+@option('--offline', is_flag=True, help='Judge the app alone, and open no connection.')
+@option('--producer', is_flag=True, help='The app only sends tasks, so make no worker of it.')
 @option(
     '--any-role',
     is_flag=True,
-    help="The app's role in the result database may do more than it must: a developer's own database, say.",
+    help="Accept a role that may do more in the result database than it must, as on a developer's machine.",
 )
-@option('--database', metavar='URL', help='Database that the monitor stores tasks in, to see whether it does.')
+@option('--database', metavar='URL', help='Database in which the monitor stores tasks, to see whether it does.')
 @option('--json', is_flag=True, help='Print one JSON document.')
 @click.pass_context
 @handle_preload_options
@@ -28,13 +28,13 @@ def check(
     database: str | None,
     json: bool,
 ) -> None:
-    """Check the app, and the broker and databases that it uses. Nothing is changed by it.
+    """Check the app, and the broker and databases that it uses. The command changes nothing.
 
-    The exit code is 0 if nothing is wrong. An answer is waited for three seconds, and some are asked twice.
+    The exit code is 0 if nothing is wrong. The command waits three seconds for an answer, and asks some twice.
     """
     from ..check import check as findings_of
     from ..check import report
-    from ..console import make_console
+    from ..terminal.output import make_console
 
     findings = findings_of(ctx.obj.app, not producer, offline, any_role, database)
     if json:

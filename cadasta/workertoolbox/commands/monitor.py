@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from celery.bin.base import LOG_LEVEL, CeleryCommand, handle_preload_options
 
-from .database import database_of, database_option, usable_database
+from .database_option import database_of, database_option, usable_database
 from .options import option
 
 _FORMAT = '[%(asctime)s: %(levelname)s] %(message)s'
@@ -19,14 +19,14 @@ _FORMAT = '[%(asctime)s: %(levelname)s] %(message)s'
     type=click.IntRange(1, 10_000),
     default=500,
     show_default=True,
-    help='Messages that are stored by one statement, at most.',
+    help='The most messages that one statement stores.',
 )
 @option(
     '--linger',
     type=click.FloatRange(0, 60),
     default=0.2,
     show_default=True,
-    help='Seconds that a message waits for more, until its batch is full.',
+    help='Seconds that the first message of a batch waits for others.',
 )
 @option('--once', is_flag=True, help='Stop when the platform queue is empty.')
 @option(
@@ -52,9 +52,9 @@ def monitor(
     ready_file: Path | None,
     loglevel: int,
 ) -> None:
-    """Store every scheduled task in the Task table: drain the platform queue.
+    """Drain the platform queue, and store every scheduled task in the Task table.
 
-    SIGTERM and SIGINT end it when the batch at hand is stored. Any number of monitors may run at once.
+    SIGTERM and SIGINT end it once the batch at hand is stored. Any number of monitors may run at once.
     """
     from ..monitor import Monitor
 

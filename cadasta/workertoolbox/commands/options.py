@@ -1,4 +1,4 @@
-"""How options are declared: each has a variable in the environment, too."""
+"""Declare options of commands. Each can also be given by a variable in the environment."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from celery.bin.base import CeleryOption
 def option(*names: str, **attributes: Any) -> Any:
     """Declare an option of a command.
 
-    :param names: its names, and the parameter's if it is another. That of its variable follows from the long one:
+    :param names: its names, and the name of the parameter where it differs. The long name gives that of the variable:
         ``--ready-file`` has ``TOOLBOX_READY_FILE``.
-    :param attributes: all else that `click.option` takes.
+    :param attributes: other arguments of `click.option`.
     :returns: the decorator.
     """
     long = next(name for name in names if name.startswith('--'))

@@ -3,22 +3,22 @@
 import click
 from celery.bin.base import CeleryCommand, handle_preload_options
 
-from .database import database_of, database_option, usable_database
+from .database_option import database_of, database_option, usable_database
 from .options import option
 
 
 @click.command(cls=CeleryCommand)
 @database_option
-@option('--sql', is_flag=True, help='Print the SQL; the database is not contacted.')
+@option('--sql', is_flag=True, help='Print the SQL, and open no connection.')
 @option(
     '--worker-role',
     metavar='NAME',
-    help='Let this role store results, and nothing else. It is created if need be, without a password.',
+    help='Let this role store results, and nothing else. A role that does not exist is created, without a password.',
 )
 @option(
     '--monitor-role',
     metavar='NAME',
-    help='Let this role store tasks, and nothing else. It is created if need be, without a password.',
+    help='Let this role store tasks, and nothing else. A role that does not exist is created, without a password.',
 )
 @click.pass_context
 @handle_preload_options
@@ -29,11 +29,11 @@ def tables(
     worker_role: str | None,
     monitor_role: str | None,
 ) -> None:
-    """Create or upgrade the tables of tasks and results and the view that joins them.
+    """Create or upgrade the tables of tasks and results, and the views that join them.
 
-    Running it again, or twice at a time, does no harm.
+    Rerunning the command changes nothing, and two runs at a time wait for each other.
     """
-    from ..monitor.upgrade import script, upgrade
+    from ..database.upgrade import script, upgrade
 
     app = ctx.obj.app
     arguments = (

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 import click
 from celery.bin.base import CeleryCommand, handle_preload_options
 
-from .database import database_of, database_option, usable_database
+from .database_option import database_of, database_option, usable_database
 from .options import option
 
 if TYPE_CHECKING:
-    from ..status import Filter, Statuses
-    from ..status.terminal import Screen
+    from ..terminal.tasks import Screen
+    from ..tracked import Filter, TrackedTasks
 
 
 def _ago(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
-    from ..status.age import ago
+    from ..durations import ago
 
     try:
         return None if value is None else ago(value)
@@ -30,21 +30,21 @@ def _ago(ctx: click.Context, param: click.Parameter, value: str | None) -> datet
     type=click.Choice(
         ['PENDING', 'RECEIVED', 'STARTED', 'RETRY', 'SUCCESS', 'FAILURE', 'REVOKED'], case_sensitive=False
     ),
-    help='Tasks of this state. Tasks that ignore their results are PENDING for ever.',
+    help='Tasks of this state. A task that ignores its result stays PENDING.',
 )
-@option('--name', metavar='NAME', help='Tasks of this name, or whose names begin so if it ends with *.')
-@option('--root', metavar='ID', help='Tasks of the workflow that the task of this id began.')
+@option('--name', metavar='NAME', help='Tasks of this name. With a * at its end, tasks whose names begin so.')
+@option('--root', metavar='ID', help='Tasks of the workflow that began with the task of this id.')
 @option('--queue', metavar='KEY', help='Tasks of this routing key.')
-@option('--newer-than', metavar='AGE', callback=_ago, help='Tasks first seen since then: 15m, 2h, 3d ago.')
-@option('--older-than', metavar='AGE', callback=_ago, help='Tasks first seen before then.')
-@option('--limit', type=click.IntRange(1, 100_000), default=20, show_default=True, help='Tasks, at most.')
-@option('--tree', metavar='ID', help='Draw the workflow that the task of this id belongs to.')
-@option('--follow', is_flag=True, help='Show what changes, until Ctrl-C.')
-@option('--json', is_flag=True, help='A JSON document for each task, one a line; for a tree, one in all.')
+@option('--newer-than', metavar='AGE', callback=_ago, help='Tasks first seen in this time: 15m, 2h, 3d.')
+@option('--older-than', metavar='AGE', callback=_ago, help='Tasks first seen before this time.')
+@option('--limit', type=click.IntRange(1, 100_000), default=20, show_default=True, help='The most tasks to show.')
+@option('--tree', metavar='ID', help='Draw the workflow of the task of this id.')
+@option('--follow', is_flag=True, help='Show new tasks and new states, until Ctrl-C.')
+@option('--json', is_flag=True, help='Print a JSON document a line for each task, or one document for a tree.')
 @option(
     '--show-arguments',
     is_flag=True,
-    help='With what tasks were called with and what they returned or raised; in JSON, options and traceback too.',
+    help='Show arguments, results and errors too; in JSON also options and tracebacks.',
 )
 @click.pass_context
 @handle_preload_options
@@ -58,22 +58,23 @@ def tasks(
     show_arguments: bool,
     **conditions: Any,
 ) -> None:
-    """Show what was scheduled and what became of it, newest first.
+    """List scheduled tasks and their states, newest first.
 
-    What a task took is counted from when the monitor stored it to when it was done: its time in the queue included.
-    Last come results whose task the monitor has not stored.
+    The column TOOK counts from the moment in which the monitor stored the task to its end, so it includes the time in
+    the queue. The list ends with results whose task the monitor has not stored.
 
-    In a pipe, a task is a line of fields between tabs: first seen, state, seconds taken, id, queue, name.
+    In a pipe, the command prints a line a task, with tabs between its fields: first seen, state, seconds taken, id,
+    queue, name.
     """
-    from ..console import make_console
-    from ..status import Filter, Statuses
-    from ..status.terminal import Screen
+    from ..terminal.output import make_console
+    from ..terminal.tasks import Screen
+    from ..tracked import Filter, TrackedTasks
 
     where = Filter(**conditions)
     if tree is not None and (follow or where != Filter()):
         raise click.UsageError('--tree shows a whole workflow: give no --follow and no condition with it.')
     screen = Screen(make_console(ctx.obj.no_color), show_arguments)
-    with usable_database(), Statuses(database_of(ctx.obj.app, database)) as statuses:
+    with usable_database(), TrackedTasks(database_of(ctx.obj.app, database)) as statuses:
         if tree is not None:
             _show_tree(statuses, screen, tree, json)
         elif follow:
@@ -82,7 +83,7 @@ def tasks(
             _show(statuses, screen, where, limit, json)
 
 
-def _show(statuses: 'Statuses', screen: 'Screen', where: 'Filter', limit: int, as_json: bool) -> None:
+def _show(statuses: 'TrackedTasks', screen: 'Screen', where: 'Filter', limit: int, as_json: bool) -> None:
     found = statuses.page(where, limit)
     if as_json:
         for task in found:
@@ -91,8 +92,8 @@ def _show(statuses: 'Statuses', screen: 'Screen', where: 'Filter', limit: int, a
         screen.tasks(found)
 
 
-def _show_tree(statuses: 'Statuses', screen: 'Screen', task_id: str, as_json: bool) -> None:
-    from ..status import overall, tree
+def _show_tree(statuses: 'TrackedTasks', screen: 'Screen', task_id: str, as_json: bool) -> None:
+    from ..tracked import overall, tree
 
     found = statuses.workflow(task_id)
     if not found:
@@ -100,8 +101,8 @@ def _show_tree(statuses: 'Statuses', screen: 'Screen', task_id: str, as_json: bo
     screen.tree(overall(found), tree(found), as_json)
 
 
-def _follow(statuses: 'Statuses', screen: 'Screen', where: 'Filter', limit: int, as_json: bool) -> None:
-    from ..status.follow import appended, live
+def _follow(statuses: 'TrackedTasks', screen: 'Screen', where: 'Filter', limit: int, as_json: bool) -> None:
+    from ..terminal.following import appended, live
 
     try:
         if screen.is_terminal and not as_json:
@@ -109,5 +110,5 @@ def _follow(statuses: 'Statuses', screen: 'Screen', where: 'Filter', limit: int,
         else:
             appended(statuses, screen.json if as_json else screen.line, where, limit)
     except KeyboardInterrupt:
-        # That is how it ends.
+        # Ctrl-C is the way to end it.
         return

@@ -18,22 +18,22 @@ from .options import option
 @click.pass_context
 @handle_preload_options
 def topology(ctx: click.Context, format_: str) -> None:
-    """Show exchanges, queues and bindings, and which task goes where.
+    """Show exchanges, queues and bindings, and the queue of each task.
 
-    Tasks are routed as the app itself would route them. No connection is opened.
+    The app's own routers choose the queues. The command opens no connection.
     """
-    from ..conformance.loading import TaskModuleError
-    from ..console import make_console
-    from ..picture import FORMATS, NotConfigured, picture_of, text
+    from ..diagram import FORMATS, diagram_of, text
+    from ..errors import NotConfigured, TaskModuleError
+    from ..terminal.output import make_console
 
     try:
-        picture = picture_of(ctx.obj.app)
+        diagram = diagram_of(ctx.obj.app)
     except (NotConfigured, TaskModuleError) as error:
         raise click.ClickException(str(error)) from error
     console = make_console(ctx.obj.no_color)
     if format_ != 'text':
-        click.echo(FORMATS[format_](picture))
+        click.echo(FORMATS[format_](diagram))
     elif console.is_terminal:
-        text.show(picture, console)
+        text.show(diagram, console)
     else:
-        click.echo('\n'.join(text.lines(picture)))
+        click.echo('\n'.join(text.lines(diagram)))

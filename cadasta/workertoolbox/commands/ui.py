@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import click
 from celery.bin.base import CeleryCommand, handle_preload_options
 
-from .database import database_of, database_option, usable_database
+from .database_option import database_of, database_option, usable_database
 from .options import option
 
 
@@ -18,7 +18,7 @@ from .options import option
     '--host',
     default='127.0.0.1',
     show_default=True,
-    help='Address to listen on. There is no authentication: whoever reaches it can read.',
+    help='Address to listen on. The page has no authentication: anyone who reaches the address can read it.',
 )
 @option(
     '--port',
@@ -27,11 +27,11 @@ from .options import option
     show_default=True,
     help='Port to listen on; 0 takes a free one.',
 )
-@option('--show-arguments', is_flag=True, help='Show what tasks are called with, what they return and how they fail.')
+@option('--show-arguments', is_flag=True, help='Show arguments, results and tracebacks of tasks.')
 @click.pass_context
 @handle_preload_options
 def ui(ctx: click.Context, database: str | None, host: str, port: int, show_arguments: bool) -> None:
-    """Serve a page that shows what was scheduled and what became of it. It only reads.
+    """Serve a page that shows scheduled tasks and their states. It only reads.
 
     SIGTERM and SIGINT end it.
     """
@@ -53,10 +53,10 @@ def ui(ctx: click.Context, database: str | None, host: str, port: int, show_argu
     is_private = ip_address(address).is_loopback
     with usable_database():
         app = create_app(url, show_arguments, {*LOOPBACK, name} if is_private else None)
-    # Before anything is printed: who reads it may end the process.
+    # Set before anything is printed, because a reader of the output may end the process at once.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         if not is_private:
-            click.echo('Warning: there is no authentication. Whoever reaches this address can read it.', err=True)
+            click.echo('Warning: there is no authentication. Anyone who reaches this address can read it.', err=True)
         click.echo(f'http://{name}:{port}/')
         create_server(app, sockets=[listener]).run()

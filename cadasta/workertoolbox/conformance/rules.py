@@ -10,10 +10,11 @@ from celery.backends.database import DatabaseBackend
 from celery.exceptions import QueueNotFound
 from kombu.exceptions import EncodeError, SerializerNotInstalled
 
-from ..credentials import masked
+from ..architecture import CHORD_UNLOCK, DEFAULT_QUEUE, PLATFORM_QUEUE
+from ..rehearsal.loading import load
+from ..rehearsal.observing import Attempt, Observations, SQSName, observe
+from ..settings.credentials import masked
 from ..topology import key_of
-from .loading import load
-from .observing import DEFAULT, PLATFORM, Attempt, Observations, SQSName, observe
 
 # Failures are shown without the lines of this file: the message says it all.
 __unittest = True
@@ -22,7 +23,6 @@ _KEYS = ('one', 'one.two', 'one.two.three', '')
 _READABLE = ('application/json',)
 _COMPRESSIONS = (None, 'application/x-gzip', 'application/x-bz2', 'application/x-lzma')
 _UNREADABLE = (EncodeError, SerializerNotInstalled)
-_WITHOUT_RESULTS = 'celery.chord_unlock'
 
 
 class Rules(unittest.TestCase):
@@ -54,34 +54,34 @@ class Rules(unittest.TestCase):
 
     def test_rule_1_the_platform_gets_a_copy_of_every_message(self) -> None:
         with self.subTest(setting='task_default_queue'):
-            if self.seen.default_queue != DEFAULT:
+            if self.seen.default_queue != DEFAULT_QUEUE:
                 self._fail(
                     1,
-                    f'the default queue is {DEFAULT!r}',
+                    f'the default queue is {DEFAULT_QUEUE!r}',
                     'setting task_default_queue',
                     self.seen.default_queue,
-                    f'Leave out task_default_queue, or set it to {DEFAULT!r}.',
+                    f'Leave out task_default_queue, or set it to {DEFAULT_QUEUE!r}.',
                 )
-        with self.subTest(queue=PLATFORM):
-            if PLATFORM not in self.seen.queues:
+        with self.subTest(queue=PLATFORM_QUEUE):
+            if PLATFORM_QUEUE not in self.seen.queues:
                 self._fail(
                     1,
-                    f'the platform queue is {PLATFORM!r}',
+                    f'the platform queue is {PLATFORM_QUEUE!r}',
                     'setting task_queues',
                     sorted(self.seen.queues),
                     'Configure the app by cadasta.workertoolbox.conf.Config, and leave PLATFORM_QUEUE_NAME to it.',
                 )
         keys = [*map(key_of, self.seen.architecture), *_KEYS]
         exchange = self.seen.default_exchange
-        missed = [key for key in keys if PLATFORM not in self.seen.bindings.reached(exchange, key)]
-        with self.subTest(queue=PLATFORM, bound_to=exchange):
+        missed = [key for key in keys if PLATFORM_QUEUE not in self.seen.bindings.reached(exchange, key)]
+        with self.subTest(queue=PLATFORM_QUEUE, bound_to=exchange):
             if missed:
                 self._fail(
                     1,
                     'the platform queue gets a copy of every message, whatever its key',
-                    f'queue {PLATFORM!r}',
+                    f'queue {PLATFORM_QUEUE!r}',
                     f'no copy of messages to exchange {exchange!r} with the routing keys {missed}',
-                    f"Bind {PLATFORM!r} to {exchange!r} with routing key '#', as Config does: do not list it in "
+                    f"Bind {PLATFORM_QUEUE!r} to {exchange!r} with routing key '#', as Config does: do not list it in "
                     'task_queues with another key or exchange.',
                 )
 
@@ -220,19 +220,19 @@ class Rules(unittest.TestCase):
                 'Mend what the error names: settings, or receivers of celeryd_init, worker_init and '
                 'celeryd_after_setup.',
             )
-        if PLATFORM in worker.consumes:
+        if PLATFORM_QUEUE in worker.consumes:
             self._fail(
                 9,
                 rule,
                 'the queues that a worker consumes',
                 sorted(worker.consumes),
                 'Configure the app by a Config, or call cadasta.workertoolbox.setup.setup_app on worker_init. Let no '
-                f'receiver of celeryd_init, worker_init or celeryd_after_setup select {PLATFORM!r}.',
+                f'receiver of celeryd_init, worker_init or celeryd_after_setup select {PLATFORM_QUEUE!r}.',
             )
 
     def _check_tracked(self, number: int, where: str, attempt: Attempt, queue: str | None = None) -> None:
         """Check that each message of an attempt reached its work queue, the platform queue and no other."""
-        rule = f'every message reaches exactly its work queue and {PLATFORM!r}'
+        rule = f'every message reaches exactly its work queue and {PLATFORM_QUEUE!r}'
         # What it is written in is another rule's.
         if isinstance(attempt.error, _UNREADABLE):
             return
@@ -240,9 +240,9 @@ class Rules(unittest.TestCase):
             self._fail(number, rule, where, attempt.error or 'nothing was sent', self._advice(attempt.error))
         for sent in attempt.sent:
             everywhere = sent.queues | self.seen.bindings.reached(sent.exchange, sent.routing_key)
-            works = everywhere - {PLATFORM}
+            works = everywhere - {PLATFORM_QUEUE}
             message = f'the message to exchange {sent.exchange!r} with routing key {sent.routing_key!r}'
-            if PLATFORM not in everywhere or len(works) != 1 or queue not in (None, *works):
+            if PLATFORM_QUEUE not in everywhere or len(works) != 1 or queue not in (None, *works):
                 self._fail(
                     number,
                     rule,
@@ -278,7 +278,7 @@ class Rules(unittest.TestCase):
     def _check_task_results(self, name: str, task: Task) -> None:
         where = f'task {name!r}'
         # Celery's own task that waits for a chord has no result.
-        if task.ignore_result and name != _WITHOUT_RESULTS:
+        if task.ignore_result and name != CHORD_UNLOCK:
             self._fail(
                 6,
                 'the result of every task is stored',

@@ -1,7 +1,7 @@
-"""The task monitor: from the platform queue into the Task table, each scheduled task once."""
+"""The task monitor: it drains the platform queue and stores each scheduled task once in the Task table."""
 
-from .database import NotUsable
+from ..database.upgrade import upgrade
+from ..errors import NotUsable
 from .loop import Monitor
-from .upgrade import upgrade
 
 __all__ = ['Monitor', 'NotUsable', 'upgrade']

@@ -1,4 +1,4 @@
-"""The body of a message: decompressed within bounds, read as JSON, never as anything that could run."""
+"""Read the body of a message: decompress it within bounds, and parse it as JSON, which cannot run code."""
 
 import bz2
 import json
@@ -7,17 +7,14 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from .depth import shallow
+from ..errors import Unreadable
+from .nesting import shallow
 
-#: The largest body that is read, decompressed, in bytes.
+#: The monitor reads no body that is larger than this once it is decompressed, in bytes.
 MAX_BODY = 8 * 2**20
 
 _JSON_TYPES = ('application/json', 'application/x-json', 'text/json')
 _CHARSETS = (None, '', 'utf-8', 'utf8', 'us-ascii', 'ascii', 'binary')
-
-
-class Unreadable(ValueError):  # noqa: N818  # it is an error of whoever sent it
-    """A message cannot be understood; the text says why."""
 
 
 class _Decompressor(Protocol):
@@ -27,14 +24,14 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
 
 
-# By the names that kombu puts into the header.
+# kombu puts these names into the header.
 _DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
     'application/x-gzip': zlib.decompressobj,
     'application/x-bz2': bz2.BZ2Decompressor,
     'application/x-lzma': lzma.LZMADecompressor,
 }
 
-# NaN and the infinities are no JSON, though Python writes them: they become text.
+# Python writes NaN and the infinities, which JSON does not know. They become text.
 _read = json.JSONDecoder(parse_constant=str).decode
 
 
@@ -44,7 +41,7 @@ def load(body: bytes, headers: Mapping[Any, Any], properties: Mapping[str, Any])
     :param body: the body of the message.
     :param headers: its headers; ``compression`` says how it is compressed.
     :param properties: its properties; ``content_type`` must be that of JSON.
-    :returns: what it says.
+    :returns: the value that it holds.
     :raises Unreadable: where it is not JSON, or past the limits.
 
     >>> load(b'[[1], {}, {}]', {}, {'content_type': 'application/json'})

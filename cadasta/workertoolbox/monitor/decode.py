@@ -1,17 +1,19 @@
-"""From a message to the row of the Task table."""
+"""Make a row of the Task table from a message."""
 
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from .body import Unreadable, load
-from .depth import shallow
-from .message import Message, plain
-from .tables import ID_LENGTH
+from ..database.tables import ID_LENGTH
+from ..database.values import plain
+from ..errors import Unreadable
+from .body import load
+from .message import Message
+from .nesting import shallow
 
 _MAX_INTEGER = 2**31 - 1
-# What has a column, and what a transport adds to a message that it delivers again.
+# Headers that have a column, and the one that a transport adds to a message that it delivers again.
 _COLUMN_HEADERS = frozenset(
     [
         'id',
@@ -54,10 +56,10 @@ def decode(message: Message, arguments: bool = True) -> Row:
     """Make the row of a message.
 
     :param message: the message.
-    :param arguments: keep what the task was called with; otherwise, keep the representations that its sender allowed,
-        and leave the body alone.
+    :param arguments: whether to read the arguments from the body. Otherwise the row has the representations that the
+        sender put into the headers, and nobody reads the body.
     :returns: the row.
-    :raises Unreadable: where the message cannot be understood.
+    :raises Unreadable: where nobody can read the message as a task; the text says why.
 
     >>> headers = {'task': 'export.project', 'id': '1', 'root_id': '1', 'argsrepr': '(7,)'}
     >>> row = decode(Message(1, b'[[7], {}, {}]', headers, {'content_type': 'application/json'}, 'export'))

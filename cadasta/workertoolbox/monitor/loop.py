@@ -11,7 +11,7 @@ from typing import Any
 from celery import Celery
 from sqlalchemy.exc import DBAPIError
 
-from ..credentials import masked
+from ..settings.credentials import masked
 from .progress import Progress
 from .sources import Limits, Source, connection_of, errors_of, open_source
 from .store import Store
@@ -25,17 +25,18 @@ _LONGEST_PAUSE = 30.0
 class Monitor:
     """Stores what the platform queue holds, batch by batch, until it is told to stop.
 
-    A batch is committed before it is acknowledged. So a monitor may be killed at any moment: what was not acknowledged
-    comes again, and storing it again changes nothing. Any number of monitors may run at once. While the database or
-    the broker is away nothing is acknowledged, and the monitor tries again until both are back.
+    The monitor commits a batch before it acknowledges it. So you may kill it at any moment: the broker delivers again
+    the messages that nobody acknowledged, and storing them again changes nothing. Any number of monitors may run at
+    once. While the database or the broker is away, the monitor acknowledges nothing and tries again until both are
+    back.
 
     :param app: an app that is configured by `cadasta.workertoolbox.conf.Config`.
     :param database: the URL of the database with the Task table.
-    :param batch: messages of a batch, at most.
+    :param batch: the most messages in a batch.
     :param linger: how long the first message of a batch waits for more, in seconds.
     :param once: stop when the queue is empty.
-    :param arguments: keep what tasks are called with; otherwise, keep the representations that their senders allowed.
-    :param ready_file: a file that is there while both database and broker answer, and touched all the time.
+    :param arguments: whether to store the arguments of tasks, or only the representations that their senders allowed.
+    :param ready_file: a file that exists while both database and broker answer. The monitor keeps touching it.
 
     >>> from cadasta.workertoolbox.conf import Config
     >>> from cadasta.workertoolbox.monitor import upgrade
@@ -67,7 +68,7 @@ class Monitor:
     def run(self) -> None:
         """Drain the queue until `stop` is called, or until it is empty.
 
-        :raises NotUsable: where the database has no Task table, or refuses to have it written.
+        :raises NotUsable: where the database has no Task table, or lets nobody write it.
         """
         try:
             while not self._stopping:
@@ -81,7 +82,7 @@ class Monitor:
 
     @contextmanager
     def stopped_by_signals(self) -> Iterator[None]:
-        """Let SIGTERM and SIGINT call `stop`, within a ``with`` block. A second one does what it did before."""
+        """Let SIGTERM and SIGINT call `stop` within a ``with`` block. The second signal acts as it did before."""
         before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
         def on_signal(number: int, frame: Any) -> None:
@@ -104,7 +105,7 @@ class Monitor:
             errors = errors_of(connection)
             try:
                 with self._store:
-                    # Each server of a list is tried once.
+                    # kombu tries each server of a list once.
                     connection.ensure_connection(
                         max_retries=max(0, len(connection.alt) - 1), reraise_as_library_errors=False
                     )

@@ -1,26 +1,27 @@
-"""A message as it came from the platform queue, whichever broker brought it."""
+"""A message of the platform queue, in one form for all brokers."""
 
 import base64
 import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .depth import shallow
+from ..database.values import plain
+from .nesting import shallow
 
 _BODY_ENCODING = 'body_encoding'
-# What a transport needs to deliver a message. It differs between two copies of one message.
+# A transport needs these to deliver a message. They differ between two copies of one message.
 _DELIVERY = frozenset(['delivery_tag', 'delivery_info', _BODY_ENCODING, 'application_headers'])
 
 
 class Message(NamedTuple):
-    """A message whose body has not been looked at.
+    """A message whose body nobody has read yet.
 
     :param receipt: what the source acknowledges the message by.
     :param body: the body, as the producer serialized and compressed it.
     :param headers: the headers.
-    :param properties: the properties, without those that only the transport needs.
+    :param properties: the properties, except those that only the transport needs.
     :param routing_key: the routing key that the message was published with.
-    :param problem: why the envelope could not be read; the body is the whole message then.
+    :param problem: the reason why nobody can read the envelope; then the body is the whole message.
     """
 
     receipt: Any
@@ -35,7 +36,7 @@ def from_envelope(receipt: Any, raw: bytes | str) -> Message:
     """Read the envelope, JSON or JSON in base64, that kombu's virtual transports put around a message.
 
     :param receipt: what the source acknowledges the message by.
-    :param raw: what the queue held. It may be anything: the message says if there is a problem with it.
+    :param raw: the content of the queue, which may be anything. The message says what is wrong with it.
     :returns: the message.
 
     >>> raw = '{"body": "e30=", "content-type": "application/json", "properties": {"body_encoding": "base64"}}'
@@ -62,7 +63,7 @@ def from_envelope(receipt: Any, raw: bytes | str) -> Message:
 
 
 def from_payload(receipt: Any, payload: Mapping[str, Any]) -> Message:
-    """Read an envelope that is parsed already.
+    """Read an envelope that somebody has parsed.
 
     :param receipt: what the source acknowledges the message by.
     :param payload: the envelope, as kombu's virtual transports make it.
@@ -88,7 +89,7 @@ def whole(message: Message) -> bytes:
     """Write a message down whole, with the envelope of kombu's virtual transports.
 
     :param message: the message.
-    :returns: JSON from which it can be published again; two copies of one message give the same.
+    :returns: JSON from which it can be published again. Two copies of one message give the same JSON.
     """
     if message.problem is not None:
         return message.body
@@ -98,7 +99,7 @@ def whole(message: Message) -> bytes:
             'body': base64.b64encode(message.body).decode(),
             'content-type': properties.pop('content_type', None),
             'content-encoding': properties.pop('content_encoding', None),
-            # A transport adds this one when it delivers a message again.
+            # A transport adds this header when it delivers a message again.
             'headers': {name: value for name, value in _named(message.headers).items() if name != 'redelivered'},
             'properties': {
                 **properties,
@@ -111,16 +112,9 @@ def whole(message: Message) -> bytes:
     ).encode()
 
 
-def plain(value: Any) -> Any:
-    """Say in JSON what AMQP can say and JSON cannot: the ``default`` function for `json.dumps`."""
-    if isinstance(value, bytes):
-        return value.decode('utf-8', 'backslashreplace')
-    return value.isoformat() if hasattr(value, 'isoformat') else str(value)
-
-
 def _named(table: Mapping[Any, Any]) -> dict[str, Any]:
-    # AMQP allows names that are no text, and more levels than a function can call itself: those within are renamed
-    # where they are.
+    # AMQP allows names that are no text, and more levels than a recursion survives. So a loop renames the inner ones in
+    # place.
     copy: dict[Any, Any] = dict(table)
     containers: list[Any] = [copy]
     while containers:
@@ -137,5 +131,5 @@ def _named(table: Mapping[Any, Any]) -> dict[str, Any]:
 def _body(body: Any, encoding: Any) -> bytes:
     if isinstance(body, str):
         return base64.b64decode(body) if encoding == 'base64' else body.encode('utf-8', 'surrogatepass')
-    # A producer that is no kombu may put JSON where the text of a body belongs.
+    # A producer that does not use kombu may put JSON where the text of a body belongs.
     return json.dumps(body).encode()

@@ -5,18 +5,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from .database import NotUsable
+from ..errors import NotUsable
 from .store import Stored
 
 logger = logging.getLogger(__name__)
 
-#: How often rate and lag are logged, in seconds.
+#: The monitor logs rate and lag at this interval, in seconds.
 INTERVAL = 30.0
 _TOUCH_INTERVAL = 1.0
 
 
 class Progress:
-    """Counts what is stored, logs it at an interval, and touches the ready file.
+    """Counts the tasks that are stored, logs the count at an interval, and touches the ready file.
 
     :param ready_file: the file, or ``None``.
     """
@@ -42,7 +42,7 @@ class Progress:
         self._rejected += stored.rejected
 
     def report(self, waiting: Callable[[], int]) -> None:
-        """Touch the ready file and log rate and lag, each if it is time.
+        """Touch the ready file and log rate and lag, each when it is due.
 
         :param waiting: counts the messages that are left in the queue.
         """
@@ -53,7 +53,7 @@ class Progress:
             self._since, self._tasks, self._rejected = now, 0, 0
 
     def end(self) -> None:
-        """Note that the monitor is not at work any more."""
+        """Note that the monitor has stopped working."""
         if self._ready_file:
             self._ready_file.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""Batches of messages into the database: one statement each, safe to repeat."""
+"""Store batches of messages in the database, by one statement each. Repeating a statement changes nothing."""
 
 import hashlib
 import logging
@@ -10,20 +10,21 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from .body import Unreadable
-from .database import Connected, NotUsable
+from ..database.connection import Connected
+from ..database.refusals import blames_data
+from ..database.tables import rejected, task
+from ..database.values import storable
+from ..errors import NotUsable, Unreadable
 from .decode import Row, decode
 from .message import Message, whole
-from .tables import rejected, task
 
 logger = logging.getLogger(__name__)
 
-#: A batch is more than one statement if its rows have more characters than this.
+#: The store splits a batch whose rows have more characters than this.
 MAX_STATEMENT = 8 * 2**20
-# SQLSTATE classes that blame the data: data exception, integrity constraint, program limit exceeded.
-_FAULTS_OF_DATA = ('22', '23', '54')
 
-# What is acknowledged must survive a crash of the server, even one that is told to commit faster than it writes.
+# A row whose message is acknowledged must survive a crash of the server, even where the server is set to report a
+# commit before it has written it.
 _DURABLE = sa.text(
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 )
@@ -44,12 +45,12 @@ class Store(Connected):
     """A connection to the database that has the Task table, as a context manager.
 
     :param url: the database's URL, as SQLAlchemy spells it: PostgreSQL's or SQLite's.
-    :param arguments: keep what tasks are called with.
+    :param arguments: whether to store the arguments of tasks.
     :raises NotUsable: where the URL is not that of such a database, or the tables are missing.
     :raises sqlalchemy.exc.DBAPIError: where the database cannot be reached.
 
     >>> from cadasta.workertoolbox.monitor.message import Message
-    >>> from cadasta.workertoolbox.monitor.upgrade import upgrade
+    >>> from cadasta.workertoolbox.database.upgrade import upgrade
     >>> upgrade('sqlite:///tasks.db')
     >>> headers = {'task': 'export.project', 'id': '1'}
     >>> with Store('sqlite:///tasks.db') as store:
@@ -66,7 +67,7 @@ class Store(Connected):
         self._require('table', (task.name, rejected.name))
         self._connection.rollback()
         if self._engine.dialect.name == 'postgresql':
-            # A statement is a transaction: no round trip for BEGIN and none for COMMIT.
+            # Each statement is a transaction of its own, which saves the round trips of BEGIN and COMMIT.
             self._connection.execution_options(isolation_level='AUTOCOMMIT')
             self._connection.execute(_DURABLE)
             self._connection.commit()
@@ -75,8 +76,8 @@ class Store(Connected):
         """Store a batch. When this returns, it is committed.
 
         :param messages: the messages, in any order, repeated or not.
-        :returns: how many could be understood, and how many could not.
-        :raises NotUsable: where a table is missing, or the role may not write it.
+        :returns: how many messages became rows of tasks, and how many were rejected.
+        :raises NotUsable: where a table is missing or the role may not write it.
         :raises sqlalchemy.exc.DBAPIError: where the database is away; some of the batch may be stored.
         """
         seen = datetime.now(UTC)
@@ -92,7 +93,7 @@ class Store(Connected):
             else:
                 read.append((row, message))
                 size += len(row.text)
-                # Small compressed bodies may be large ones. They are not kept until the batch is complete.
+                # A small compressed body may hold a large one. The store does not keep them for a whole batch.
                 if size > MAX_STATEMENT:
                     refused += self._write_rows(read, seen)
                     read, size = [], 0
@@ -107,7 +108,7 @@ class Store(Connected):
         try:
             self._execute(*self._upsert(_latest(row for row, _ in read), seen))
         except DBAPIError as error:
-            if not _blames_data(error):
+            if not blames_data(error):
                 raise
             if len(read) == 1:
                 return [_Refused(read[0][1], f'the database refuses it: {error.orig}')]
@@ -129,8 +130,8 @@ class _Refused(NamedTuple):
 
 
 def _latest(rows: Iterable[Row]) -> list[Row]:
-    # One statement may not touch a row twice. In the order of their ids, two monitors never wait for each other in
-    # a circle.
+    # PostgreSQL refuses a statement that touches a row twice. Rows in the order of their ids keep two monitors from
+    # waiting for each other in a circle.
     latest: dict[str, Row] = {}
     for row in rows:
         known = latest.get(row.task_id)
@@ -165,7 +166,7 @@ def _on_conflict(statement: Any) -> Any:
 
 
 def _postgresql_statement() -> Any:
-    # All rows are one parameter. The server takes them apart faster than any driver would put them together.
+    # All rows travel as one parameter: the server takes them apart faster than a driver puts them together.
     rows = (
         sa.func.jsonb_to_recordset(sa.bindparam('rows', type_=sa.Text).cast(postgresql.JSONB))
         .table_valued(*(sa.column(column.name, column.type) for column in _MESSAGE_COLUMNS))
@@ -213,22 +214,15 @@ def _rejected_row(item: _Refused, seen: datetime) -> dict[str, Any]:
     logger.warning('Rejected a message: %s', reason)
     return {
         'digest': hashlib.sha256(everything).hexdigest(),
-        'reason': _storable(reason),
-        'task_id': _storable(message.headers.get('id')),
-        'name': _storable(message.headers.get('task')),
-        'routing_key': _storable(message.routing_key),
+        'reason': storable(reason),
+        'task_id': _text(message.headers.get('id')),
+        'name': _text(message.headers.get('task')),
+        'routing_key': _text(message.routing_key),
         'message': everything,
         'first_seen': seen,
         'last_seen': seen,
     }
 
 
-def _storable(value: Any) -> str | None:
-    return value.encode('utf-8', 'replace').decode().replace('\0', '\ufffd') if isinstance(value, str) else None
-
-
-def _blames_data(error: DBAPIError) -> bool:
-    if error.connection_invalidated:
-        return False
-    state = getattr(error.orig, 'pgcode', None) or getattr(error.orig, 'sqlstate', None)
-    return str(state).startswith(_FAULTS_OF_DATA) or isinstance(error, sa.exc.IntegrityError | sa.exc.DataError)
+def _text(value: Any) -> str | None:
+    return storable(value) if isinstance(value, str) else None

@@ -1,1 +1,1 @@
-"""The page that shows what was scheduled and what became of it. It needs the extra ``ui``."""
+"""The page that shows scheduled tasks and their states. It needs the extra ``ui``."""

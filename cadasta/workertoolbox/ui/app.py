@@ -1,4 +1,4 @@
-"""The web application: what all its pages have in common."""
+"""The web application that serves the pages."""
 
 import logging
 import re
@@ -11,14 +11,15 @@ from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from ..credentials import masked
-from ..monitor.database import NotUsable, engine
+from ..database.connection import engine
+from ..errors import NotUsable
+from ..settings.credentials import masked
 from . import texts
 from .views import pages
 
 logger = logging.getLogger(__name__)
 
-#: The names of this machine that no other machine can take.
+#: Only this machine can have these names.
 LOOPBACK = ('localhost', '127.0.0.1', '[::1]')
 
 _PORT = re.compile(r':\d+$')
@@ -35,14 +36,14 @@ _HEADERS = {
 def create_app(url: str, show_arguments: bool = False, hosts: Collection[str] | None = LOOPBACK) -> Flask:
     """Make the application. It only reads, and it has no authentication.
 
-    :param url: the URL of the database that has the tables; it is contacted when a page is asked for.
-    :param show_arguments: show what tasks are called with, what they return and how they fail.
-    :param hosts: the hosts that an address may name, without a port; `None` for any. A page on loopback that answers to
-        any name can be read by every web site that its user visits: the site has only to point a name of its own there.
+    :param url: the URL of the database that has the tables; the application connects to it for each page.
+    :param show_arguments: whether to show arguments, results and tracebacks of tasks.
+    :param hosts: the host names to which the application answers, without a port; `None` for any. Every web site that
+        its user visits could read a page on loopback that answers to any name: the site would point a name there.
     :returns: the WSGI application.
-    :raises NotUsable: where the URL is not that of a database which can have the tables.
+    :raises NotUsable: where the URL is not that of a database that can hold the tables.
 
-    >>> from cadasta.workertoolbox.monitor.upgrade import upgrade
+    >>> from cadasta.workertoolbox.database.upgrade import upgrade
     >>> upgrade('sqlite:///tasks.db')
     >>> client = create_app('sqlite:///tasks.db').test_client()
     >>> client.get('/').status

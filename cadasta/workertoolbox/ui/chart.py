@@ -1,4 +1,4 @@
-"""Counts over time as the page draws them: a table for each queue, and in it a line of bars for each state."""
+"""Draw counts over time: each queue has a table, and each of its states a row of bars."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from ..status.query import Count
+from ..tracked.query import Count
 
-#: How tall a drawing is, in its own units.
+#: The height of a drawing, in its own units.
 HEIGHT = 100
 
 
 class Window(NamedTuple):
     """A stretch of time that ends now.
 
-    :param age: how long it is, as the filters of the list write it.
-    :param bucket: how long each of its bars is.
-    :param bars: how many bars it has.
+    :param age: its length, as the filters of the list write it.
+    :param bucket: the length of each bar.
+    :param bars: the number of bars.
     """
 
     age: str
@@ -26,7 +26,7 @@ class Window(NamedTuple):
 
     @property
     def since(self) -> datetime:
-        """When its first bar begins: bars begin at multiples of their length."""
+        """The time at which its first bar begins. Bars begin at multiples of their length."""
         seconds = int(self.bucket.total_seconds())
         last = int(datetime.now(UTC).timestamp()) // seconds * seconds
         return datetime.fromtimestamp(last - (self.bars - 1) * seconds, UTC)
@@ -44,7 +44,7 @@ class Line:
     """The tasks of a queue that are in one state.
 
     :param state: the state.
-    :param numbers: how many of them were scheduled in the time of each bar.
+    :param numbers: for each bar, how many of them were scheduled in its time.
     """
 
     state: str
@@ -79,7 +79,7 @@ class Queue:
         return max(line.most for line in self.lines)
 
     def bars(self, line: Line) -> list[int]:
-        """Give the heights of a line's bars. One task can be seen, however many others there are."""
+        """Give the heights of a line's bars. Even a single task gets a bar that can be seen."""
         return [-(-number * HEIGHT // self.most) for number in line.numbers]
 
 
@@ -87,13 +87,13 @@ def queues(counts: Iterable[Count], since: datetime, window: Window) -> list[Que
     """Sort counts into queues and states.
 
     :param counts: the counts.
-    :param since: when the first bar begins.
-    :param window: the window that they are of.
+    :param since: the time at which the first bar begins.
+    :param window: the window of the counts.
     :returns: the queues, the one with most tasks first.
     """
     numbers: dict[str | None, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0] * window.bars))
     for count in counts:
-        # What was scheduled since then has no bar yet, it belongs to the last.
+        # A task that was scheduled after the last bar began counts there, even if the clock has gone on since.
         bar = min((count.start - since) // window.bucket, window.bars - 1)
         numbers[count.queue][count.state][bar] += count.tasks
     found = [Queue(name, [Line(*item) for item in sorted(states.items())]) for name, states in numbers.items()]

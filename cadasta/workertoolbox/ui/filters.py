@@ -1,12 +1,12 @@
-"""What an address of the list says: the filters, and where the list goes on."""
+"""Read filters and the place in the list from an address, and write them."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from werkzeug.exceptions import BadRequest
 
-from ..status.age import ago
-from ..status.query import Cursor, Filter
+from ..durations import ago
+from ..tracked.query import Cursor, Filter
 
 _FIELDS = ('state', 'name', 'queue', 'root', 'newer', 'older')
 
@@ -15,7 +15,7 @@ def read(arguments: Mapping[str, str]) -> dict[str, str]:
     """Take the fields of the form out of an address.
 
     :param arguments: the query of the address.
-    :returns: the value of each field, which is empty where none is given.
+    :returns: the value of each field; it is empty where the address has none.
 
     >>> read({'state': ' FAILURE ', 'before': '…'})
     {'state': 'FAILURE', 'name': '', 'queue': '', 'root': '', 'newer': '', 'older': ''}
@@ -26,8 +26,8 @@ def read(arguments: Mapping[str, str]) -> dict[str, str]:
 def to_filter(fields: Mapping[str, str]) -> Filter:
     """Make a filter.
 
-    :param fields: what `read` returned.
-    :raises BadRequest: where an age cannot be understood; the text names the field.
+    :param fields: the fields, as `read` returns them.
+    :raises BadRequest: where an age is none; the text names the field.
 
     >>> to_filter(read({'name': 'export.*', 'newer': '1 year'}))
     Traceback (most recent call last):
@@ -66,7 +66,7 @@ def read_cursor(arguments: Mapping[str, str]) -> Cursor | None:
 
     :param arguments: the query of the address.
     :returns: `None` where the list begins with the newest task.
-    :raises BadRequest: where it is no place; the text names the parameter.
+    :raises BadRequest: where the parameter is no place; the text names it.
 
     >>> read_cursor({'before': '2026-11-22T15:04:05+00:00,export-7'}).task_id
     'export-7'

@@ -1,14 +1,14 @@
-"""How values are written on the pages: the filters of the templates."""
+"""Write values for the pages: the filters of the templates."""
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from datetime import UTC, datetime
 from typing import Any
 
 from markupsafe import Markup
 
-from ..status.query import TaskStatus
+from ..durations import written
+from ..tracked.query import TrackedTask
 
 _CLASSES = {
     'SUCCESS': 'success',
@@ -18,26 +18,8 @@ _CLASSES = {
     'STARTED': 'started',
     'RECEIVED': 'started',
 }
-# Characters of a value: a page of many megabytes helps nobody.
+# The page shows so many characters of a value: a page of many megabytes helps nobody.
 _LONGEST = 20_000
-_UNITS = (('d', 86_400), ('h', 3_600), ('min', 60), ('s', 1))
-
-
-def duration(length: timedelta) -> str:
-    """Write a duration in its largest unit and what is left in the next one.
-
-    >>> [duration(timedelta(seconds=seconds)) for seconds in (0.0312, 7.25, 250, 7_201, 100_000)]
-    ['31 ms', '7.2 s', '4 min 10 s', '2 h', '1 d 3 h']
-    """
-    seconds = length.total_seconds()
-    if seconds < 0.9995:
-        return f'{seconds * 1_000:.0f} ms'
-    if seconds < 59.95:
-        return f'{seconds:.1f} s'
-    rounded = round(seconds)
-    (unit, size), (smaller, fraction) = next(pair for pair in pairwise(_UNITS) if rounded >= pair[0][1])
-    rest = rounded % size // fraction
-    return f'{rounded // size} {unit}' + (f' {rest} {smaller}' if rest else '')
 
 
 def time(moment: datetime | None) -> str:
@@ -61,13 +43,13 @@ def plural(number: int, noun: str) -> str:
     return f'{number:,} {noun}' if number == 1 else f'{number:,} {noun}s'
 
 
-def name(task: TaskStatus) -> str:
-    """Name a task. Of a result whose task was not tracked, no name is known."""
+def name(task: TrackedTask) -> str:
+    """Name a task. A result has no name where its task was not tracked."""
     return task.name or 'unknown task'
 
 
 def state_class(state: str) -> str:
-    """Give the CSS class of a state. States that tasks invented look like PENDING."""
+    """Give the CSS class of a state. A state that a task invented looks like PENDING."""
     return _CLASSES.get(state, 'pending')
 
 
@@ -84,9 +66,9 @@ def limits(timelimit: Any) -> str:
 
 
 def whole(value: Any) -> str:
-    """Write what a task was called with, or what became of it, as it is stored. Nothing is unpickled.
+    """Write an argument, a result or a traceback as it is stored. This never unpickles.
 
-    :param value: a JSON value; or bytes, as a worker serialized them.
+    :param value: a JSON value, or the bytes that a worker serialized.
     :returns: the text, or its beginning where it is very long.
 
     >>> print(whole([7, {'format': 'gpkg'}]), whole(b'{"path": "/tmp"}'), whole('ValueError: 7'))
@@ -102,5 +84,6 @@ def whole(value: Any) -> str:
 
 
 FILTERS: dict[str, Callable[..., str]] = {
-    function.__name__: function for function in (duration, time, plural, name, state_class, limits, whole)
+    'duration': written,
+    **{function.__name__: function for function in (time, plural, name, state_class, limits, whole)},
 }

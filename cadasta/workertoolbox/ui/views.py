@@ -2,23 +2,23 @@
 
 from flask import Blueprint, abort, current_app, render_template, request
 
-from ..status.query import STATES, Statuses
+from ..tracked.query import STATES, TrackedTasks
 from . import chart, filters
 from .workflow import AXIS, workflow
 
 pages = Blueprint('pages', __name__)
 
-#: How many tasks a page of the list has.
+#: The tasks on a page of the list.
 TASKS = 50
-#: How many tasks of a workflow are read, at most.
+#: The most tasks of a workflow that a page reads.
 WORKFLOW = 10_000
-#: How many queues are drawn, at most.
+#: The most queues that a page draws.
 QUEUES = 50
 
 
-def statuses() -> Statuses:
-    # A connection of its own for each request: a database that was away is found again.
-    return Statuses(current_app.config['DATABASE'])
+def statuses() -> TrackedTasks:
+    # Each request opens a connection, so that the page finds a database that was away.
+    return TrackedTasks(current_app.config['DATABASE'])
 
 
 @pages.get('/')
@@ -27,7 +27,7 @@ def tasks() -> str:
     before = filters.read_cursor(request.args)
     wanted = filters.to_filter(fields)
     with statuses() as database:
-        # One more than is shown: it tells whether there is another page.
+        # The page asks for one more than it shows, to know whether there is another page.
         found = database.page(wanted, TASKS + 1, before)
     given = {field: value for field, value in fields.items() if value}
     return render_template(

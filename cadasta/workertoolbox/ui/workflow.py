@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from celery.states import IGNORED, READY_STATES
 
-from ..status.query import TaskStatus
-from ..status.tree import Node, overall, tree
+from ..tracked.query import TrackedTask
+from ..tracked.tree import Node, overall, tree
 
 #: How many tasks are drawn, at most. With many more, browsers take seconds.
 LIMIT = 1_000
@@ -33,7 +33,7 @@ class Row:
     :param width: how long its bar is.
     """
 
-    task: TaskStatus
+    task: TrackedTask
     state: str
     depth: int
     after: timedelta | None
@@ -67,12 +67,12 @@ class Workflow:
     rows: Sequence[Row]
 
 
-def workflow(tasks: Sequence[TaskStatus]) -> Workflow:
+def workflow(tasks: Sequence[TrackedTask]) -> Workflow:
     """Lay out a workflow.
 
     :param tasks: its tasks.
 
-    >>> drawn = workflow([TaskStatus('1', 'SUCCESS'), TaskStatus('2', 'STARTED', root_id='1', parent_id='1')])
+    >>> drawn = workflow([TrackedTask('1', 'SUCCESS'), TrackedTask('2', 'STARTED', root_id='1', parent_id='1')])
     >>> [(row.task.task_id, row.depth) for row in drawn.rows]
     [('1', 0), ('2', 1)]
     """

@@ -1,0 +1,12 @@
+"""The names on which all apps of one platform agree."""
+
+#: Amazon SQS demands this ending of a FIFO queue's name.
+FIFO = '.fifo'
+#: The queue of tasks whose name leads nowhere else, and of Celery's own tasks.
+DEFAULT_QUEUE = 'celery'
+#: The queue that gets a copy of every message.
+PLATFORM_QUEUE = f'platform{FIFO}'
+#: The topic exchange to which every message goes.
+EXCHANGE = 'task_exchange'
+#: Celery's task that sends the body of a chord when the header is done.
+CHORD_UNLOCK = 'celery.chord_unlock'

@@ -1,0 +1,163 @@
+"""Whether the databases of results and of tasks can be reached, have their tables, and let the app do what it must."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from celery import Celery
+
+from ..backends import is_database
+from ..database.connection import engine
+from ..database.quoting import QUOTE
+from ..database.tables import rejected, result_tables, sequence, task
+from ..errors import NotUsable
+from ..settings.credentials import masked
+from .finding import Finding, Outcome, Problem, in_order
+from .rights import Right, Rights
+
+#: How long to wait for an answer of a database, in seconds.
+TIMEOUT = 3
+
+_CREATE = 'Create it, with a role that may: celery -A PROJECT toolbox tables'
+_MISSING = 'it is not there, or the role cannot see it'
+_CHANGE = 'Mend what the error names: start the database, or look at {}. An answer is waited for {} seconds.'
+
+
+def check_results(app: Celery, is_worker: bool, any_role: bool) -> Iterator[Finding]:
+    """Check the result database, its tables, and what the app's role may do in it.
+
+    :param app: the app.
+    :param is_worker: whether workers are started from its codebase: only their role is judged.
+    :param any_role: whether their role may do more than it must.
+    :returns: the findings.
+    """
+    url = app.conf.result_backend
+    with ExitStack() as stack:
+        results = _Results(app, is_worker, any_role, stack)
+        steps = {
+            'the database can be reached': lambda: results.reach(url),
+            'its tables are there': results.look_at_tables,
+            'the role may store results': results.look_for_missing_rights,
+            'the role may do nothing else': results.look_for_excess_rights,
+        }
+        if not is_database(url):
+            for check in steps:
+                yield Finding('results', check, Outcome(skipped='the results of this app do not go to a database'))
+            return
+        change = _CHANGE.format('result_backend, and RESULT_DB_HOST and so on', TIMEOUT)
+        yield from in_order('results', steps, str(masked(url)), change)
+
+
+def check_tasks(url: str | None) -> Iterator[Finding]:
+    """Check the database that the monitor writes.
+
+    :param url: its URL.
+    :returns: a finding.
+    """
+    if url is None:
+        yield Finding('tasks', 'the Task table is written', Outcome(skipped='give --database to know'))
+        return
+    with ExitStack() as stack:
+        yield from in_order(
+            'tasks',
+            {'the Task table is written': lambda: _newest_task(_connect(url, stack))},
+            str(masked(url)),
+            _CHANGE.format('--database', TIMEOUT),
+        )
+
+
+class _Results:
+    def __init__(self, app: Celery, is_worker: bool, any_role: bool, stack: ExitStack) -> None:
+        self._tables = result_tables(app.conf.database_table_names or {}, app.conf.database_table_schemas or {})
+        self._is_worker = is_worker
+        self._any_role = any_role
+        self._stack = stack
+
+    def reach(self, url: str) -> Outcome:
+        self._connection = _connect(url, self._stack)
+        return Outcome(note=str(masked(url)))
+
+    def look_at_tables(self) -> Outcome:
+        inspector = sa.inspect(self._connection)
+        missing = [
+            QUOTE.format_table(table)
+            for table in self._tables
+            if not inspector.has_table(table.name, schema=table.schema)
+        ]
+        if self._is_postgresql:
+            missing += [
+                QUOTE.format_sequence(sequence(table))
+                for table in self._tables
+                if not inspector.has_sequence(sequence(table).name, schema=table.schema)
+            ]
+        return Outcome(
+            tuple(Problem(name, _MISSING, _CREATE) for name in missing),
+            note=', '.join(QUOTE.format_table(table) for table in self._tables),
+        )
+
+    def look_for_missing_rights(self) -> Outcome:
+        return self._judge(lambda rights, needed: rights.missing(needed))
+
+    def look_for_excess_rights(self) -> Outcome:
+        if self._any_role:
+            return Outcome(skipped='--any-role')
+        return self._judge(lambda rights, needed: rights.excess(needed))
+
+    def _judge(self, find: Callable[[Rights, dict[Right, str]], Iterator[Problem]]) -> Outcome:
+        if not self._is_worker:
+            return Outcome(skipped='the app only sends tasks')
+        if not self._is_postgresql:
+            return Outcome(skipped='SQLite has no roles')
+        rights = Rights(self._connection)
+        return Outcome(tuple(find(rights, self._needed())), note=rights.role)
+
+    def _needed(self) -> dict[Right, str]:
+        """Tell what the statements of `cadasta.workertoolbox.database.roles.worker` grant, where there is a table."""
+        table = self._tables[0]
+        name, numbers = QUOTE.format_table(table), QUOTE.format_sequence(sequence(table))
+        rights = [
+            ('TABLE', name, 'SELECT'),
+            ('TABLE', name, 'INSERT'),
+            ('TABLE', name, 'UPDATE'),
+            ('SEQUENCE', numbers, 'USAGE'),
+        ]
+        find = sa.text('SELECT to_regclass(:name)::oid')
+        return {
+            Right(kind, oid, privilege): name
+            for kind, name, privilege in rights
+            if (oid := self._connection.scalar(find, {'name': name}))
+        }
+
+    @property
+    def _is_postgresql(self) -> bool:
+        return self._connection.dialect.name == 'postgresql'
+
+
+def _connect(url: str, stack: ExitStack) -> sa.Connection:
+    database = engine(url)
+    if database.dialect.name == 'postgresql':
+        query = {'connect_timeout': str(TIMEOUT), **database.url.query}
+        database = engine(database.url.set(query=query).render_as_string(hide_password=False))
+        connection = stack.enter_context(database.connect()).execution_options(postgresql_readonly=True)
+        connection.execute(sa.text(f'SET LOCAL statement_timeout = {TIMEOUT * 1000}'))
+        return connection
+    # SQLite would make the file.
+    if database.url.database and not Path(database.url.database).exists():
+        raise NotUsable(f'there is no file {database.url.database!r}: celery -A PROJECT toolbox tables makes it')
+    return stack.enter_context(database.connect())
+
+
+def _newest_task(connection: sa.Connection) -> Outcome:
+    inspector = sa.inspect(connection)
+    missing = [table.name for table in (task, rejected) if not inspector.has_table(table.name)]
+    if missing:
+        return Outcome(tuple(Problem(name, _MISSING, _CREATE) for name in missing))
+    # There is an index for this one, and none for the last.
+    seen = connection.scalar(sa.select(task.c.last_seen).order_by(task.c.first_seen.desc()).limit(1))
+    if seen is None:
+        return Outcome(skipped='it has no task yet')
+    # SQLite gives times without a zone.
+    ago = datetime.now(UTC) - (seen if seen.tzinfo else seen.replace(tzinfo=UTC))
+    return Outcome(note=f'the newest task was last seen {ago.total_seconds():.0f} seconds ago')

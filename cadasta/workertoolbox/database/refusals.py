@@ -1,0 +1,29 @@
+"""Why a database refused a statement."""
+
+from typing import Any
+
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+
+_INSUFFICIENT_PRIVILEGE = '42501'
+# The SQLSTATE classes data exception, integrity constraint violation, and program limit exceeded.
+_FAULTS_OF_DATA = ('22', '23', '54')
+
+
+def sqlstate(error: Any) -> str:
+    """Tell the SQLSTATE of an error that a driver raised; it is empty where the driver gives none."""
+    return str(getattr(error, 'pgcode', None) or getattr(error, 'sqlstate', None) or '')
+
+
+def blames_role(error: Any) -> bool:
+    """Tell whether the database refused because the role lacks a right.
+
+    :param error: the error that the driver raised.
+    """
+    return sqlstate(error) == _INSUFFICIENT_PRIVILEGE
+
+
+def blames_data(error: DBAPIError) -> bool:
+    """Tell whether the database refused for the data's sake, so that the same data will be refused again."""
+    if error.connection_invalidated:
+        return False
+    return sqlstate(error.orig).startswith(_FAULTS_OF_DATA) or isinstance(error, IntegrityError | DataError)

@@ -1,0 +1,53 @@
+-- Every task that the monitor stored, and every result whose task it has not stored (yet).
+--
+-- A full join would say the same. But PostgreSQL uses its indexes for a condition on the two halves of a union, and
+-- sees that a NULL meets no condition on the task.
+SELECT
+    task_id,
+    COALESCE(status, 'PENDING') AS status,
+    date_done,
+    result,
+    traceback,
+    name,
+    args,
+    kwargs,
+    root_id,
+    parent_id,
+    group_id,
+    routing_key,
+    eta,
+    expires,
+    retries,
+    timelimit,
+    origin,
+    options,
+    first_seen,
+    last_seen
+FROM celery_task_scheduled
+
+UNION ALL
+
+SELECT
+    r.task_id,
+    r.status,
+    r.date_done,
+    r.result,
+    r.traceback,
+    CAST(NULL AS TEXT) AS name,
+    CAST(NULL AS JSONB) AS args,
+    CAST(NULL AS JSONB) AS kwargs,
+    CAST(NULL AS VARCHAR(155)) AS root_id,
+    CAST(NULL AS VARCHAR(155)) AS parent_id,
+    CAST(NULL AS VARCHAR(155)) AS group_id,
+    CAST(NULL AS TEXT) AS routing_key,
+    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS eta,
+    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS expires,
+    CAST(NULL AS INTEGER) AS retries,
+    CAST(NULL AS JSONB) AS timelimit,
+    CAST(NULL AS TEXT) AS origin,
+    CAST(NULL AS JSONB) AS options,
+    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS first_seen,
+    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS last_seen
+FROM {results} r
+LEFT JOIN celery_task t ON t.task_id = r.task_id
+WHERE t.task_id IS NULL

@@ -1,0 +1,121 @@
+"""The tables that the monitor writes, and Celery's tables of results."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from ..architecture import CHORD_UNLOCK
+
+#: Celery's result table and the Task table hold ids of up to this many characters.
+ID_LENGTH = 155
+
+_JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), 'postgresql')
+_TIME = sa.DateTime(timezone=True)
+
+metadata = sa.MetaData()
+
+#: One row for each task that anyone scheduled, made from its latest message.
+task = sa.Table(
+    'celery_task',
+    metadata,
+    sa.Column('task_id', sa.String(ID_LENGTH), primary_key=True),
+    sa.Column('name', sa.Text, nullable=False),
+    sa.Column('args', _JSON),
+    sa.Column('kwargs', _JSON),
+    sa.Column('root_id', sa.String(ID_LENGTH), index=True),
+    sa.Column('parent_id', sa.String(ID_LENGTH)),
+    sa.Column('group_id', sa.String(ID_LENGTH), index=True),
+    sa.Column('routing_key', sa.Text),
+    sa.Column('eta', _TIME),
+    sa.Column('expires', _TIME),
+    sa.Column('retries', sa.Integer, nullable=False),
+    sa.Column('timelimit', _JSON),
+    sa.Column('origin', sa.Text),
+    sa.Column('options', _JSON, nullable=False),
+    sa.Column('first_seen', _TIME, nullable=False, index=True),
+    sa.Column('last_seen', _TIME, nullable=False),
+    # With this operator class, PostgreSQL also uses the index for the beginning of a name, in any collation.
+    sa.Index('ix_celery_task_name', 'name', 'first_seen', postgresql_ops={'name': 'text_pattern_ops'}),
+    sa.Index('ix_celery_task_routing_key', 'routing_key', 'first_seen'),
+)
+
+
+def unlock_arguments(args: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    """Give the beginning of a task's arguments as text. An index holds that of each ``celery.chord_unlock``.
+
+    :param args: the column of the Task table, or of a view of it.
+    """
+    return sa.func.substr(sa.cast(args, sa.Text), sa.literal_column('1'), sa.literal_column(str(2 * ID_LENGTH)))
+
+
+def later_id(options: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    """Give the id of the last task of a task's chain, or of the body of its chord. An index holds it.
+
+    :param options: the column of the Task table, or of a view of it.
+    """
+    return sa.func.coalesce(
+        options['chain', 0, 'options', 'task_id'].as_string(), options['chord', 'options', 'task_id'].as_string()
+    )
+
+
+task.append_constraint(
+    sa.Index(
+        'ix_celery_task_later',
+        later_id(task.c.options).label('later'),
+        postgresql_where=later_id(task.c.options).is_not(None),
+    )
+)
+task.append_constraint(
+    sa.Index(
+        'ix_celery_task_chord_unlock',
+        unlock_arguments(task.c.args).label('beginning'),
+        postgresql_ops={'beginning': 'text_pattern_ops'},
+        postgresql_where=task.c.name == CHORD_UNLOCK,
+    )
+)
+
+#: The messages that nobody can read as a task. Each is kept whole, so that it can be published again.
+rejected = sa.Table(
+    'celery_task_rejected',
+    metadata,
+    sa.Column('digest', sa.String(64), primary_key=True),
+    sa.Column('reason', sa.Text, nullable=False),
+    sa.Column('task_id', sa.Text),
+    sa.Column('name', sa.Text),
+    sa.Column('routing_key', sa.Text),
+    sa.Column('message', sa.LargeBinary, nullable=False),
+    sa.Column('first_seen', _TIME, nullable=False),
+    sa.Column('last_seen', _TIME, nullable=False),
+)
+
+
+def result_tables(names: Mapping[str, str], schemas: Mapping[str, str]) -> tuple[sa.Table, sa.Table]:
+    """Copy the tables of Celery's database backend.
+
+    :param names: the app's ``database_table_names``.
+    :param schemas: the app's ``database_table_schemas``.
+    :returns: the tables of results and of saved groups.
+
+    >>> [table.name for table in result_tables({}, {})]
+    ['celery_taskmeta', 'celery_tasksetmeta']
+    """
+    from celery.backends.database.models import TaskExtended, TaskSet
+
+    copies = sa.MetaData()
+    tables = []
+    for key, model in (('task', TaskExtended), ('group', TaskSet)):
+        name = names.get(key) or model.__tablename__
+        tables.append(model.__table__.to_metadata(copies, schema=schemas.get(key), name=name))
+    # Most results are successes, and nobody looks for a success by its state. So the index leaves them out.
+    sa.Index(None, tables[0].c.status, postgresql_where=tables[0].c.status != 'SUCCESS')
+    return tables[0], tables[1]
+
+
+def sequence(table: sa.Table) -> sa.Sequence:
+    """Name the sequence that numbers the rows of one of Celery's result tables."""
+    default = table.c.id.default
+    assert isinstance(default, sa.Sequence)  # noqa: S101  # so Celery defines them
+    # A copy of a table may share the sequence object with Celery's own table, so this makes another.
+    return sa.Sequence(default.name, schema=table.schema)

@@ -1,0 +1,30 @@
+"""The views that join tasks to their results. Their SQL is in the files beside this one."""
+
+from collections.abc import Iterator
+from importlib.resources import files
+
+import sqlalchemy as sa
+
+from .quoting import QUOTE, literal
+
+#: Every task and every result.
+VIEW = 'celery_task_status'
+#: The half of it that holds the tasks which are stored; their status is NULL where there is no result. PostgreSQL uses
+#: its indexes for any condition and any order of this one; of a union, for conditions alone.
+SCHEDULED_VIEW = 'celery_task_scheduled'
+
+
+def view_statements(results: sa.Table, on_postgresql: bool) -> Iterator[sa.TextClause]:
+    """Give the statements that create the views, or replace them.
+
+    :param results: the table of results.
+    :param on_postgresql: whether the database is PostgreSQL, and not SQLite.
+    """
+    if not on_postgresql:
+        for name in (VIEW, SCHEDULED_VIEW):
+            yield sa.text(f'DROP VIEW IF EXISTS {name}')
+    # A view that is replaced keeps what people were granted on it.
+    create = 'CREATE OR REPLACE VIEW' if on_postgresql else 'CREATE VIEW'
+    for name in (SCHEDULED_VIEW, VIEW):
+        query = files(__package__).joinpath(f'sql/{name}.sql').read_text()
+        yield literal(f'{create} {name} AS\n{query.replace("{results}", QUOTE.format_table(results))}')

@@ -1,0 +1,270 @@
+"""Let an app do its work on a broker in memory, and write down what happens."""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple, cast
+
+import mock  # noqa: UP026  # the name by which users know it
+from celery import Celery, Task, chord, signals
+from celery.app.backends import by_url
+from celery.backends.database import DatabaseBackend
+from celery.beat import Scheduler, SchedulingError
+from celery.exceptions import QueueNotFound
+from celery.local import Proxy
+from celery.worker import WorkController
+from sqlalchemy import make_url
+
+from ..architecture import CHORD_UNLOCK, DEFAULT_QUEUE, PLATFORM_QUEUE
+from ..topology import key_of
+from .borrowing import borrowed, redirected
+from .memory_broker import Bindings, Broker, Sent
+
+#: The part after the first dot of the names of tasks that nobody has: how other codebases' tasks are named.
+PROBE = 'functional_test'
+
+
+@dataclass
+class Attempt:
+    """An attempt to publish something: the messages that were sent, or what was raised instead."""
+
+    sent: list[Sent]
+    error: Exception | None = None
+
+
+class SQSName(NamedTuple):
+    """The name of a queue in Amazon SQS, and what it would be without a prefix."""
+
+    name: str
+    bare: str
+
+
+@dataclass
+class Worker:
+    """What a worker with default options does once it has initialised itself."""
+
+    consumes: list[str] = field(default_factory=list)
+    chord_unlock_retries: Any = None
+    error: BaseException | None = None
+
+
+@dataclass
+class Observations:
+    """All that the rules are judged by."""
+
+    bindings: Bindings
+    queues: frozenset[str]
+    architecture: list[str]
+    default_queue: str
+    default_exchange: str
+    default_exchange_type: str
+    eager: bool
+    backend: Any
+    #: What reaches each queue, by how it was sent.
+    messages: dict[str, dict[str, Attempt]]
+    tasks: dict[str, Attempt]
+    beat: dict[str, Attempt]
+    chords: dict[str, Attempt]
+    #: What each queue is called in Amazon SQS, or why it has no name. Nothing for an app on another broker.
+    sqs: dict[str, SQSName | Exception]
+    worker: Worker | None
+
+
+def observe(app: Celery, is_worker: bool) -> Observations:
+    """Publish whatever an app can publish, start what its worker starts, and leave no trace.
+
+    :param app: the app, with its task modules imported.
+    :param is_worker: whether to start the worker's initialisation.
+    :returns: what was seen.
+    """
+    broker = Broker()
+    eager = app.conf.task_always_eager
+    with borrowed(app):
+        queues = dict(app.amqp.queues)
+        exchange = app.amqp.default_exchange.name
+        names = _architecture(app, exchange)
+        sqs = _sqs_names(app)
+        with redirected(app, broker):
+            return Observations(
+                # In one order: which of two that differ comes first is seen, and sets have no order.
+                bindings=Bindings(queue for _, queue in sorted(queues.items())),
+                queues=frozenset(queues),
+                architecture=names,
+                default_queue=app.conf.task_default_queue,
+                default_exchange=exchange,
+                default_exchange_type=app.amqp.default_exchange.type,
+                eager=eager,
+                backend=_backend(app),
+                messages={name: _messages(app, broker, name) for name in names if name != PLATFORM_QUEUE},
+                tasks={name: _task(broker, task) for name, task in app.tasks.items() if _is_own(app, task)},
+                beat={name: _beat_entry(app, broker, entry) for name, entry in app.conf.beat_schedule.items()},
+                chords={name: _chord(app, broker, name) for name in names if name != PLATFORM_QUEUE},
+                sqs=sqs,
+                # The last: a worker's initialisation may change the app.
+                worker=_worker(app, broker) if is_worker else None,
+            )
+
+
+def _architecture(app: Celery, exchange: str) -> list[str]:
+    """Name the queues that the architecture demands of this app."""
+    named = app.conf.get('QUEUES')
+    if named is None or not all(isinstance(name, str) for name in named):
+        # Not configured by Config: the queues that share the platform's exchange.
+        named = [queue.name for queue in app.amqp.queues.values() if queue.exchange and queue.exchange.name == exchange]
+    return list(dict.fromkeys([DEFAULT_QUEUE, PLATFORM_QUEUE, *named]))
+
+
+def _attempt(broker: Broker, publish: Callable[[], Any]) -> Attempt:
+    first = len(broker.sent)
+    try:
+        publish()
+    except SchedulingError as error:
+        # Beat's wrapping of what went wrong.
+        return Attempt(broker.sent[first:], cast(Exception, error.__context__))
+    except Exception as error:
+        return Attempt(broker.sent[first:], error)
+    return Attempt(broker.sent[first:])
+
+
+def _messages(app: Celery, broker: Broker, queue: str) -> dict[str, Attempt]:
+    name = f'{key_of(queue)}.{PROBE}'
+    attempts = {
+        f'named {name!r}': _attempt(broker, partial(app.send_task, name)),
+        f'sent with queue={queue!r}': (explicit := _attempt(broker, partial(app.send_task, name, queue=queue))),
+    }
+    if explicit.sent:
+        attempts['retried'] = _attempt(broker, partial(app.send_task, name, **_retry_options(explicit.sent[-1])))
+    return attempts
+
+
+def _retry_options(sent: Sent) -> dict[str, Any]:
+    """Tell how Celery addresses a task that is retried: to where its message came from."""
+    if not sent.exchange:
+        return {'queue': sent.routing_key}
+    return {'exchange': sent.exchange, 'routing_key': sent.routing_key}
+
+
+def _is_own(app: Celery, task: Task) -> bool:
+    """Tell whether a task is this app's: Celery registers the tasks of each app in all apps of a process."""
+    defined = vars(sys.modules.get(task.__module__, sys)).get(type(task).__name__)
+    if type(defined) is Proxy or not isinstance(defined, Task) or defined.name != task.name:
+        return True
+    return bool(defined.app is app)
+
+
+def _task(broker: Broker, task: Task) -> Attempt:
+    attempts = []
+    for args, kwargs in _arguments(task):
+        attempts.append(_attempt(broker, partial(task.apply_async, args, kwargs)))
+        if attempts[-1].sent and not attempts[-1].error:
+            return attempts[-1]
+    # An apply_async of the app's own may need what only its callers have: but not another queue.
+    if type(task).apply_async is not Task.apply_async and not isinstance(attempts[0].error, QueueNotFound):
+        args, kwargs = next(_arguments(task))
+        return _attempt(broker, partial(Task.apply_async, task, args, kwargs))
+    return attempts[0]
+
+
+def _arguments(task: Task) -> Iterator[tuple[list[None], dict[str, None]]]:
+    """Make up arguments that fit a task's signature: by keyword where possible, then by position."""
+    required = [
+        parameter
+        for parameter in inspect.signature(getattr(task, '__header__', task.run)).parameters.values()
+        if parameter.default is parameter.empty
+    ]
+    by_keyword = {parameter.name: None for parameter in required if parameter.kind in _BY_KEYWORD}
+    yield [None for parameter in required if parameter.kind is inspect.Parameter.POSITIONAL_ONLY], by_keyword
+    by_name_alone = [parameter.name for parameter in required if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
+    yield [None for parameter in required if parameter.kind in _BY_POSITION], dict.fromkeys(by_name_alone)
+
+
+_BY_KEYWORD = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_BY_POSITION = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
+
+
+def _beat_entry(app: Celery, broker: Broker, entry: Any) -> Attempt:
+    def publish() -> None:
+        fields = dict(entry)
+        options = dict(fields.get('options') or {})
+        if 'headers' in options:
+            # Beat adds to them.
+            options['headers'] = dict(options['headers'])
+        scheduler = Scheduler(app, lazy=True)
+        scheduler.apply_async(scheduler.Entry(**{**fields, 'options': options, 'name': '', 'app': app}), advance=False)
+
+    return _attempt(broker, publish)
+
+
+def _chord(app: Celery, broker: Broker, queue: str) -> Attempt:
+    body = app.signature(f'{key_of(queue)}.{PROBE}')
+    header = [app.signature(f'{DEFAULT_QUEUE}.{PROBE}') for _ in range(2)]
+    attempt = _attempt(broker, chord(header, body, app=app).apply_async)
+    unlock = app.tasks[CHORD_UNLOCK]
+    for sent in [sent for sent in attempt.sent if sent.headers.get('task') == unlock.name]:
+        # It is retried until the header is done.
+        retry = _attempt(broker, partial(unlock.apply_async, ('', body), **_retry_options(sent)))
+        attempt = Attempt(attempt.sent + retry.sent, attempt.error or retry.error)
+    return attempt
+
+
+def _backend(app: Celery) -> Any:
+    try:
+        backend, url = by_url(app.backend_cls or app.conf.result_backend, app.loader)
+        url = url or app.conf.database_url
+        if url and issubclass(backend, DatabaseBackend):
+            # The dialect, not its driver: whether SQLAlchemy knows what the URL begins with.
+            make_url(url).get_dialect()
+        return backend
+    except Exception as error:
+        return error
+
+
+def _sqs_names(app: Celery) -> dict[str, SQSName | Exception]:
+    """Send a message to each queue with the app's own SQS transport, and see where in Amazon SQS it would go."""
+    connection = app.connection_for_write()
+    transport = connection.get_transport_cls()
+    if transport.driver_type != 'sqs':
+        return {}
+    client = mock.Mock()
+    client.list_queues.return_value = {}
+    client.create_queue.side_effect = lambda QueueName, **options: {'QueueUrl': f'https://sqs/0/{QueueName}'}  # noqa: N803  # boto3's name
+    names: dict[str, SQSName | Exception] = {}
+    with mock.patch.object(transport.Channel, 'sqs', return_value=client), connection:
+        for queue in app.amqp.queues:
+            try:
+                with connection.channel() as channel, connection.Producer(channel) as producer:
+                    producer.publish({}, routing_key=queue)
+                    url = client.send_message.call_args.kwargs['QueueUrl']
+                    names[queue] = SQSName(url.rpartition('/')[2], channel.entity_name(queue))
+            except Exception as error:
+                names[queue] = error
+    return names
+
+
+class _InitialisedWorker(WorkController):
+    """A worker that initialises itself as `celery worker` does, and goes no further: it has no pool and no consumer."""
+
+    class Blueprint(WorkController.Blueprint):
+        def claim_steps(self) -> dict[str, Any]:
+            return {}
+
+    def on_before_init(self, **kwargs: Any) -> None:
+        signals.celeryd_init.send(sender=self.hostname, instance=self, conf=self.app.conf, options=kwargs)
+
+    def on_init_blueprint(self) -> None:
+        signals.celeryd_after_setup.send(sender=self.hostname, instance=self, conf=self.app.conf)
+
+
+def _worker(app: Celery, broker: Broker) -> Worker:
+    worker = Worker()
+    try:
+        _InitialisedWorker(app, pool='solo', concurrency=1, use_eventloop=False)
+        with broker.connection() as connection, connection.channel() as channel:
+            app.amqp.TaskConsumer(channel).consume()
+            worker.consumes = list(channel._active_queues)
+    except (Exception, SystemExit) as error:
+        worker.error = error
+    worker.chord_unlock_retries = app.tasks[CHORD_UNLOCK].max_retries
+    return worker

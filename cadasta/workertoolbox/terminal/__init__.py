@@ -1,0 +1,1 @@
+"""Tasks on a terminal: tables, trees and lines of text."""

@@ -1,0 +1,115 @@
+"""Show new tasks and new states while they come."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+from rich.live import Live
+
+from ..tracked.query import Filter, TrackedTasks
+from ..tracked.task import TrackedTask
+from .tasks import Screen
+
+# The newest tasks, so many, are watched for a change of their state.
+_WATCHED = 2_000
+# One monitor may store a task so long after another monitor stored a task with a later time.
+_LATE = timedelta(seconds=30)
+
+
+class Changes:
+    """The tasks that are new since the last call.
+
+    :param statuses: a connection.
+    :param where: which tasks. A task that reaches the state of the filter is new, too.
+    :param limit: how many of the tasks that exist already count as new at first.
+    """
+
+    def __init__(self, statuses: TrackedTasks, where: Filter, limit: int) -> None:
+        self._statuses = statuses
+        self._where = where
+        self._limit = limit
+        self._known: dict[str, TrackedTask] = {}
+
+    def first(self) -> list[TrackedTask]:
+        """Give the tasks that exist already, the oldest first."""
+        # A task may reach the state of the filter later.
+        for task in self._statuses.page(replace(self._where, state=None), _WATCHED):
+            self._known[task.task_id] = task
+        return self._statuses.page(self._where, self._limit)[::-1]
+
+    def next(self) -> list[TrackedTask]:
+        """Give the tasks that are new or whose state has changed, the oldest first."""
+        found = {task.task_id: task for task in [*self._later(), *self._open()]}
+        changed = [
+            task
+            for task_id, task in found.items()
+            if task_id not in self._known or self._known[task_id].status != task.status
+        ]
+        self._known.update(found)
+        newest = sorted(self._known.values(), key=_age)[-_WATCHED:]
+        self._known = {task.task_id: task for task in newest}
+        return sorted((task for task in changed if self._where.state in (None, task.status)), key=_age)
+
+    def _later(self) -> Iterator[TrackedTask]:
+        seen = [task.first_seen for task in self._known.values() if task.first_seen is not None]
+        where = replace(self._where, state=None)
+        if seen:
+            where = replace(where, newer_than=max(filter(None, [max(seen) - _LATE, where.newer_than])))
+        page = self._statuses.page(where, _WATCHED)
+        while page:
+            yield from page
+            page = self._statuses.page(where, _WATCHED, page[-1].cursor) if len(page) == _WATCHED else []
+
+    def _open(self) -> list[TrackedTask]:
+        return self._statuses.find([task.task_id for task in self._known.values() if not task.is_done])
+
+
+def appended(
+    statuses: TrackedTasks,
+    show: Callable[[TrackedTask], None],
+    where: Filter,
+    limit: int,
+) -> None:
+    """Show the newest tasks, the oldest of them first, then each task that is new or has changed. This never ends.
+
+    :param statuses: a connection.
+    :param show: shows a task.
+    :param where: which tasks. A task that reaches the state of the filter is new.
+    :param limit: how many of the tasks that exist already.
+    """
+    changes = Changes(statuses, where, limit)
+    began = time.monotonic()
+    tasks = changes.first()
+    while True:
+        for task in tasks:
+            show(task)
+        _pause(began)
+        began = time.monotonic()
+        tasks = changes.next()
+
+
+def live(statuses: TrackedTasks, screen: Screen, where: Filter, limit: int) -> None:
+    """Keep a list on the terminal up to date. This never ends.
+
+    :param statuses: a connection.
+    :param screen: the terminal.
+    :param where: which tasks.
+    :param limit: the most tasks; fewer where the terminal is lower.
+    """
+    with Live(console=screen.console, auto_refresh=False) as view:
+        while True:
+            began = time.monotonic()
+            # The heading of the table takes one line, and the cursor another.
+            fitting = max(1, min(limit, screen.console.height - 2))
+            view.update(screen.table(statuses.page(where, fitting)), refresh=True)
+            _pause(began)
+
+
+def _pause(began: float) -> None:
+    # The pauses keep a slow database busy for no more than a fifth of the time.
+    time.sleep(max(1.0, 4 * (time.monotonic() - began)))
+
+
+def _age(task: TrackedTask) -> tuple[bool, object, str]:
+    return task.first_seen is not None, task.first_seen, task.task_id

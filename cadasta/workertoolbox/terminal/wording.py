@@ -1,0 +1,45 @@
+"""Tasks as text that is harmless to a terminal, whoever chose the names."""
+
+import json
+import unicodedata
+from typing import Any
+
+from ..tracked.documents import result_text
+from ..tracked.task import TrackedTask
+
+# Controls, formats such as those that turn the direction of a text, halves of characters, ends of lines and paragraphs.
+_HARMFUL = ('Cc', 'Cf', 'Cs', 'Co', 'Cn', 'Zl', 'Zp')
+
+
+def harmless(text: str) -> str:
+    r"""Spell out the characters that a terminal would obey.
+
+    >>> print(harmless('\x1b[31mred'))
+    \x1b[31mred
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return ''.join(
+        character.encode('unicode_escape').decode() if unicodedata.category(character) in _HARMFUL else character
+        for character in text
+    )
+
+
+def call(task: TrackedTask) -> str:
+    """Write down what a task was called with, and what it returned or raised.
+
+    >>> call(TrackedTask('1', 'SUCCESS', args=[7], kwargs={'page': 2}, result=b'"a.pdf"'))
+    '(7, page=2) → "a.pdf"'
+    """
+    result = '' if task.result is None else f' → {result_text(task.result)}'
+    if isinstance(task.args, str):
+        # The monitor stores no arguments: these are texts which the sender allowed.
+        return harmless(f'{task.args} {task.kwargs or ""}'.rstrip() + result)
+    # Of messages of the first protocol, nobody has checked what these are.
+    args = [_json(item) for item in task.args] if isinstance(task.args, list) else []
+    named = [f'{name}={_json(item)}' for name, item in task.kwargs.items()] if isinstance(task.kwargs, dict) else []
+    return harmless(f'({", ".join([*args, *named])}){result}')
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

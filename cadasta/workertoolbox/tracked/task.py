@@ -1,0 +1,100 @@
+"""A task, as the view of tasks and results tells it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from celery import states
+
+#: The states that Celery gives, in the order in which a task goes through them. A task may have one of its own, too.
+STATES = (states.PENDING, states.RECEIVED, states.STARTED, states.RETRY, states.SUCCESS, states.FAILURE, states.REVOKED)
+
+
+class Cursor(NamedTuple):
+    """A place in the list of all tasks: that of the task which has these values.
+
+    :param first_seen: when the monitor stored it; `None` where the task is not stored.
+    :param task_id: its id.
+    """
+
+    first_seen: datetime | None
+    task_id: str
+
+
+@dataclass(frozen=True)
+class TrackedTask:
+    """A row of the view ``celery_task_status``. All times have a time zone.
+
+    Where a result came and the task is not stored, whatever the message would have told is `None`.
+
+    :param task_id: the id of the task.
+    :param status: its state; ``PENDING`` where there is no result, be it that the task has not begun, that its worker
+        does not say when it begins, or that it ignores its result.
+    :param date_done: when its state changed the last time: that of a task that has started is when it started.
+    :param result: what it returned or raised, as its worker serialized it.
+    :param first_seen: when the monitor stored its first message.
+    :param last_seen: when the monitor stored its latest message.
+
+    The others are the columns of the Task table.
+    """
+
+    task_id: str
+    status: str
+    date_done: datetime | None = None
+    result: bytes | None = None
+    traceback: str | None = None
+    name: str | None = None
+    args: Any = None
+    kwargs: Any = None
+    root_id: str | None = None
+    parent_id: str | None = None
+    group_id: str | None = None
+    routing_key: str | None = None
+    eta: datetime | None = None
+    expires: datetime | None = None
+    retries: int | None = None
+    timelimit: Any = None
+    origin: str | None = None
+    options: Any = None
+    first_seen: datetime | None = None
+    last_seen: datetime | None = None
+
+    @property
+    def cursor(self) -> Cursor:
+        """Its place in the list of all tasks."""
+        return Cursor(self.first_seen, self.task_id)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its state is final."""
+        return self.status in states.READY_STATES
+
+    @property
+    def duration(self) -> timedelta | None:
+        """How long it took from when the monitor stored it until it was done, which includes its time in the queue.
+
+        `None` where it is not done, or one of the times is not known. No table tells when a task that is done began.
+
+        >>> from datetime import UTC
+        >>> noon = datetime(2030, 1, 1, 12, tzinfo=UTC)
+        >>> TrackedTask('1', 'SUCCESS', first_seen=noon, date_done=noon + timedelta(seconds=3)).duration
+        datetime.timedelta(seconds=3)
+        """
+        return self._until_change() if self.is_done else None
+
+    @property
+    def queued_for(self) -> timedelta | None:
+        """How long it was in the queue: from when the monitor stored it until it started.
+
+        `None` unless it is ``STARTED``. Of a task that is retried, it includes the attempts before.
+
+        >>> TrackedTask('1', 'SUCCESS').queued_for is None
+        True
+        """
+        return self._until_change() if self.status == states.STARTED else None
+
+    def _until_change(self) -> timedelta | None:
+        if self.first_seen is None or self.date_done is None:
+            return None
+        # The monitor may be later than a worker, and the clocks of two machines differ.
+        return max(self.date_done - self.first_seen, timedelta())

@@ -1,0 +1,168 @@
+"""The tasks of a workflow as a tree, and what became of the workflow."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import takewhile
+
+from celery import states
+
+from .relations import Join, join_of, steps
+from .task import TrackedTask
+
+_Parents = dict[str, str | None]
+
+
+@dataclass
+class Node:
+    """A task with what came of it.
+
+    :param task: the task.
+    :param state: its state, as far as its workflow tells more of it than its row: Celery stores no result of a
+        ``celery.chord_unlock``, which is done when it has sent the body. ``IGNORED`` where nobody stores one.
+    :param children: the tasks that it sent, in the order first seen. Those of a ``celery.chord_unlock`` are the tasks
+        of the chord's header, then what it sent: the body.
+    """
+
+    task: TrackedTask
+    state: str
+    children: 'list[Node]' = field(default_factory=list)
+
+
+def tree(tasks: Iterable[TrackedTask]) -> list[Node]:
+    """Draw up the tree of a workflow.
+
+    A task is below the one that sent it; where that one is not among them, below the task that began the workflow.
+
+    :param tasks: the tasks, as `TrackedTasks.workflow` gives them, or any others.
+    :returns: the roots: one, or the members of a group that nothing joins. Each task occurs once.
+
+    >>> root, = tree([TrackedTask('1', 'SUCCESS'), TrackedTask('2', 'PENDING', parent_id='1')])
+    >>> root.task.task_id, [child.task.task_id for child in root.children]
+    ('1', ['2'])
+    """
+    ordered = sorted(tasks, key=lambda task: (task.first_seen is None, task.first_seen, task.task_id))
+    known = {task.task_id: task for task in ordered}
+    joins = _joins(known)
+    parents = _parents(known, joins)
+    _cut_circles(parents)
+    headers: set[str] = set()
+    for task_id, join in joins.items():
+        headers |= _join_header(known, parents, task_id, join)
+    found = _states(known, joins)
+    nodes = {task_id: Node(task, found[task_id]) for task_id, task in known.items()}
+    # What a join waits for comes before what it sends.
+    for task_id in sorted(known, key=lambda task_id: task_id not in headers):
+        parent = parents[task_id]
+        if parent is not None:
+            nodes[parent].children.append(nodes[task_id])
+    return [nodes[task_id] for task_id, parent in parents.items() if parent is None]
+
+
+def overall(tasks: Iterable[TrackedTask]) -> str:
+    """Say what became of a workflow.
+
+    Tasks whose results nobody stores do not count: Celery's own, and those that ignore their results, while they are
+    ``PENDING``.
+
+    :param tasks: all tasks of the workflow.
+    :returns: ``FAILURE`` if any failed; else ``REVOKED`` if any was revoked, for then it will never be complete;
+        ``SUCCESS`` if all succeeded, and nothing that chains and chords have yet to send is missing; ``PENDING`` if
+        none has begun; else ``STARTED``.
+
+    >>> overall([TrackedTask('1', 'SUCCESS'), TrackedTask('2', 'PENDING')])
+    'STARTED'
+    """
+    known = {task.task_id: task for task in tasks}
+    found = set(_states(known, _joins(known)).values()) - {states.IGNORED}
+    if any(step not in known for task in known.values() for step in steps(task)[:1]):
+        found.add(states.PENDING)
+    state: str
+    for state in (states.FAILURE, states.REVOKED):
+        if state in found:
+            return state
+    if found <= {states.PENDING}:
+        state = states.PENDING
+    else:
+        state = states.SUCCESS if found == {states.SUCCESS} else states.STARTED
+    return state
+
+
+def _joins(known: Mapping[str, TrackedTask]) -> dict[str, Join]:
+    return {task_id: join for task_id, task in known.items() if (join := join_of(task)) is not None}
+
+
+def _states(known: Mapping[str, TrackedTask], joins: Mapping[str, Join]) -> dict[str, str]:
+    senders = {task.parent_id for task in known.values() if task.parent_id != task.task_id}
+    found = {}
+    for task_id, task in known.items():
+        state = task.status
+        if state == states.PENDING and task_id in joins:
+            body = known.get(joins[task_id].body_id or '')
+            if body is not None and body.first_seen is None:
+                # It was not sent, because the header failed.
+                state = body.status
+            elif body is not None or task_id in senders:
+                state = states.SUCCESS
+        elif state == states.PENDING and not _keeps_result(task):
+            state = states.IGNORED
+        found[task_id] = state
+    return found
+
+
+def _keeps_result(task: TrackedTask) -> bool:
+    ignores = isinstance(task.options, dict) and task.options.get('ignore_result') is True
+    return not (ignores or (task.name or '').startswith('celery.'))
+
+
+def _parents(known: Mapping[str, TrackedTask], joins: Mapping[str, Join]) -> _Parents:
+    # What has failed before it was sent has no row that says where it belongs, but what was to send it has.
+    senders = {step: task_id for task_id, task in known.items() for step in steps(task)}
+    senders |= {step: task_id for task_id, task in known.items() for step in steps(task)[:1]}
+    senders |= {join.body_id: task_id for task_id, join in joins.items() if join.body_id}
+    parents: _Parents = {}
+    for task_id, task in known.items():
+        # A task that nobody sent names itself after a retry.
+        candidates = (task.parent_id, senders.get(task_id), task.root_id)
+        parents[task_id] = next((other for other in candidates if other in known and other != task_id), None)
+    return parents
+
+
+def _cut_circles(parents: _Parents) -> None:
+    seen: set[str] = set()
+    for start in parents:
+        path: set[str] = set()
+        task_id: str | None = start
+        while task_id is not None and task_id not in seen:
+            seen.add(task_id)
+            path.add(task_id)
+            parent = parents[task_id]
+            if parent in path:
+                parents[task_id] = None
+                break
+            task_id = parent
+
+
+def _join_header(known: Mapping[str, TrackedTask], parents: _Parents, task_id: str, join: Join) -> set[str]:
+    members = [
+        other
+        for other, task in known.items()
+        if other != join.body_id
+        and (other in join.header or (task.group_id is not None and task.group_id == join.group_id))
+    ]
+    above = set(_upwards(parents, task_id))
+    seen = set(above)
+    tops: set[str] = set()
+    for member in members:
+        path = list(takewhile(lambda other: other not in seen, _upwards(parents, member)))
+        seen.update(path)
+        if path and (parents[path[-1]] is None or parents[path[-1]] in above - {task_id}):
+            tops.add(path[-1])
+    for top in tops:
+        parents[top] = task_id
+    return tops
+
+
+def _upwards(parents: _Parents, task_id: str | None) -> Iterable[str]:
+    while task_id is not None:
+        yield task_id
+        task_id = parents[task_id]
