@@ -81,8 +81,7 @@ def _faults(attributes: dict[str, str], name: str, visibility_timeout: int) -> I
     hidden, kept = int(attributes['VisibilityTimeout']), int(attributes['MessageRetentionPeriod'])
     if hidden < visibility_timeout:
         yield (
-            f"its VisibilityTimeout is {hidden} seconds, less than the workers' {visibility_timeout}: a worker that was "
-            'held up for so long would lose what it has just received, and its task would run twice',
+            f'its VisibilityTimeout is {hidden} seconds, and a worker that is held up for so long loses what it received',
             f'aws sqs set-queue-attributes --queue-url URL --attributes VisibilityTimeout={visibility_timeout}',
         )
     if kept < LEAST_RETENTION:
