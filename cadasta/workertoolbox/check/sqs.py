@@ -81,7 +81,7 @@ def _faults(attributes: dict[str, str], name: str, visibility_timeout: int) -> I
     hidden, kept = int(attributes['VisibilityTimeout']), int(attributes['MessageRetentionPeriod'])
     if hidden < visibility_timeout:
         yield (
-            f'its VisibilityTimeout is {hidden} seconds, and a worker that is held up for so long loses what it received',
+            f'its VisibilityTimeout is {hidden} seconds, and a worker that is held up for longer loses what it took',
             f'aws sqs set-queue-attributes --queue-url URL --attributes VisibilityTimeout={visibility_timeout}',
         )
     if kept < LEAST_RETENTION:
