@@ -99,9 +99,9 @@ def _seconds(value: Any) -> float:
         seconds = float(value)
     except (TypeError, ValueError):
         seconds = 0
-    if seconds <= 0:
+    if seconds < 1:
         raise ValueError(
-            f'broker_transport_options has the visibility_timeout {value!r}: it must be a number of seconds, such as '
-            f'{VISIBILITY}'
+            f'broker_transport_options has the visibility_timeout {value!r}: it must be a number of seconds, at '
+            f'least 1, such as {VISIBILITY}'
         )
     return seconds

@@ -28,7 +28,7 @@ def test_options_of_the_broker(transport: str, given: dict[str, Any], options: d
     assert completed == {**given, **options, **(silence if 'unacked_restore_interval' in completed else {})}
 
 
-@pytest.mark.parametrize('timeout', [0, -1, 'soon', None])
+@pytest.mark.parametrize('timeout', [0, 0.5, -1, 'soon', None])
 def test_a_visibility_timeout_is_a_number_of_seconds(timeout: Any) -> None:
     with pytest.raises(ValueError, match=f'visibility_timeout {timeout!r}: it must be a number of seconds'):
         broker_options('sqs', {'visibility_timeout': timeout})

@@ -109,10 +109,6 @@ def held(tasks: Any, queue: str, count: str) -> None:
             tasks.BUSY[acks].apply_async((3,), queue=queue)
 
 
-def one(tasks: Any, queue: str) -> None:
-    tasks.BUSY['early'].apply_async((0,), queue=queue)
-
-
 def taken(tasks: Any) -> None:
     """Sends tasks for a worker with one process: one that it runs, one that waits for its time, and four others."""
     tasks.BUSY['late'].apply_async((3,), queue='prefork')
