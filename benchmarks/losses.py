@@ -10,19 +10,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.monitor.databases import TaskDatabase, url_of
-from tests.monitor.producer import Producer, expect_kills, kill_while_it_stores
-from tests.monitor.programs import Toolbox
-from tests.real.one_process import SENT, send_all_in_one
-from tests.real.outage import finish_in_outage
-from tests.real.restart import publish_in_restart
-from tests.real.services import BEAT, WORKFLOWS, Services
-from tests.servers.broker import Broker, Key
-from tests.servers.brokers import open_broker
-from tests.servers.postgres import Postgres
-from tests.servers.process import Processes, wait_until
-from tests.servers.rabbitmq import RabbitMQ
-from tests.servers.started import started
+from rig.monitor.databases import TaskDatabase, url_of
+from rig.monitor.producer import Producer, expect_kills, kill_while_it_stores
+from rig.monitor.programs import Toolbox
+from rig.servers.broker import Broker, Key
+from rig.servers.brokers import open_broker
+from rig.servers.postgres import Postgres
+from rig.servers.process import Processes, wait_until
+from rig.servers.rabbitmq import RabbitMQ
+from rig.servers.started import started
+from rig.workers.one_process import SENT, send_all_in_one
+from rig.workers.outage import finish_in_outage
+from rig.workers.restart import publish_in_restart
+from rig.workers.services import BEAT, WORKFLOWS, Services
 
 from .monitor import make_app
 from .table import Row, show

@@ -25,11 +25,11 @@ from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.database.tables import task
 from cadasta.workertoolbox.monitor import Monitor, upgrade
 from cadasta.workertoolbox.monitor.sources.base import PATIENCE
-from tests.servers.broker import PLATFORM_QUEUE, Broker
-from tests.servers.postgres import ADMIN, ADMIN_PASSWORD, Postgres
-from tests.servers.rabbitmq import RabbitMQ
-from tests.servers.sqs import SQS
-from tests.servers.started import started
+from rig.servers.broker import PLATFORM_QUEUE, Broker
+from rig.servers.postgres import ADMIN, ADMIN_PASSWORD, Postgres
+from rig.servers.rabbitmq import RabbitMQ
+from rig.servers.sqs import SQS
+from rig.servers.started import started
 
 from .table import Row, alternately, show
 

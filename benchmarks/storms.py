@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 
-from tests.storm.faults import FAULTS
-from tests.storm.standalone import storm_on
+from rig.storm.faults import FAULTS
+from rig.storm.standalone import storm_on
 
 from .table import Row, show
 

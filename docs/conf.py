@@ -1,4 +1,4 @@
-"""How Sphinx builds the manual: ``sphinx-build docs build/docs``. It needs no network."""
+"""The configuration of the manual. Build it with ``sphinx-build docs build/docs``, which needs no network."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ autodoc_typehints_description_target = 'documented'
 python_display_short_literal_types = True
 
 nitpicky = True
-# Documented elsewhere; what is ours must be found.
+# Other projects document these. A reference to our own names must be found.
 nitpick_ignore_regex = [
-    (r'py:.*', r'(celery|kombu|sqlalchemy|click|unittest|pathlib|logging|collections|typing|types|datetime)\b.*'),
+    (r'py:.*', r'(celery|kombu|sqlalchemy|click|flask|unittest|pathlib|logging|collections|typing|types|datetime)\b.*'),
     (r'py:.*', r'(Celery|Task|Path|Any|TestCase|SystemExit|unittest)'),
+    # Made for type checkers; the settings have a page of their own.
+    (r'py:class', 'Keywords'),
     (r'py:.*', r'(str|int|float|bool|dict|list|tuple|type|bytes|None|pytest)'),
 ]
 
@@ -43,7 +45,7 @@ copybutton_exclude = '.linenos, .gp, .go'
 
 
 def escape_help(app: Any, context: Any, lines: list[str]) -> None:
-    """Show an asterisk in the help of an option as one: it is no markup there."""
+    """Show the asterisks in the help of options, which are no markup."""
     lines[:] = [line.replace('*', r'\*') for line in lines]
 
 

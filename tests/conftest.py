@@ -11,16 +11,18 @@ from pathlib import Path
 import celery._state
 import pytest
 
-from .servers.broker import Broker
-from .servers.environment import is_foreign
-from .servers.filesystem import FilesystemBroker
-from .servers.memory import MemoryBroker
-from .servers.postgres import Database, Postgres
-from .servers.process import Processes
-from .servers.rabbitmq import RabbitMQ
-from .servers.redis import Redis
-from .servers.sqs import SQS
-from .servers.started import started
+from rig.servers.broker import Broker
+from rig.servers.environment import is_foreign
+from rig.servers.filesystem import FilesystemBroker
+from rig.servers.memory import MemoryBroker
+from rig.servers.postgres import Database, Postgres
+from rig.servers.process import Processes
+from rig.servers.rabbitmq import RabbitMQ
+from rig.servers.redis import Redis
+from rig.servers.sqs import SQS
+from rig.servers.started import started
+
+pytest_plugins = ['tests.fast', 'tests.missing']
 
 BROKERS = ('memory', 'filesystem', 'redis', 'amqp', 'sqs')
 
@@ -31,6 +33,12 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit('terminated'))
     # What is started in the background of a script ignores it, and so would all that the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long begin first, so that none of them is still at work when all others are done."""
+    slow = {item.path for item in items if item.get_closest_marker('slow') or item.get_closest_marker('timeout')}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True, scope='session')

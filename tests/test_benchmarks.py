@@ -8,8 +8,7 @@ import pytest
 
 from benchmarks import importing, losses
 from benchmarks.table import Row, alternately, show
-
-from .servers.broker import Broker, Key
+from rig.servers.broker import Broker, Key
 
 
 @pytest.mark.parametrize(
@@ -43,6 +42,7 @@ def test_each_way_is_first_as_often_as_the_others() -> None:
     assert medians == {'a': 2.5, 'b': 5.0}
 
 
+@pytest.mark.process
 def test_imports_are_compared_with_the_same_names() -> None:
     names = list(importing.names_of_celery_and_kombu())
     assert 'from kombu import Exchange, Queue' in names

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from .servers.environment import clean_environment
+from rig.servers.environment import clean_environment
+
+pytestmark = pytest.mark.process
 
 EXAMPLES = Path(__file__).parents[1] / 'examples'
 SERVICES = ('export_worker', 'msg_worker')
@@ -99,8 +101,3 @@ def test_followups_go_with_the_last_step_and_are_not_called_before_it(tmp_path: 
     assert body['task'] == 'export.archive'
     assert [link['task'] for link in body['options']['link']] == ['msg.send']
     assert [link['task'] for link in body['options']['link_error']] == ['msg.alarm']
-
-
-@pytest.mark.parametrize('service', SERVICES)
-def test_services_pass_their_own_tests(tmp_path: Path, service: str) -> None:
-    python(tmp_path, '-m', 'unittest', f'{service}/tests.py')

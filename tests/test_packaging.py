@@ -23,12 +23,13 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 import pypiserver
 import pytest
 
-from cadasta import workertoolbox
+from rig.servers.programs import find_program
 
 pytestmark = pytest.mark.packaging
 
 ROOT = Path(__file__).resolve().parent.parent
-VERSION = workertoolbox.__version__
+# The version of the copy, whatever that of the repository is.
+VERSION = '7.8.9'
 TAG = f'v{VERSION}'
 SDIST = f'cadasta_workertoolbox-{VERSION}.tar.gz'
 WHEEL = f'cadasta_workertoolbox-{VERSION}-py3-none-any.whl'
@@ -60,6 +61,8 @@ class Copy:
             'PYTHON_KEYRING_BACKEND': 'keyring.backends.null.Keyring',
         }
         shutil.copytree(ROOT, self.path, ignore=NOT_COPIED)
+        package = 'cadasta/workertoolbox/__init__.py'
+        self.write(package, re.sub('(?m)^__version__ = .*$', f'__version__ = {VERSION!r}', self.read(package)))
         self.write('runtests', '#!/bin/sh\nls dist > tested\n')
         self.write('.git-exclude', 'tested\n')
         self.remote = directory / 'remote.git'
@@ -68,6 +71,9 @@ class Copy:
         self.git('config', 'core.excludesFile', str(self.path / '.git-exclude'))
         self.git('remote', 'add', 'origin', str(self.remote))
         self.commit()
+
+    def read(self, name: str) -> str:
+        return (self.path / name).read_text()
 
     def write(self, name: str, text: str) -> None:
         path = self.path / name
@@ -87,7 +93,7 @@ class Copy:
         )
 
     def git(self, *arguments: str) -> str:
-        done = self.run('git', *arguments)
+        done = self.run(find_program('git'), *arguments)
         assert done.returncode == 0, done.stdout
         return done.stdout
 
@@ -252,13 +258,16 @@ def test_source_distribution_can_run_the_tests(built: Copy) -> None:
         names = {name.partition('/')[2] for name in archive.getnames()}
     assert {
         'CHANGELOG.rst',
+        'CONTRIBUTING.rst',
         'LICENSE',
         'README.rst',
+        'SECURITY.md',
         'pyproject.toml',
         'requirements-deploy.txt',
         'requirements-test.txt',
         'requirements-ui.txt',
         'requirements.txt',
+        'rig/servers/process.py',
         'runtests',
         'setup.cfg',
         'setup.py',

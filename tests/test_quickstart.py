@@ -6,7 +6,6 @@ import importlib
 import os
 import pty
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,11 +23,11 @@ import pytest
 import redis
 from kombu import Connection
 
-from .servers.broker import Broker
-from .servers.environment import clean_environment
-from .servers.missing import missing
-from .servers.postgres import ADMIN, ADMIN_PASSWORD, Database
-from .servers.process import Process, Processes
+from rig.servers.broker import Broker
+from rig.servers.environment import clean_environment
+from rig.servers.postgres import ADMIN, ADMIN_PASSWORD, Database
+from rig.servers.process import Process, Processes
+from rig.servers.programs import find_program
 
 pytestmark = pytest.mark.slow
 
@@ -150,7 +149,7 @@ def test_keeps_all_of_it_running(quickstart: Quickstart) -> None:
 
 
 def test_pictures_of_the_readme_are_taken_from_its_run(quickstart: Quickstart, tmp_path: Path) -> None:
-    shutil.which('chromium') or missing('chromium is not installed')
+    find_program('chromium')
     pictures = [sys.executable, str(ROOT / 'docs' / 'pictures.py'), str(tmp_path)]
     process = quickstart.processes.start(pictures, clean_environment(VIRTUAL_ENV=sys.prefix, MARK=quickstart.mark))
 

@@ -1,6 +1,105 @@
-"""Run Celery so that every task and every result is accounted for."""
+"""Run Celery so that every task and every result is accounted for.
 
-__version__ = '1.0.0'
+What the package exports is imported when somebody asks for it: an app does not pay for the libraries of the monitor.
+"""
 
-#: The work queues of an app whose `.Config` names none.
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .conf import Config
+    from .database.upgrade import upgrade
+    from .errors import (
+        ChangeError,
+        NotAllowed,
+        NotConfigured,
+        NotUsable,
+        SettingError,
+        TaskModuleError,
+        ToolboxError,
+        Unreadable,
+    )
+    from .monitor.loop import Monitor
+    from .setup import SETUP_FUNCS, setup_app
+    from .tests import build_functional_tests
+    from .topology import Declaration, Topology, WorkQueue, key_of
+    from .tracked import STATES, Count, Cursor, Filter, Node, TrackedTask, TrackedTasks, overall, tree
+    from .ui.app import create_app
+    from .utils import extract_followups
+
+__version__ = '1.1.0.dev0'
+
+__all__ = [
+    'DEFAULT_QUEUES',
+    'SETUP_FUNCS',
+    'STATES',
+    'ChangeError',
+    'Config',
+    'Count',
+    'Cursor',
+    'Declaration',
+    'Filter',
+    'Monitor',
+    'Node',
+    'NotAllowed',
+    'NotConfigured',
+    'NotUsable',
+    'SettingError',
+    'TaskModuleError',
+    'ToolboxError',
+    'Topology',
+    'TrackedTask',
+    'TrackedTasks',
+    'Unreadable',
+    'WorkQueue',
+    'build_functional_tests',
+    'create_app',
+    'extract_followups',
+    'key_of',
+    'overall',
+    'setup_app',
+    'tree',
+    'upgrade',
+]
+
+#: The work queues of an app whose `Config` names none.
 DEFAULT_QUEUES: tuple[str, ...] = ('msg', 'export')
+
+_NAMES_BY_MODULE = {
+    'conf': ('Config',),
+    'database.upgrade': ('upgrade',),
+    'errors': (
+        'ChangeError',
+        'NotAllowed',
+        'NotConfigured',
+        'NotUsable',
+        'SettingError',
+        'TaskModuleError',
+        'ToolboxError',
+        'Unreadable',
+    ),
+    'monitor.loop': ('Monitor',),
+    'setup': ('SETUP_FUNCS', 'setup_app'),
+    'tests': ('build_functional_tests',),
+    'topology': ('Declaration', 'Topology', 'WorkQueue', 'key_of'),
+    'tracked': ('STATES', 'Count', 'Cursor', 'Filter', 'Node', 'TrackedTask', 'TrackedTasks', 'overall', 'tree'),
+    'ui.app': ('create_app',),
+    'utils': ('extract_followups',),
+}
+_MODULES = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
+
+
+def _find(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f'.{_MODULES[name]}', __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+# A type checker that saw `__getattr__` would believe that the package has every name.
+globals()['__getattr__'] = _find

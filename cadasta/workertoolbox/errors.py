@@ -13,28 +13,86 @@ class ToolboxError(Exception):
 
 
 class SettingError(ToolboxError, ValueError):
-    """A setting of a `cadasta.workertoolbox.conf.Config` has a value that it cannot have."""
+    """A setting of a `cadasta.workertoolbox.conf.Config` has a value that it cannot have.
+
+    >>> from cadasta.workertoolbox import Config
+    >>> try:
+    ...     Config(RESULT_DB_PORT='abc')
+    ... except SettingError as error:
+    ...     print(error)
+    RESULT_DB_PORT is 'abc': it must be a whole number from 1 to 65535
+    """
 
 
-class ChangeError(ToolboxError, AttributeError):
-    """Somebody assigned to a `cadasta.workertoolbox.conf.Config`, which cannot be changed after it was made."""
+class ChangeError(ToolboxError, AttributeError, TypeError):
+    """Somebody assigned to a `cadasta.workertoolbox.conf.Config`, which cannot be changed after it was made.
+
+    >>> from cadasta.workertoolbox import Config
+    >>> config = Config()
+    >>> try:
+    ...     config.task_time_limit = 60
+    ... except ChangeError as error:
+    ...     print(str(error).partition('.')[0])
+    A Config cannot be changed after it was made
+    """
 
 
 class NotConfigured(ToolboxError):  # noqa: N818  # the app is at fault
-    """A `cadasta.workertoolbox.conf.Config` is needed, and the app is configured by something else."""
+    """A `cadasta.workertoolbox.conf.Config` is needed, and the app is configured by something else.
+
+    >>> from celery import Celery
+    >>> from cadasta.workertoolbox.diagram.contents import diagram_of
+    >>> try:
+    ...     diagram_of(Celery('export', broker='memory://'))
+    ... except NotConfigured as error:
+    ...     print(str(error).partition(',')[0])
+    App 'export' is not configured by a Config
+    """
 
 
 class TaskModuleError(ToolboxError, ImportError):
-    """A task module of an app cannot be imported."""
+    """A task module of an app cannot be imported.
+
+    >>> from celery import Celery
+    >>> from cadasta.workertoolbox.rehearsal.loading import load
+    >>> try:
+    ...     load(Celery('export', include=['export.tsks']))
+    ... except TaskModuleError as error:
+    ...     print(str(error).partition(':')[0])
+    Task module 'export.tsks' of app 'export' cannot be imported
+    """
 
 
 class NotUsable(ToolboxError):  # noqa: N818  # the database or the file is at fault
-    """A database or a file cannot be used, and waiting does not help."""
+    """A database or a file cannot be used, and waiting does not help.
+
+    >>> from cadasta.workertoolbox import TrackedTasks
+    >>> try:
+    ...     TrackedTasks('mysql://user:hush@localhost/tasks')
+    ... except NotUsable as error:
+    ...     print(error)
+    'mysql://********@localhost/tasks' is not the URL of a PostgreSQL or SQLite database
+    """
 
 
 class NotAllowed(ToolboxError):  # noqa: N818  # the database refuses
-    """The role of a worker may store results, and nothing else."""
+    """The role of a worker may store results, and nothing else.
+
+    >>> try:
+    ...     raise NotAllowed('permission denied for table celery_tasksetmeta')
+    ... except ToolboxError as error:
+    ...     print(error)
+    permission denied for table celery_tasksetmeta
+    """
 
 
 class Unreadable(ToolboxError, ValueError):  # noqa: N818  # the sender is at fault
-    """Nobody can read a message as a task."""
+    """Nobody can read a message as a task.
+
+    >>> from cadasta.workertoolbox.monitor.body import load
+    >>> try:
+    ...     load(b'', {}, {'content_type': 'application/x-python-serialize'})
+    ... except Unreadable as error:
+    ...     print(error)
+    the body is 'application/x-python-serialize', and only JSON is read
+    """

@@ -26,12 +26,13 @@ def refuse_clearly(engine: Any) -> None:
 
 
 def _on_error(context: Any) -> None:
-    from celery.backends.database.models import Task
-
     from .database.refusals import blames_role
+    from .database.tables import sequence
+    from .seams.celery_results import result_table
 
     error, statement = context.original_exception, context.statement or ''
-    stores_result = Task.__table__.name in statement or Task.__table__.c.id.default.name in statement
+    results = result_table()
+    stores_result = results.name in statement or sequence(results).name in statement
     if blames_role(error) and (not stores_result or statement.startswith('DELETE')):
         raise NotAllowed(
             f'{str(error).strip()}. The role of a worker may store the results of tasks, and nothing else. '

@@ -7,6 +7,7 @@ from typing import Any
 from celery import Celery
 
 from .architecture import CHORD_UNLOCK
+from .seams.celery_app import selected_queues
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +60,7 @@ def declare_topology(app: Celery) -> None:
 def leave_platform_queue(app: Celery) -> None:
     """Keep a worker from consuming the platform queue, whose messages are copies: their tasks would run twice."""
     name = app.conf.PLATFORM_QUEUE_NAME
-    selected = app.amqp.queues._consume_from
-    if selected is not None and name in selected:
+    if name in (selected_queues(app) or ()):
         raise SystemExit(
             f'This worker was told to consume {name!r}, the platform queue. It holds a copy of every message for the '
             'task monitor: a worker would run each task a second time and hide it from the platform. '

@@ -5,7 +5,7 @@ from typing import Any
 
 from celery.signals import before_task_publish, worker_init
 
-from .topology import Declaration
+from .topology import Declaration, Topology
 
 _MAX_GROUP_ID = 128
 _GROUP_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + string.punctuation)
@@ -14,11 +14,10 @@ _GROUP_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + string.p
 @worker_init.connect
 def set_up_worker(sender: Any, **kwargs: Any) -> None:
     """Run `setup_app` for the app of a starting worker, and let it renew leases, if it uses `Config`."""
-    from .conf import Config
     from .leases import renew_leases
     from .setup import setup_app
 
-    if isinstance(sender.app.loader.conf, Config):
+    if isinstance(getattr(sender.app.loader.conf, 'topology', None), Topology):
         renew_leases(sender.app)
         setup_app(sender.app)
 

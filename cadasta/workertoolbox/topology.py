@@ -17,11 +17,13 @@ from kombu import Exchange, Queue
 from kombu.abstract import MaybeChannelBound
 
 from .architecture import FIFO
+from .errors import SettingError
+from .seams.kombu_virtual import shares_bindings
 
 _SHOWN_QUEUES = 20
 
-# The memory and filesystem transports share one table, `global_state`, between the threads of a process and do not
-# guard it: a second thread could find a binding noted that is not yet in force.
+# The memory and filesystem transports share one table of bindings between the threads of a process and do not guard it:
+# a second thread could find a binding noted that is not yet in force.
 _declaring = threading.Lock()
 
 
@@ -44,6 +46,17 @@ def key_of(queue_name: str) -> str:
     'export'
     """
     return queue_name.removesuffix(FIFO)
+
+
+def bindings_of(queue: Queue) -> list[tuple[Exchange, str]]:
+    """Tell the exchanges that a queue declares itself bound to, each with the routing key.
+
+    >>> [(exchange.name, key) for exchange, key in bindings_of(Queue('export', Exchange('tasks'), routing_key='key'))]
+    [('tasks', 'key')]
+    """
+    if queue.bindings:
+        return [(binding.exchange, binding.routing_key or '') for binding in queue.bindings]
+    return [(queue.exchange, queue.routing_key)]
 
 
 class WorkQueue(Queue):
@@ -70,7 +83,7 @@ class WorkQueue(Queue):
         # On Amazon SQS, what a consumer puts back goes to every queue that its connection has bound, and the platform
         # queue would refuse the receipt of another queue.
         for_producer, channel = channel is not None, channel or self.channel
-        with _declaring if hasattr(channel.connection, 'global_state') else nullcontext():
+        with _declaring if shares_bindings(channel) else nullcontext():
             if for_producer:
                 self.platform.declare(nowait=nowait, channel=channel)
             name: str = super().declare(nowait=nowait, channel=channel)
@@ -149,7 +162,7 @@ class Topology:
     :param create_missing: whether a routing key that no queue serves gets a queue of its own.
     :param grouped: whether messages get a ``MessageGroupId``, as on Amazon SQS.
     :param missing_arguments: the ``queue_arguments`` of such a queue.
-    :raises ValueError: where two queues have one name, or serve one routing key.
+    :raises SettingError: where two queues have one name, or serve one routing key.
 
     >>> exchange = Exchange('task_exchange', 'topic')
     >>> topology = Topology(exchange, [Queue('export', exchange, routing_key='export')], 'platform.fifo')
@@ -262,7 +275,7 @@ class Topology:
             return queue
         key = queue.routing_key
         if key in self._routes:
-            raise ValueError(
+            raise SettingError(
                 f'Queues {self._routes[key][0].name!r} and {queue.name!r} both serve the routing key {key!r}: '
                 'each of its tasks would run twice. Rename one of them, or leave it out.'
             )
@@ -280,13 +293,15 @@ def _by_name(queues: Iterable[Queue] | Mapping[str, Any]) -> dict[str, Queue]:
             for name, options in queues.items()
         ]
     if not isinstance(queues, Iterable):
-        raise ValueError(f'task_queues is {queues!r}: give kombu Queues, or a mapping of names to their options')
+        raise SettingError(f'task_queues is {queues!r}: give kombu Queues, or a mapping of names to their options')
     by_name: dict[str, Queue] = {}
     for queue in queues:
         if not isinstance(queue, Queue):
-            raise ValueError(f'task_queues holds {queue!r}: give kombu Queues, or a mapping of names to their options')
+            raise SettingError(
+                f'task_queues holds {queue!r}: give kombu Queues, or a mapping of names to their options'
+            )
         if queue.name in by_name:
-            raise ValueError(
+            raise SettingError(
                 f'Two queues have the name {queue.name!r}: only one of them would be declared. Leave one of them out.'
             )
         by_name[queue.name] = queue

@@ -91,7 +91,7 @@ def _run(stack: ExitStack, signals: Signals, report: Report, options: argparse.N
     if 'CELERY_BROKER_URL' in os.environ:
         stack.enter_context(brokers.borrowed(app))
     connection = stack.enter_context(brokers.reader(app))
-    statuses = stack.enter_context(TrackedTasks(app.conf.result_backend))
+    tracked = stack.enter_context(TrackedTasks(app.conf.result_backend))
 
     scheduled = _produce(stack, signals, directory)
     report.step(f'Producer: {len(scheduled)} workflows scheduled. Nothing else has used the broker so far.')
@@ -102,7 +102,7 @@ def _run(stack: ExitStack, signals: Signals, report: Report, options: argparse.N
     monitor = _start_monitor(stack, directory)
     report.step(f'Task monitor: started. It drains {app.conf.PLATFORM_QUEUE_NAME}')
     _wait_until_at_work(signals, [*workers.values(), monitor])
-    observation = Observation(statuses, workers, scheduled)
+    observation = Observation(tracked, workers, scheduled)
     _watch(signals, report, observation, options.timeout)
     if not options.keep:
         end(workers.values())
@@ -247,7 +247,7 @@ def _judge(report: Report, observation: Observation, platform: str, processes: M
     report.line('')
     report.line('The workflows, as `celery -A export_worker toolbox tasks --tree ID` draws them on a terminal:')
     for name, task_id in observation.scheduled.items():
-        tasks = observation.statuses.workflow(task_id)
+        tasks = observation.tracked.workflow(task_id)
         report.tree(TITLES[name], overall(tasks), tree(tasks))
     found = list(problems(observation.workflows, observation.others))
     if not found:

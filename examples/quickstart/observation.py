@@ -47,13 +47,13 @@ class Observation:
     The task monitor has stored each message that the platform queue held. Each worker consumes one work queue, and logs
     each message that it receives. States and results come from the result table.
 
-    :param statuses: the database
+    :param tracked: the database
     :param workers: the worker of each work queue
     :param scheduled: the id of a task of each workflow, by the workflow's name
     """
 
-    def __init__(self, statuses: TrackedTasks, workers: Mapping[str, Process], scheduled: Mapping[str, str]) -> None:
-        self.statuses = statuses
+    def __init__(self, tracked: TrackedTasks, workers: Mapping[str, Process], scheduled: Mapping[str, str]) -> None:
+        self.tracked = tracked
         self.workers = workers
         self.scheduled = scheduled
         self.workflows: dict[str, list[Tracked]] = {}
@@ -68,7 +68,7 @@ class Observation:
                 task = received.setdefault(match['id'], Tracked(match['id'], match['name'], is_tracked=False))
                 task.on_work_queues[queue] += 1
         self.workflows = {
-            name: [_tracked(row, received) for row in self.statuses.workflow(task_id)]
+            name: [_tracked(row, received) for row in self.tracked.workflow(task_id)]
             for name, task_id in self.scheduled.items()
         }
         known = {task.id for tasks in self.workflows.values() for task in tasks}

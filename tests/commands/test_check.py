@@ -21,18 +21,18 @@ from kombu.transport.memory import Channel as MemoryChannel
 from cadasta.workertoolbox.check import Finding, check, platform_queue
 from cadasta.workertoolbox.check import broker as broker_module
 from cadasta.workertoolbox.check import databases as database_module
-from cadasta.workertoolbox.check.binding_table import Bindings
+from cadasta.workertoolbox.check.binding_table import BindingTable
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.monitor import Monitor, upgrade
 from cadasta.workertoolbox.setup import setup_app
+from rig.monitor.databases import TaskDatabase, url_of
+from rig.monitor.programs import Toolbox
+from rig.servers.broker import PLATFORM_QUEUE, Broker
+from rig.servers.environment import DUMMY_AWS
+from rig.servers.postgres import Database
+from rig.servers.process import Processes, wait_until
+from rig.servers.sqs import SQSBroker
 
-from ..monitor.databases import TaskDatabase, url_of
-from ..monitor.programs import Toolbox
-from ..servers.broker import PLATFORM_QUEUE, Broker
-from ..servers.environment import DUMMY_AWS
-from ..servers.postgres import Database
-from ..servers.process import Processes, wait_until
-from ..servers.sqs import SQSBroker
 from ..suite.apps import add, make_app
 from .running import on_terminal, run, seen
 
@@ -197,7 +197,7 @@ class TestBroker:
             for _ in range(3):
                 app.send_task('export.project')
             (problem,) = found(app)[DRAINED].outcome.problems
-        assert problem.seen == 'waiting messages: 2, consumers: 1; 1 seconds later, waiting messages: 2, consumers: 1'
+        assert problem.seen == 'waiting messages: 2, consumers: 1; 1.0 s later, waiting messages: 2, consumers: 1'
         assert problem.change.startswith('More is sent than is stored')
 
     @pytest.mark.parametrize('broker', ['redis'], indirect=True)
@@ -210,7 +210,7 @@ class TestBroker:
             channel = connection.default_channel
 
             def look_and_take_one() -> platform_queue.Depth:
-                depth = Bindings(channel).depth(PLATFORM_QUEUE)
+                depth = BindingTable(channel).depth(PLATFORM_QUEUE)
                 channel.basic_get(PLATFORM_QUEUE, no_ack=True)
                 return depth
 
@@ -253,9 +253,9 @@ class TestBroker:
         names = [f"queue '{broker.prefix}-{name}'" for name in ('export', 'fast.fifo', 'msg')]
         assert [export.where, fast.where, msg.where] == names
         assert fast.seen == 'it is a standard queue'
-        assert 'VisibilityTimeout is 30 seconds' in export.seen
+        assert 'VisibilityTimeout is 30.0 s,' in export.seen
         assert export.change.endswith('--attributes VisibilityTimeout=300')
-        assert 'MessageRetentionPeriod is 3600 seconds' in msg.seen
+        assert 'MessageRetentionPeriod is 1 h,' in msg.seen
 
     @pytest.mark.parametrize('broker', ['sqs'], indirect=True)
     def test_messages_of_sqs_that_somebody_has_received(self, broker: SQSBroker) -> None:
@@ -505,7 +505,7 @@ class TestTasks:
         Monitor(app, url, once=True).run()
         assert tasks.count() == 1
         note = found(app, database=url)[self.TITLE].outcome.note
-        assert re.fullmatch(r'the newest task was last seen \d+ seconds ago', note)
+        assert re.fullmatch(r'the newest task was last seen \d+(\.\d)? m?s ago', note)
 
     def test_no_database_is_given(self) -> None:
         assert found(app_on())[self.TITLE].outcome.skipped == 'give --database to know'

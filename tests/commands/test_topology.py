@@ -16,10 +16,10 @@ from kombu import Exchange, Queue
 
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.diagram import Diagram, diagram_of
+from rig.monitor.programs import Toolbox
+from rig.servers.broker import Broker
+from rig.servers.process import Processes
 
-from ..monitor.programs import Toolbox
-from ..servers.broker import Broker
-from ..servers.process import Processes
 from ..suite.apps import add, make_app
 from .running import on_terminal, run, seen
 

@@ -1,4 +1,4 @@
-"""The manual as Sphinx reads it: the code blocks of each page, what they are called and what they hold."""
+"""The manual as Sphinx reads it: the code blocks of each page, with their captions and texts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from docutils import nodes
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / 'docs'
-#: What makes text bold or coloured on a terminal.
+#: The blocks whose text the tests of a module have asked for.
+USED: set[Block] = set()
+#: Escape sequences that make text bold or coloured on a terminal.
 STYLE = re.compile(r'\x1b\[[0-9;]*m')
 
 
@@ -23,17 +25,32 @@ class Block:
     """A code block.
 
     :param page: the page that shows it, such as `howto/aws`
-    :param language: what it is written in
+    :param language: the language that it is written in
     :param caption: the file that it belongs into, or nothing
-    :param classes: what the tests are told about it
-    :param text: what it holds
+    :param classes: notes for the tests
+    :param content: the text that it shows
     """
 
     page: str
     language: str
     caption: str
     classes: tuple[str, ...]
-    text: str
+    content: str
+
+    @property
+    def text(self) -> str:
+        """The text that it shows, for a test that runs it."""
+        USED.add(self)
+        return self.content
+
+    @property
+    def must_be_run(self) -> bool:
+        """Whether a test of the page has to run it. `test_blocks.py` reads all other blocks."""
+        if self.language == 'python':
+            return bool(self.caption)
+        if self.language == 'sh':
+            return self.caption != 'environment'
+        return self.language in ('console', 'postgresql', 'sql')
 
     @property
     def commands(self) -> list[tuple[str, list[str]]]:
@@ -52,31 +69,23 @@ class Block:
 class Manual:
     """Builds the manual, without writing pages, and fails at any warning.
 
-    :param directory: gets what Sphinx keeps
+    :param directory: gets what Sphinx keeps; what it has been given before is not built again
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        if (directory / 'built').exists():
+            return
         built = subprocess.run(
             [
-                sys.executable,
-                '-m',
-                'sphinx',
-                '-n',
-                '-q',
-                '-W',
-                '--keep-going',
-                '-b',
-                'dummy',
-                '-d',
-                directory,
-                DOCS,
-                directory / 'out',
+                *(sys.executable, '-m', 'sphinx'),
+                *('-n', '-q', '-W', '--keep-going', '-b', 'dummy', '-d', directory, DOCS, directory / 'out'),
             ],
             capture_output=True,
             text=True,
         )
         assert (built.returncode, built.stderr) == (0, '')
+        (directory / 'built').touch()
 
     @property
     def pages(self) -> list[str]:
@@ -89,7 +98,7 @@ class Manual:
         return document
 
     def blocks(self, page: str, language: str | None = None) -> list[Block]:
-        """The code blocks that a page's own file has; those that it includes belong to other files."""
+        """The code blocks of a page's own file, without those of the files that it includes."""
         return [block for block in self._blocks(page) if language in (None, block.language)]
 
     def file(self, page: str, caption: str) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from ..servers.environment import clean_environment
-from ..servers.process import Process, Processes, wait_until
+from rig.servers.environment import clean_environment
+from rig.servers.process import Process, Processes, wait_until
 
 APP = """
 from celery import Celery
@@ -58,7 +58,7 @@ class Service:
         return self.processes.start([sys.executable, *arguments], {**self.environment, **environment}, self.directory)
 
     def run(self, *arguments: str, **environment: str) -> Process:
-        """Waits until it has ended well."""
+        """Runs a process until it ends, and fails if it ends with an error."""
         process = self.start(*arguments, **environment)
         assert process.wait() == 0, process.log
         return process
@@ -95,7 +95,7 @@ class Service:
 
 
 def variables(block: str) -> dict[str, str]:
-    """What a shell makes of a block that sets variables."""
+    """The variables that a shell sets when it runs a block."""
     printed = subprocess.run(
         ['bash', '-euc', f'set -a\n{block}\nexec env -0'],
         env={'PATH': os.environ['PATH']},

@@ -6,7 +6,8 @@ import os
 import signal
 from pathlib import Path
 
-from ..servers.process import Process, Processes, wait_until
+from rig.servers.process import Process, Processes, wait_until
+
 from .manual import Block, shows
 
 
@@ -26,7 +27,7 @@ class Terminal:
         """Waits for the end of a command; returns its output. Raises where it fails."""
         self.number += 1
         before = len(self.shell.log)
-        # A command that reads its input would take the next ones.
+        # Without this, a command that reads its input would read the next commands.
         self.shell.send_line(f'{{ {command}\n}} </dev/null\necho "[{self.number}] $?"')
         end = self.shell.wait_for(rf'^\[{self.number}\] (\d+)$', timeout)
         output = self.shell.log[before : end.start()]
@@ -53,7 +54,7 @@ class Terminal:
             assert shows(expected, output), f'{command}:\n{output}'
 
     def interrupt(self) -> None:
-        """Presses Ctrl+C, waits until what ran has ended, and closes the terminal."""
+        """Presses Ctrl+C, waits until the running command has ended, and closes the terminal."""
         os.killpg(self.shell.popen.pid, signal.SIGINT)
         assert self.shell.popen.stdin is not None
         self.shell.popen.stdin.close()

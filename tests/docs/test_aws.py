@@ -11,11 +11,11 @@ import pytest
 from cadasta.workertoolbox.leases.renewal import RENEWALS
 from cadasta.workertoolbox.leases.sqs import MAX_CALL
 from cadasta.workertoolbox.timeouts import VISIBILITY
+from rig.monitor.databases import url_of
+from rig.servers.postgres import Database
+from rig.servers.process import Processes
+from rig.servers.sqs import SQS, SQSBroker
 
-from ..monitor.databases import url_of
-from ..servers.postgres import Database
-from ..servers.process import Processes
-from ..servers.sqs import SQS, SQSBroker
 from .manual import DOCS, Manual
 from .service import SEND, Service
 from .terminal import Terminal
@@ -23,6 +23,7 @@ from .terminal import Terminal
 pytestmark = pytest.mark.slow
 
 PAGE = 'howto/aws'
+PAGES = [PAGE]
 QUEUES = ('celery', 'export', 'msg', 'platform.fifo')
 ARN = 'arn:aws:sqs:eu-west-1:123456789012:prod-'
 HOLD = "project.apply_async((3,), countdown=3600, task_id='held')"
@@ -82,7 +83,7 @@ def test_the_price_of_leases() -> None:
 
 
 def allowed(manual: Manual, policy: str) -> dict[str, set[str]]:
-    """What a policy of the manual allows: action -> names of the queues."""
+    """The rights that a policy of the manual grants: action -> names of the queues."""
     document = json.loads(manual.file(PAGE, policy))
     assert document['Version'] == '2012-10-17'
     allowed: dict[str, set[str]] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,15 +9,18 @@ from urllib.parse import urlsplit
 import pytest
 from kombu import Connection
 
-from ..servers.missing import missing
-from ..servers.process import Process, Processes, free_port
-from ..servers.rabbitmq import SCRIPTS, RabbitMQ
-from ..servers.started import started
+from rig.servers.process import Process, Processes, free_port
+from rig.servers.programs import find_program
+from rig.servers.rabbitmq import SCRIPTS, RabbitMQ
+from rig.servers.started import started
+
 from .manual import Manual
 from .service import SEND, Service, sqlite, variables
 from .terminal import Terminal
 
 pytestmark = pytest.mark.slow
+
+PAGES = ['howto/rabbitmq', 'howto/redis']
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def rabbitmq(manual: Manual) -> Iterator[RabbitMQ]:
 def test_rabbitmq(manual: Manual, rabbitmq: RabbitMQ, processes: Processes, tmp_path: Path) -> None:
     environment = rabbitmq._environment()
     # Debian's wrapper of `rabbitmqctl` wants to be root or the user `rabbitmq`; the script that it wraps does not.
-    environment['PATH'] = f'{Path(SCRIPTS[0]).parent}:{environment["PATH"]}'
+    environment['PATH'] = f'{SCRIPTS}:{environment["PATH"]}'
     terminal = Terminal(processes, environment, tmp_path)
     for block in manual.blocks('howto/rabbitmq', 'console'):
         terminal.follow(block)
@@ -62,7 +64,7 @@ def test_rabbitmq(manual: Manual, rabbitmq: RabbitMQ, processes: Processes, tmp_
 
 
 def test_redis(manual: Manual, processes: Processes, tmp_path: Path) -> None:
-    program = shutil.which('redis-server') or missing('redis-server is not installed')
+    program = find_program('redis-server')
     shown = variables(manual.file('howto/redis', 'environment'))
     password, port = urlsplit(shown['CELERY_BROKER_URL']).password, free_port()
     configuration = tmp_path / 'redis.conf'
@@ -79,7 +81,7 @@ def test_redis(manual: Manual, processes: Processes, tmp_path: Path) -> None:
     service = Service(
         processes, {**shown, **sqlite(tmp_path), 'CELERY_BROKER_URL': f'redis://:{password}@127.0.0.1:{port}/0'}
     )
-    # What the page installs is there already.
+    # The packages that the page installs are there already.
     terminal = Terminal(processes, {**service.environment, 'PIP_NO_INDEX': '1'}, tmp_path)
     for block in manual.blocks('howto/redis', 'console'):
         terminal.follow(block)

@@ -1,4 +1,4 @@
-"""The units, the image and the manifests of the how-to on deployment are ones that their tools take."""
+"""systemd, Docker and Kubernetes accept the units, the image and the manifests of the how-to on deployment."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import configparser
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import time
@@ -19,7 +18,8 @@ import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
 
-from ..servers.missing import missing
+from rig.servers.programs import find_program
+
 from .manual import Manual
 
 pytestmark = pytest.mark.slow
@@ -39,7 +39,7 @@ class Unit(configparser.RawConfigParser):
 
 
 def unit(manual: Manual, name: str) -> str:
-    """A complete unit: that of the monitor is that of the worker with other lines."""
+    """A complete unit. The unit of the monitor is the unit of the worker with some lines replaced."""
     text = manual.file(PAGE, SERVICES['worker'])
     changes = Unit()
     if name != 'worker':
@@ -57,7 +57,7 @@ def unit(manual: Manual, name: str) -> str:
 
 @pytest.mark.parametrize('name', SERVICES)
 def test_systemd_takes_the_unit(manual: Manual, name: str, tmp_path: Path) -> None:
-    program = shutil.which('systemd-analyze') or missing('systemd-analyze is not installed')
+    program = find_program('systemd-analyze')
     celery = tmp_path / 'celery'
     celery.touch(0o755)
     file = tmp_path / SERVICES[name]
@@ -115,7 +115,7 @@ def test_commands_are_those_of_celery(manual: Manual, dockerfile: DockerfilePars
     shown = list(commands(manual, dockerfile))
     assert len(shown) == 7
     for arguments in {tuple(arguments) for arguments in shown}:
-        # Options are parsed, and an unknown one is refused, before the help is shown.
+        # Celery parses the options, and refuses an unknown one, before it shows the help.
         run = subprocess.run(
             [sys.executable, '-m', 'celery', *arguments, '--help'],
             cwd=tmp_path,

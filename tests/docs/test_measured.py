@@ -12,6 +12,7 @@ import pytest
 from .manual import ROOT, Manual
 
 PAGE = 'explanation/measured'
+PAGES = [PAGE]
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def commands(manual: Manual) -> list[list[str]]:
 
 
 def test_commands(commands: list[list[str]]) -> None:
-    """Each of them would run for minutes; that it has these options is shown by its help."""
+    """The help of each command shows its options. The commands themselves would run for minutes."""
     assert len(commands) >= 3
     path = f'{os.path.dirname(sys.executable)}{os.pathsep}{os.environ["PATH"]}'
     for command in commands:

@@ -1,11 +1,10 @@
-"""The roles, the connections and the pooler of the how-to for PostgreSQL are as it says."""
+"""The roles, the connections and the pooler behave as the how-to for PostgreSQL says."""
 
 from __future__ import annotations
 
 import json
 import os
 import pwd
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,13 @@ from typing import Any
 import psycopg2
 import pytest
 
-from ..monitor.databases import url_of
-from ..servers.filesystem import FilesystemBroker
-from ..servers.missing import missing
-from ..servers.postgres import Database, Postgres
-from ..servers.process import Process, Processes, accepts_connections, free_port, wait_until
+from cadasta.workertoolbox.database import roles
+from rig.monitor.databases import url_of
+from rig.servers.filesystem import FilesystemBroker
+from rig.servers.postgres import Database, Postgres
+from rig.servers.process import Process, Processes, accepts_connections, free_port, wait_until
+from rig.servers.programs import find_program
+
 from .manual import Manual
 from .service import SEND, Service, variables
 from .terminal import Terminal
@@ -25,6 +26,7 @@ from .terminal import Terminal
 pytestmark = pytest.mark.slow
 
 PAGE = 'howto/postgresql'
+PAGES = [PAGE, 'howto/migrating']
 PASSWORD = 'correct-horse'
 ROLES = ('export', 'monitor', 'reader')
 FORBIDDEN = (
@@ -60,7 +62,7 @@ def database(manual: Manual, postgres: Postgres) -> Iterator[Database]:
 
 @pytest.fixture
 def terminal(database: Database, processes: Processes) -> Terminal:
-    """That of the owner of the tables. What the manual installs is there already."""
+    """The terminal of the owner of the tables. The packages that the manual installs are there already."""
     service = Service(processes, {'TOOLBOX_DATABASE': url_of(database), 'PIP_NO_INDEX': '1'})
     return Terminal(processes, service.environment, service.directory)
 
@@ -111,6 +113,12 @@ def test_roles_and_connections(manual: Manual, service: Service, database: Datab
     wait_until(lambda: connections('export') == 0, 'the worker to leave the database')
 
 
+def test_the_page_shows_the_grants_of_a_worker(manual: Manual) -> None:
+    (block,) = (block for block in manual.blocks(PAGE, 'sql') if 'task_id_sequence' in block.content)
+    grants = [statement.strip() for statement in block.content.split(';') if statement.strip()]
+    assert grants == [str(statement) for statement in roles.worker('export', {}, {})][1:]
+
+
 def test_roles_may_do_what_they_need_and_no_more(service: Service, database: Database) -> None:
     with database.server.connect('cadasta', 'reader', PASSWORD) as cursor:
         for table in ('celery_task_status', 'celery_task', 'celery_task_rejected', 'celery_taskmeta'):
@@ -125,8 +133,8 @@ def test_roles_may_do_what_they_need_and_no_more(service: Service, database: Dat
 
 @pytest.fixture
 def pgbouncer(manual: Manual, database: Database, processes: Processes) -> int:
-    """PgBouncer, run by the files of the manual but for the addresses; its port."""
-    program = shutil.which('pgbouncer', path=f'{os.environ["PATH"]}:/usr/sbin') or missing('pgbouncer is not installed')
+    """The port of a PgBouncer that runs with the files of the manual, except for the addresses."""
+    program = find_program('pgbouncer')
     shown = variables('\n'.join(block.text for block in manual.blocks(PAGE, 'sh')))
     port, directory = free_port(), database.server.directory / 'pgbouncer'
     directory.mkdir()

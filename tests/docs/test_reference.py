@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
+from typing import Any
 
 import click
 import pytest
@@ -13,9 +15,9 @@ from cadasta.workertoolbox.commands import toolbox
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.database import tables, views
 from cadasta.workertoolbox.monitor import upgrade
+from rig.monitor.databases import url_of
+from rig.servers.postgres import Database
 
-from ..monitor.databases import url_of
-from ..servers.postgres import Database
 from .manual import Manual
 
 
@@ -74,10 +76,42 @@ def types(database: Database, table: str) -> dict[str, str]:
     return dict(found)
 
 
-def test_settings(manual: Manual) -> None:
-    text = manual.read('reference/settings').astext()
-    for name in Config():
-        assert name in text
+def settings_table(manual: Manual, title: str) -> dict[str, list[str]]:
+    return rows(manual.read('reference/settings'), title)
+
+
+def literal(cell: str) -> Any:
+    """Read the value at the beginning of a cell."""
+    word = cell.partition(' ')[0].rstrip(':')
+    if word.startswith('inf'):
+        return float('inf')
+    if word[0] not in '\'"({[':
+        return ast.literal_eval(word)
+    for end in range(1, len(cell) + 1):
+        try:
+            return ast.literal_eval(cell[:end])
+        except SyntaxError:
+            continue
+    raise AssertionError(f'no value in {cell!r}')
+
+
+def test_table_of_settings(manual: Manual) -> None:
+    config = Config()
+    described = settings_table(manual, "Where Config differs from Celery's defaults")
+    assert set(described) == set(config.to_dict())
+    for name in set(described) - {'task_queues', 'task_routes'}:
+        assert literal(described[name][0]) == config[name], name
+
+
+def test_table_of_variables(manual: Manual, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Config()
+    described = {name.partition(' ')[0]: cells for name, cells in settings_table(manual, 'Variables').items()}
+    assert set(described) == {name for name in config if name == name.upper()}
+    for name, (default, variable) in described.items():
+        assert literal(default) == config[name], name
+        if variable:
+            monkeypatch.setenv(variable.partition(',')[0], '["7"]' if name == 'QUEUES' else '7')
+            assert str(Config()[name]) in ('7', "['7']"), name
 
 
 def options(command: click.Command, path: str = '') -> Iterator[tuple[str, click.Option]]:

@@ -1,4 +1,4 @@
-"""The statements of the page on scale do what it says, on tables that the monitor and workers go on to write."""
+"""The statements of the page on scale do what it says, while the monitor and the workers go on writing the tables."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.monitor import upgrade
 from cadasta.workertoolbox.monitor.message import Message
 from cadasta.workertoolbox.monitor.store import Store, Stored
+from rig.monitor.databases import url_of
+from rig.servers.postgres import Database
 
-from ..monitor.databases import url_of
-from ..servers.postgres import Database
 from .manual import Manual
 
 PAGE = 'explanation/scale'
+PAGES = [PAGE]
 LAST_NUMBER = 2**31 - 1
 
 
@@ -55,7 +56,7 @@ def store(database: Database, *ids: str, retries: int = 0) -> None:
 
 
 def statements(manual: Manual, containing: str) -> str:
-    (text,) = (block.text for block in manual.blocks(PAGE, 'postgresql') if containing in block.text)
+    (text,) = (block.text for block in manual.blocks(PAGE, 'postgresql') if containing in block.content)
     return text
 
 

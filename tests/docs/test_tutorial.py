@@ -1,4 +1,4 @@
-"""Who follows the tutorial literally gets what it shows."""
+"""A reader who follows the tutorial literally gets the output that it shows."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from ..servers.environment import clean_environment
-from ..servers.process import Processes, free_port
+from rig.servers.environment import clean_environment
+from rig.servers.process import Processes, free_port
+
 from .manual import Block, Manual
 from .terminal import Terminal
 
+PAGES = ['tutorial']
 PORT = '5566'
-# What is written into a file looks as it would on a terminal.
+# Output that goes into a file looks as it would on a terminal.
 SCREEN = {'FORCE_COLOR': '1', 'COLUMNS': '120'}
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """That of a reader, who has no variables set. What is to be installed is there already: pip needs no index."""
+    """The environment of a reader without variables. The packages are installed, so pip needs no index."""
     environment = clean_environment(*map(Path, site.getsitepackages()), HOME=str(tmp_path), PIP_NO_INDEX='1', **SCREEN)
     return {name: value for name, value in environment.items() if not name.startswith('AWS_') and name != 'VIRTUAL_ENV'}
 

@@ -7,7 +7,8 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ..servers.environment import is_foreign
+from rig.servers.environment import is_foreign
+
 from ..unit.test_conf_properties import test_any_mixture_of_settings
 
 

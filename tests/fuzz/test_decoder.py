@@ -20,8 +20,8 @@ from cadasta.workertoolbox.errors import Unreadable
 from cadasta.workertoolbox.monitor.decode import decode
 from cadasta.workertoolbox.monitor.message import Message
 from cadasta.workertoolbox.monitor.store import Store, Stored
+from rig.monitor.databases import TaskDatabase
 
-from ..monitor.databases import TaskDatabase
 from . import decoder
 
 text = st.one_of(st.text(max_size=8), st.sampled_from(['\0', '\ud800', '1', 'a.b', '2030-01-02T03:04:05+00:00']))

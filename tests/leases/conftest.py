@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from kombu import Connection
 
-from ..servers.broker import Broker
+from rig.servers.broker import Broker
 
 
 class Holder:

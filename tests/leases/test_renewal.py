@@ -6,8 +6,7 @@ import pytest
 
 from cadasta.workertoolbox.leases import renewal
 from cadasta.workertoolbox.leases.renewal import Renewal
-
-from ..servers.process import PATIENCE
+from rig.servers.process import PATIENCE
 
 
 class Leases:

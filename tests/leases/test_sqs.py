@@ -9,10 +9,10 @@ from kombu import Queue
 
 from cadasta.workertoolbox.leases.renewal import Renewal
 from cadasta.workertoolbox.leases.sqs import SQSLeases
+from rig.servers.broker import Broker
+from rig.servers.process import wait_until
+from rig.servers.sqs import SQS, SQSBroker
 
-from ..servers.broker import Broker
-from ..servers.process import wait_until
-from ..servers.sqs import SQS, SQSBroker
 from .conftest import Holder
 
 pytestmark = pytest.mark.parametrize('broker', ['sqs'], indirect=True)

@@ -9,13 +9,14 @@ from pathlib import Path
 import kombu.pools
 import pytest
 
-from .databases import TaskDatabase, url_of
+from rig.monitor.databases import TaskDatabase, url_of
+from rig.servers.postgres import Database
 
 
 @pytest.fixture
-def postgresql(request: pytest.FixtureRequest) -> TaskDatabase:
+def postgresql(database: Database) -> TaskDatabase:
     """A PostgreSQL database."""
-    return TaskDatabase(url_of(request.getfixturevalue('database')))
+    return TaskDatabase(url_of(database))
 
 
 @pytest.fixture(params=['postgresql', 'sqlite'])

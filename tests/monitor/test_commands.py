@@ -15,12 +15,12 @@ from click.testing import CliRunner, Result
 
 from cadasta.workertoolbox import commands
 from cadasta.workertoolbox.conf import Config
+from rig.monitor.databases import TaskDatabase, url_of
+from rig.monitor.programs import Toolbox
+from rig.servers.broker import PLATFORM_QUEUE, Broker
+from rig.servers.postgres import Database
+from rig.servers.process import Processes, wait_until
 
-from ..servers.broker import PLATFORM_QUEUE, Broker
-from ..servers.postgres import Database
-from ..servers.process import Processes, wait_until
-from .databases import TaskDatabase, url_of
-from .programs import Toolbox
 from .test_streams import make_app
 
 

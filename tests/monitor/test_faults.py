@@ -13,15 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from rig.monitor.databases import TaskDatabase
+from rig.monitor.producer import BATCH, Producer, expect_kills, kill_while_it_stores
+from rig.monitor.programs import Toolbox
+from rig.servers.broker import Broker
+from rig.servers.environment import clean_environment
+from rig.servers.postgres import Database
+from rig.servers.process import Process, Processes, free_port
+from rig.servers.programs import find_program
+from rig.servers.rabbitmq import RabbitMQ
+
 from ..conftest import make_broker
-from ..servers.broker import Broker
-from ..servers.environment import clean_environment
-from ..servers.postgres import Database
-from ..servers.process import Process, Processes, free_port
-from ..servers.rabbitmq import RabbitMQ
-from .databases import TaskDatabase
-from .producer import BATCH, Producer, expect_kills, kill_while_it_stores
-from .programs import Toolbox
 from .test_streams import make_app
 
 FULL = 'FULL_FAULTS' in os.environ
@@ -124,12 +126,12 @@ def test_rabbitmq_is_away(
 
 
 def test_redis_is_away(tmp_path: Path, processes: Processes, postgresql: TaskDatabase) -> None:
-    port = free_port()
+    port, program = free_port(), find_program('redis-server')
 
     def start_redis() -> Process:
         server = processes.start(
             [
-                'redis-server',
+                program,
                 '--port',
                 str(port),
                 '--bind',

@@ -22,11 +22,11 @@ from cadasta.workertoolbox.monitor.sources import Limits, base, connection_of, o
 from cadasta.workertoolbox.monitor.sources.base import MAX_BATCH_BYTES
 from cadasta.workertoolbox.monitor.store import Stored
 from cadasta.workertoolbox.timeouts import BROKER
+from rig.monitor.databases import TaskDatabase
+from rig.servers.broker import PLATFORM_QUEUE, Broker
+from rig.servers.process import PATIENCE, wait_until
+from rig.servers.sqs import SQS
 
-from ..servers.broker import PLATFORM_QUEUE, Broker
-from ..servers.process import PATIENCE, wait_until
-from ..servers.sqs import SQS
-from .databases import TaskDatabase
 from .test_streams import drain, make_app
 
 memory = pytest.mark.parametrize('broker', ['memory'], indirect=True)

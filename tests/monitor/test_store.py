@@ -17,8 +17,8 @@ from cadasta.workertoolbox.errors import NotUsable
 from cadasta.workertoolbox.monitor import store as store_module
 from cadasta.workertoolbox.monitor.message import Message, from_envelope
 from cadasta.workertoolbox.monitor.store import Store, Stored
+from rig.monitor.databases import TaskDatabase
 
-from .databases import TaskDatabase
 from .messages import message
 
 
@@ -75,18 +75,44 @@ def test_what_is_missing_is_null(tasks: TaskDatabase) -> None:
     assert tasks.execute('SELECT 1 FROM celery_task WHERE timelimit IS NULL AND root_id IS NULL AND eta IS NULL')
 
 
-@pytest.mark.parametrize('in_one_batch', [True, False])
-def test_a_task_never_goes_backwards(tasks: TaskDatabase, in_one_batch: bool) -> None:
-    first, retry = message('1', 'a.b', 1), message('1', 'a.b', 2, retries=2)
-    replaced = message('1', 'a.c', 3, replaced_task_nesting=1)
-    batches = [[first, retry, first], [replaced, retry, first]]
-    for batch in batches if in_one_batch else [[item] for items in batches for item in items]:
+FIRST = message('1', 'a.b', 1)
+RETRIED = message('1', 'a.b', 2, retries=2)
+REPLACED = message('1', 'a.c', 3, replaced_task_nesting=1)
+
+
+@pytest.mark.parametrize(
+    'steps',
+    [
+        pytest.param(
+            [
+                ([FIRST], ('a.b', [1], 0)),
+                ([RETRIED], ('a.b', [2], 2)),
+                ([FIRST], ('a.b', [2], 2)),
+                ([REPLACED], ('a.c', [3], 0)),
+                ([RETRIED], ('a.c', [3], 0)),
+                ([FIRST], ('a.c', [3], 0)),
+            ],
+            id='message by message',
+        ),
+        pytest.param(
+            [
+                ([FIRST, RETRIED, FIRST], ('a.b', [2], 2)),
+                ([REPLACED, RETRIED, FIRST], ('a.c', [3], 0)),
+                ([RETRIED, FIRST], ('a.c', [3], 0)),
+            ],
+            id='in batches',
+        ),
+    ],
+)
+def test_a_task_never_goes_backwards(
+    tasks: TaskDatabase,
+    steps: list[tuple[list[Message], tuple[str, list[int], int]]],
+) -> None:
+    for batch, expected in steps:
         write(tasks, *batch)
         row = tasks.tasks()['1']
-        if replaced in batch:
-            batches = []
+        assert (row['name'], row['args'], row['retries']) == expected
     assert tasks.count() == 1
-    assert (row['name'], row['args'], row['retries']) == ('a.c', [3], 0)
 
 
 def test_an_older_copy_is_seen_and_changes_nothing_else(tasks: TaskDatabase) -> None:

@@ -10,13 +10,9 @@ import struct
 import zlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from amqp import spec
-from amqp.basic_message import Message as AMQPMessage
-from amqp.exceptions import UnexpectedFrame
 from celery import Celery, chain, chord, group
 from celery.canvas import StampingVisitor
 from kombu import Connection
@@ -24,10 +20,10 @@ from kombu import Connection
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.monitor import Monitor
 from cadasta.workertoolbox.monitor.body import MAX_BODY
-from cadasta.workertoolbox.monitor.sources.frames import tolerant_frame_handler
+from rig.monitor.databases import TaskDatabase
+from rig.servers.broker import PLATFORM_QUEUE, Broker
+from rig.servers.raw_message import Raw, nested, table
 
-from ..servers.broker import PLATFORM_QUEUE, Broker
-from .databases import TaskDatabase
 from .test_decode import Bomb
 
 ETA = datetime.now(UTC) + timedelta(days=2)
@@ -254,30 +250,6 @@ def test_messages_that_no_kombu_wrote(broker: Broker, postgresql: TaskDatabase) 
     assert broker.count(PLATFORM_QUEUE) == 0
 
 
-class Raw(AMQPMessage):
-    """A message whose properties are just these bytes."""
-
-    def __init__(self, body: bytes, raw: bytes) -> None:
-        super().__init__(body)
-        self.raw = raw
-
-    def _serialize_properties(self) -> bytes:
-        return self.raw
-
-
-def table(items: bytes) -> bytes:
-    """A table of headers."""
-    return struct.pack('>I', len(items)) + items
-
-
-def nested(depth: int) -> bytes:
-    """A table of headers that holds a table, and so on."""
-    found = table(b'')
-    for _ in range(depth):
-        found = table(b'\x01aF' + found)
-    return found
-
-
 @pytest.mark.parametrize('broker', ['amqp'], indirect=True)
 @pytest.mark.parametrize('body', [b'', b'the body'])
 def test_properties_that_the_client_library_cannot_read(
@@ -314,22 +286,9 @@ def test_a_routing_key_that_is_no_text(broker: Broker, postgresql: TaskDatabase)
     before = app.tasks['export.project'].delay()
     with broker.connect() as connection:
         for key in (b'caf\xe9', b'\xff' * 255):
-            connection.default_channel.basic_publish(AMQPMessage(b'[]'), 'task_exchange', key)
+            connection.default_channel.basic_publish(Raw(b'[]'), 'task_exchange', key)
     after = app.tasks['export.project'].delay()
     drain(broker, app, postgresql, batch=2)
     assert postgresql.tasks().keys() == {before.id, after.id}
     assert {row['routing_key'] for row in postgresql.rejected()} == {'caf\\xe9', ('\\xff' * 16)[:63]}
     assert broker.count(PLATFORM_QUEUE) == 0
-
-
-def test_another_method_that_is_no_text_is_an_error() -> None:
-    on_frame = tolerant_frame_handler(SimpleNamespace(bytes_recv=0), lambda *arguments: b'\xff'.decode())
-    with pytest.raises(UnicodeDecodeError):
-        on_frame((1, 1, struct.pack('>HH', *spec.Basic.QosOk)))
-
-
-def test_frames_that_make_no_message_are_an_error() -> None:
-    connection = SimpleNamespace(bytes_recv=0)
-    on_frame = tolerant_frame_handler(connection, lambda *arguments: None)
-    with pytest.raises(UnexpectedFrame):
-        on_frame((3, 1, b'a body without a message'))

@@ -14,9 +14,9 @@ from psycopg2 import errors
 from cadasta.workertoolbox.database.upgrade import script
 from cadasta.workertoolbox.monitor import NotUsable, upgrade
 from cadasta.workertoolbox.monitor.store import Store
+from rig.monitor.databases import TaskDatabase, url_of
+from rig.servers.postgres import Database
 
-from ..servers.postgres import Database
-from .databases import TaskDatabase, url_of
 from .messages import message
 
 NAMES = {'task': 'Results %', 'group': 'groups'}
@@ -182,6 +182,7 @@ def subprocess_dump(database: Database) -> str:
         return '\n'.join(map(str, [*columns, *grants, *cursor.fetchall()]))
 
 
+@pytest.mark.process
 def test_the_script_for_sqlite(tmp_path: object) -> None:
     subprocess.run(
         [

@@ -12,12 +12,11 @@ from celery.result import AsyncResult, GroupResult
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.errors import NotAllowed
 from cadasta.workertoolbox.monitor import Monitor, upgrade
-
-from ..servers.broker import Broker
-from ..servers.environment import clean_environment
-from ..servers.postgres import Database
-from ..servers.process import Processes, wait_until
-from .databases import TaskDatabase, url_of
+from rig.monitor.databases import TaskDatabase, url_of
+from rig.servers.broker import Broker
+from rig.servers.environment import clean_environment
+from rig.servers.postgres import Database
+from rig.servers.process import Processes, wait_until
 
 EXAMPLES = Path(__file__).parents[2] / 'examples'
 SEND = """

@@ -6,12 +6,12 @@ from collections import Counter
 
 import pytest
 
-from ..servers.broker import Broker
-from ..servers.postgres import Database
-from ..servers.process import Processes
-from ..servers.rabbitmq import RabbitMQ
-from .restart import publish_in_restart
-from .services import Services
+from rig.servers.broker import Broker
+from rig.servers.postgres import Database
+from rig.servers.process import Processes
+from rig.servers.rabbitmq import RabbitMQ
+from rig.workers.restart import publish_in_restart
+from rig.workers.services import Services
 
 
 @pytest.mark.parametrize('broker', ['amqp'], indirect=True)

@@ -20,12 +20,11 @@ from kombu.transport import filesystem
 from sqlalchemy.engine import make_url
 
 from cadasta.workertoolbox.conf import Config
-
-from ..servers.broker import PLATFORM_QUEUE, Broker
-from ..servers.postgres import Database
-from ..servers.process import Processes, wait_until
-from ..servers.sqs import SQS, SQSBroker
-from .services import READY, Services
+from rig.servers.broker import PLATFORM_QUEUE, Broker
+from rig.servers.postgres import Database
+from rig.servers.process import Processes, wait_until
+from rig.servers.sqs import SQS, SQSBroker
+from rig.workers.services import READY, Services
 
 ADD = 'export.tasks.add'
 PASSWORD = 'p@ss:w/rd%?#&+ é'

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from rig.servers.broker import PLATFORM_QUEUE
+from rig.servers.postgres import Postgres
+from rig.servers.process import Processes, wait_until
+from rig.workers.services import BEAT, WORKFLOWS, Services, names
+
 from ..conftest import make_broker
-from ..servers.broker import PLATFORM_QUEUE
-from ..servers.postgres import Postgres
-from ..servers.process import Processes, wait_until
-from .services import BEAT, WORKFLOWS, Services, names
 
 # Whatever a password may hold, in a URL too.
 PASSWORD = 'p@ss:w/rd%?#&+ é'

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ..servers.broker import Broker
-from ..servers.postgres import Database
-from ..servers.process import Processes
-from .one_process import SENT, send_all_in_one
-from .services import Services, names
+from rig.servers.broker import Broker
+from rig.servers.postgres import Database
+from rig.servers.process import Processes
+from rig.workers.one_process import SENT, send_all_in_one
+from rig.workers.services import Services, names
 
 # They go on until they are stopped.
 AT_LEAST = ('celery.chord_unlock', 'export.tasks.tick', 'audit.tick')

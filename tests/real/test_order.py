@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import make_broker
-from ..servers.broker import PLATFORM_QUEUE
-from ..servers.environment import clean_environment
-from ..servers.process import Processes
-from ..servers.sqs import SQS
+from rig.servers.broker import PLATFORM_QUEUE
+from rig.servers.environment import clean_environment
+from rig.servers.process import Processes
+from rig.servers.sqs import SQS
+from rig.workers import order
 
-PROGRAM = Path(__file__).with_name('order.py')
+from ..conftest import make_broker
+
+PROGRAM = Path(order.__file__)
 TRANSPORTS = ('memory', 'filesystem', 'redis', 'sqs')
 # With each of the last two, kombu itself would serve one of the work queues first.
 SEEDS = ('0', '2', '3', '5')

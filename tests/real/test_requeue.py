@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ..servers.broker import Broker
-from ..servers.postgres import Database
-from ..servers.process import Processes, wait_until
-from .services import READY, Services
+from rig.servers.broker import Broker
+from rig.servers.postgres import Database
+from rig.servers.process import Processes, wait_until
+from rig.workers.services import READY, Services
 
 # What a worker has received and not begun.
 WAITING = 3

@@ -8,12 +8,11 @@ import sqlalchemy
 from psycopg2.errors import InsufficientPrivilege
 
 from cadasta.workertoolbox.conf import Config
-
-from ..servers.broker import PLATFORM_QUEUE, Broker
-from ..servers.postgres import Database, Postgres
-from ..servers.process import Processes, wait_until
-from .outage import finish_in_outage
-from .services import Services
+from rig.servers.broker import PLATFORM_QUEUE, Broker
+from rig.servers.postgres import Database, Postgres
+from rig.servers.process import Processes, wait_until
+from rig.workers.outage import finish_in_outage
+from rig.workers.services import Services
 
 # Whatever a password may hold, in a URL too.
 PASSWORD = 'p@ss:w/rd%?#&+ é'

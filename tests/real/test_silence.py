@@ -7,11 +7,10 @@ from celery import Celery
 
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.timeouts import BROKER
-
-from ..servers.broker import Broker
-from ..servers.postgres import Database
-from ..servers.process import Processes, wait_until
-from .services import READY, Services
+from rig.servers.broker import Broker
+from rig.servers.postgres import Database
+from rig.servers.process import Processes, wait_until
+from rig.workers.services import READY, Services
 
 #: What a worker logs. What Redis gives to a connection that breaks is lost, so nothing is sent before.
 NOTICED = 'Connection to broker lost|Redis BRPOP got no reply'

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ..servers.broker import PLATFORM_QUEUE, Broker
-from ..servers.postgres import Database
-from ..servers.process import Processes
-from .services import READY, Services, names
+from rig.servers.broker import PLATFORM_QUEUE, Broker
+from rig.servers.postgres import Database
+from rig.servers.process import Processes
+from rig.workers.services import READY, Services, names
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from cadasta.workertoolbox.database.tables import result_tables, task
-
-from ..monitor.databases import TaskDatabase
+from rig.monitor.databases import TaskDatabase
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 

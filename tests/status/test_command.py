@@ -28,11 +28,11 @@ from cadasta.workertoolbox.terminal import following
 from cadasta.workertoolbox.terminal.output import make_console
 from cadasta.workertoolbox.terminal.tasks import Screen
 from cadasta.workertoolbox.tracked import STATES, Filter, TrackedTask, TrackedTasks, tree
+from rig.monitor.databases import TaskDatabase
+from rig.monitor.programs import Toolbox
+from rig.servers.process import Processes, wait_until
 
 from ..conftest import make_broker
-from ..monitor.databases import TaskDatabase
-from ..monitor.programs import Toolbox
-from ..servers.process import Processes, wait_until
 from .rows import NOON, minutes, schedule, schedule_all, store
 
 CONTROL = re.compile(r'[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]')
@@ -364,8 +364,8 @@ def test_changes_of_more_tasks_than_a_page(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(following, '_WATCHED', 3)
-    with TrackedTasks(tasks.url) as statuses:
-        changes = following.Changes(statuses, Filter(newer_than=minutes(-1)), 2)
+    with TrackedTasks(tasks.url) as tracked:
+        changes = following.Changes(tracked, Filter(newer_than=minutes(-1)), 2)
         assert changes.first() == changes.next() == []
         for number in range(7):
             schedule(tasks, str(number), number)

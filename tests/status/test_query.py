@@ -11,26 +11,28 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from cadasta.workertoolbox.database.tables import result_tables
 from cadasta.workertoolbox.database.views import VIEW
 from cadasta.workertoolbox.errors import NotUsable
-from cadasta.workertoolbox.tracked import Count, Cursor, Filter, TrackedTask, TrackedTasks, query
+from cadasta.workertoolbox.tracked import Count, Cursor, Filter, TrackedTask, TrackedTasks, query, workflow_search
+from cadasta.workertoolbox.tracked.columns import RESULT_COLUMNS
+from rig.monitor.databases import TaskDatabase, url_of
+from rig.servers.postgres import Database
 
-from ..monitor.databases import TaskDatabase, url_of
-from ..servers.postgres import Database
 from .rows import minutes, schedule, store
 
 
 @pytest.fixture
-def statuses(tasks: TaskDatabase) -> Iterator[TrackedTasks]:
-    with TrackedTasks(tasks.url) as statuses:
-        yield statuses
+def tracked(tasks: TaskDatabase) -> Iterator[TrackedTasks]:
+    with TrackedTasks(tasks.url) as tracked:
+        yield tracked
 
 
 def ids(found: list[TrackedTask]) -> list[str]:
     return [task.task_id for task in found]
 
 
-def test_everything_that_is_known_of_a_task(tasks: TaskDatabase, statuses: TrackedTasks) -> None:
+def test_everything_that_is_known_of_a_task(tasks: TaskDatabase, tracked: TrackedTasks) -> None:
     schedule(
         tasks,
         'a',
@@ -47,7 +49,7 @@ def test_everything_that_is_known_of_a_task(tasks: TaskDatabase, statuses: Track
         options={'lang': 'py'},
     )
     store(tasks, 'a', 'FAILURE', 3, result=b'{}', traceback='Traceback')
-    assert statuses.get('a') == TrackedTask(
+    assert tracked.get('a') == TrackedTask(
         task_id='a',
         status='FAILURE',
         name='export.project',
@@ -69,8 +71,8 @@ def test_everything_that_is_known_of_a_task(tasks: TaskDatabase, statuses: Track
         result=b'{}',
         traceback='Traceback',
     )
-    assert statuses.page(Filter(), 9) == statuses.workflow('a') == statuses.find(['a', 'b']) == [statuses.get('a')]
-    assert statuses.get('b') is None
+    assert tracked.page(Filter(), 9) == tracked.workflow('a') == tracked.find(['a', 'b']) == [tracked.get('a')]
+    assert tracked.get('b') is None
 
 
 def test_times_have_a_time_zone_whatever_that_of_the_server(postgresql: TaskDatabase) -> None:
@@ -79,40 +81,40 @@ def test_times_have_a_time_zone_whatever_that_of_the_server(postgresql: TaskData
     postgresql.execute(f"ALTER DATABASE {name} SET timezone TO 'Asia/Kathmandu'")
     schedule(postgresql, 'a', 1)
     store(postgresql, 'a', minute=2)
-    with TrackedTasks(postgresql.url) as statuses:
-        task = statuses.get('a')
+    with TrackedTasks(postgresql.url) as tracked:
+        task = tracked.get('a')
         assert task is not None
         assert (task.first_seen, task.date_done) == (minutes(1), minutes(2))
         assert task.duration == timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(
-    ('status', 'done', 'duration', 'queued_for'),
+    ('status', 'done', 'duration'),
     [
-        ('SUCCESS', 2, timedelta(minutes=2), None),
-        ('SUCCESS', -2, timedelta(), None),
-        ('STARTED', 2, None, timedelta(minutes=2)),
-        ('RETRY', 2, None, None),
+        ('SUCCESS', 2, timedelta(minutes=2)),
+        ('SUCCESS', -2, timedelta()),
+        ('STARTED', 2, None),
+        ('RETRY', 2, None),
     ],
 )
-def test_durations(status: str, done: int, duration: timedelta | None, queued_for: timedelta | None) -> None:
+def test_durations(status: str, done: int, duration: timedelta | None) -> None:
     task = TrackedTask('a', status, first_seen=minutes(0), date_done=minutes(done))
-    assert (task.duration, task.queued_for) == (duration, queued_for)
+    assert task.duration == duration
     assert TrackedTask('a', status, date_done=minutes(done)).duration is None
 
 
-def test_pages_have_each_task_once_newest_first(tasks: TaskDatabase, statuses: TrackedTasks) -> None:
+def test_pages_have_each_task_once_newest_first(tasks: TaskDatabase, tracked: TrackedTasks) -> None:
     # A batch of the monitor is first seen at one time.
     for number in range(20):
         schedule(tasks, f'{number:02}', number // 7)
     for number in range(3):
         store(tasks, f'early{number}', minute=number)
-    everything = ids(statuses.page(Filter(), 100))
+    everything = ids(tracked.page(Filter(), 100))
     assert everything == [*(f'{number:02}' for number in reversed(range(20))), 'early2', 'early1', 'early0']
     for size in (1, 4, 7, 21, 23):
         paged: list[str] = []
         before: Cursor | None = None
-        while page := statuses.page(Filter(), size, before):
+        while page := tracked.page(Filter(), size, before):
             paged += ids(page)
             before = page[-1].cursor
         assert paged == everything
@@ -155,33 +157,33 @@ def some(tasks: TaskDatabase) -> None:
 
 @pytest.mark.usefixtures('some')
 @pytest.mark.parametrize('newest', [0, 1, 2_000])
-def test_filters(statuses: TrackedTasks, monkeypatch: pytest.MonkeyPatch, newest: int) -> None:
+def test_filters(tracked: TrackedTasks, monkeypatch: pytest.MonkeyPatch, newest: int) -> None:
     monkeypatch.setattr(query, '_NEWEST', newest)
     for where, expected in FILTERS:
-        assert ids(statuses.page(where, 9)) == expected, where
-        assert ids(statuses.page(where, 1)) == expected[:1], where
-        for first, second in pairwise(statuses.page(where, 9)):
-            assert statuses.page(where, 1, first.cursor) == [second], where
+        assert ids(tracked.page(where, 9)) == expected, where
+        assert ids(tracked.page(where, 1)) == expected[:1], where
+        for first, second in pairwise(tracked.page(where, 9)):
+            assert tracked.page(where, 1, first.cursor) == [second], where
 
 
 @pytest.mark.usefixtures('some')
-def test_a_result_that_came_before_its_task(tasks: TaskDatabase, statuses: TrackedTasks) -> None:
-    early = statuses.get('early')
+def test_a_result_that_came_before_its_task(tasks: TaskDatabase, tracked: TrackedTasks) -> None:
+    early = tracked.get('early')
     assert early is not None
     assert (early.status, early.name, early.first_seen, early.duration) == ('FAILURE', None, None, None)
-    assert statuses.workflow('early') == [early]
-    assert ids(statuses.page(Filter(state='FAILURE'), 9, Cursor(None, 'early'))) == []
+    assert tracked.workflow('early') == [early]
+    assert ids(tracked.page(Filter(state='FAILURE'), 9, Cursor(None, 'early'))) == []
     schedule(tasks, 'early', 9)
-    assert ids(statuses.page(Filter(), 1)) == ['early']
+    assert ids(tracked.page(Filter(), 1)) == ['early']
 
 
-def test_counts(tasks: TaskDatabase, statuses: TrackedTasks) -> None:
+def test_counts(tasks: TaskDatabase, tracked: TrackedTasks) -> None:
     schedule(tasks, 'before', -1)
     for number in range(7):
         schedule(tasks, str(number), number, routing_key='msg' if number == 6 else 'export')
     for number in range(2):
         store(tasks, str(number), 'FAILURE')
-    assert statuses.counts(minutes(0), timedelta(minutes=5)) == [
+    assert tracked.counts(minutes(0), timedelta(minutes=5)) == [
         Count(minutes(0), 'FAILURE', 'export', 2),
         Count(minutes(0), 'PENDING', 'export', 3),
         Count(minutes(5), 'PENDING', 'export', 1),
@@ -191,20 +193,21 @@ def test_counts(tasks: TaskDatabase, statuses: TrackedTasks) -> None:
 
 def test_a_workflow_has_no_more_tasks_than_asked_for(
     tasks: TaskDatabase,
-    statuses: TrackedTasks,
+    tracked: TrackedTasks,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(query, '_VALUES', 2)
+    for module in (query, workflow_search):
+        monkeypatch.setattr(module, 'VALUES', 2)
     for number in range(9):
         schedule(tasks, str(number), number, root_id='0', parent_id=str(number - 1))
-    assert ids(statuses.workflow('5')) == [str(number) for number in range(9)]
-    assert len(statuses.workflow('5', 4)) == 4
-    assert statuses.workflow('10') == []
+    assert ids(tracked.workflow('5')) == [str(number) for number in range(9)]
+    assert len(tracked.workflow('5', 4)) == 4
+    assert tracked.workflow('10') == []
 
 
-def test_it_writes_nothing(tasks: TaskDatabase, statuses: TrackedTasks) -> None:
+def test_it_writes_nothing(tasks: TaskDatabase, tracked: TrackedTasks) -> None:
     with pytest.raises(DBAPIError, match=r'read-?only'):
-        statuses._connection.execute(sa.text('DELETE FROM celery_task_rejected'))
+        tracked._connection.execute(sa.text('DELETE FROM celery_task_rejected'))
 
 
 @pytest.mark.parametrize('missing', ['celery_task_status', 'celery_task_scheduled'])
@@ -226,13 +229,13 @@ def test_a_view_is_missing(tasks: TaskDatabase, missing: str) -> None:
 
 def test_a_role_that_may_not_read(postgresql: TaskDatabase, database: Database) -> None:
     url = url_of(database, database.role, database.password)
-    with TrackedTasks(url) as statuses, pytest.raises(NotUsable, match='permission denied for view celery_task_status'):
-        statuses.get('a')
+    with TrackedTasks(url) as tracked, pytest.raises(NotUsable, match='permission denied for view celery_task_status'):
+        tracked.get('a')
     for view in ('celery_task_status', 'celery_task_scheduled'):
         postgresql.execute(f'GRANT SELECT ON {view} TO {database.role}')
     schedule(postgresql, 'a')
-    with TrackedTasks(url) as statuses:
-        assert ids(statuses.page(Filter(), 9)) == ids(statuses.workflow('a')) == ['a']
+    with TrackedTasks(url) as tracked:
+        assert ids(tracked.page(Filter(), 9)) == ids(tracked.workflow('a')) == ['a']
 
 
 def test_other_databases(tmp_path: Path) -> None:
@@ -248,7 +251,7 @@ def test_the_layer_knows_all_columns_of_the_view(tasks: TaskDatabase) -> None:
 
 
 def test_relatives_are_found_by_indexes(postgresql: TaskDatabase) -> None:
-    with TrackedTasks(postgresql.url) as statuses, postgresql.engine.begin() as connection:
+    with TrackedTasks(postgresql.url) as tracked, postgresql.engine.begin() as connection:
         connection.execute(sa.text('SET enable_seqscan = off'))
         asked: list[str] = []
 
@@ -256,9 +259,9 @@ def test_relatives_are_found_by_indexes(postgresql: TaskDatabase) -> None:
             plan = connection.exec_driver_sql(f'EXPLAIN {statement}', parameters)
             asked.append('\n'.join(row[0] for row in plan))
 
-        sa.event.listen(statuses._engine, 'before_cursor_execute', explain)
-        statuses.workflow('a')
-        statuses.find(['a'])
+        sa.event.listen(tracked._engine, 'before_cursor_execute', explain)
+        tracked.workflow('a')
+        tracked.find(['a'])
         plan = '\n'.join(asked)
         for index in (
             'celery_task_pkey',
@@ -270,3 +273,9 @@ def test_relatives_are_found_by_indexes(postgresql: TaskDatabase) -> None:
         ):
             assert index in plan
         assert 'Seq Scan' not in plan
+
+
+def test_columns_of_results_have_the_types_of_celerys_table() -> None:
+    results, _ = result_tables({}, {})
+    for column in RESULT_COLUMNS:
+        assert type(column.type) is type(results.c[column.name].type), column.name

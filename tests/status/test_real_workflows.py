@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from cadasta.workertoolbox.tracked import Node, TrackedTask, TrackedTasks, overall, tree
+from rig.monitor.databases import url_of
+from rig.monitor.programs import Toolbox
+from rig.servers.environment import clean_environment
+from rig.servers.postgres import Postgres
+from rig.servers.process import Processes, wait_until
 
 from ..conftest import make_broker
-from ..monitor.databases import url_of
-from ..monitor.programs import Toolbox
-from ..servers.environment import clean_environment
-from ..servers.postgres import Postgres
-from ..servers.process import Processes, wait_until
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -61,18 +61,18 @@ MARKS = {'SUCCESS': '+', 'FAILURE': '-'}
 class Flows:
     """Workflows that were sent.
 
-    :param statuses: a reader of the database
+    :param tracked: a reader of the database
     :param ids: the id of a task of each
     :param expected: what is drawn of each in the end
     """
 
-    statuses: TrackedTasks
+    tracked: TrackedTasks
     ids: dict[str, str]
     expected: dict[str, str]
 
     def finished(self, name: str) -> list[TrackedTask] | None:
         """All tasks of a workflow, once there are as many as expected and nothing is to come."""
-        tasks = self.statuses.workflow(self.ids[name])
+        tasks = self.tracked.workflow(self.ids[name])
         is_complete = len(tasks) == sum(self.expected[name].count(mark) for mark in '+-')
         # A workflow that has failed may go on for a while.
         is_over = overall(tasks) in ('SUCCESS', 'FAILURE') and '~' not in drawn(tree(tasks))
@@ -108,9 +108,9 @@ def flows(
             process = processes.start([sys.executable, str(producer)], environment)
             assert process.wait() == 0, process.log
             ids |= re.findall(r'^(\w+) ([0-9a-f-]{36})$', process.log, re.MULTILINE)
-        with TrackedTasks(url_of(database)) as statuses:
+        with TrackedTasks(url_of(database)) as tracked:
             differences = WITHOUT_ARGUMENTS if request.param == 'no-arguments' else {}
-            yield Flows(statuses, ids, EXPECTED | differences)
+            yield Flows(tracked, ids, EXPECTED | differences)
 
 
 def drawn(nodes: list[Node], of_join: bool = False) -> str:
@@ -131,7 +131,7 @@ def test_each_workflow_is_one_tree(flows: Flows) -> None:
         assert drawn(tree(workflow)) == expected, name
         # Any task of it leads to all of it.
         for task in workflow:
-            assert flows.statuses.workflow(task.task_id) == workflow, (name, task)
+            assert flows.tracked.workflow(task.task_id) == workflow, (name, task)
 
 
 @pytest.mark.slow

@@ -1,1 +1,0 @@
-"""A storm on a whole platform, after which its books must balance: `python -m tests.storm --help`."""

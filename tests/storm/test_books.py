@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ..servers.broker import Key
-from .books import Books, Tables, balance
-from .journal import UNDER_WAY, Journal
+from rig.servers.broker import Key
+from rig.storm.books import Books, Tables, balance
+from rig.storm.journal import UNDER_WAY, Journal
 
 WORKER, CHILD, PRODUCER = 1, 2, 3
 TASK = ('export.add', 'a', 0)

@@ -1,4 +1,4 @@
-"""A short storm on each broker. `python -m tests.storm` makes longer ones."""
+"""A short storm on each broker. `python -m rig.storm` makes longer ones."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..servers.broker import Broker
-from ..servers.postgres import Database
-from ..servers.process import Processes
-from .faults import FAULTS, plan
-from .platform import Platform
-from .run import make_platform, storm
+from rig.servers.broker import Broker
+from rig.servers.postgres import Database
+from rig.servers.process import Processes
+from rig.storm.faults import FAULTS, plan
+from rig.storm.platform import Platform
+from rig.storm.run import make_platform, storm
 
 SEED = 1
 SECONDS = 12

@@ -11,8 +11,8 @@ import pytest
 import redis
 from kombu import Connection, Queue
 
-from ..servers.broker import Broker
-from ..servers.process import wait_until
+from rig.servers.broker import Broker
+from rig.servers.process import wait_until
 
 
 @pytest.mark.parametrize('broker', ['redis'], indirect=True)
@@ -51,6 +51,7 @@ def test_the_filesystem_broker_forgets_what_it_has_delivered(broker: Broker) -> 
         assert broker.count('export') == 1
 
 
+@pytest.mark.process
 def test_a_pool_hangs_when_the_process_that_holds_its_lock_is_killed() -> None:
     """So are the pools of workers on transports without an event loop."""
     # Of two, the other might be killed while it holds the lock of the results.

@@ -21,10 +21,10 @@ from celery import Celery
 
 from cadasta.workertoolbox.tests import build_functional_tests
 
-from .mutants import MUTANTS
+from .broken import BROKEN
 from .sound import SOUND
 
-CASES = {**MUTANTS, **SOUND}
+CASES = {**BROKEN, **SOUND}
 _IMPORTED_LATE = (
     'celery.app.amqp',
     'celery.concurrency.solo',

@@ -18,7 +18,7 @@ from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.setup import setup_app
 
 from .apps import EXCHANGE, PLATFORM, Case, add, make_app, queues, work_queue
-from .mutants import predefined, when
+from .broken import predefined, when
 
 SOUND: dict[str, Case] = {}
 
@@ -126,6 +126,23 @@ def quorum_queues() -> Celery:
         broker_transport_options={'confirm_publish': True},
         worker_detect_quorum_queues=True,
     )
+
+
+class Pooled(Task):
+    """A task that takes its connection from the app's pool, without `producer_or_acquire`."""
+
+    abstract = True
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        with self.app.pool.acquire(block=True) as connection, connection.Producer() as producer:
+            return super().apply_async(args, kwargs, producer=producer, **options)
+
+
+@sound()
+def producers_on_a_connection_of_the_pool() -> Celery:
+    app = make_app(broker_url='amqp://localhost:1//')
+    add(app, 'export.pooled', base=Pooled)
+    return app
 
 
 @sound()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +14,13 @@ import pytest
 
 from cadasta.workertoolbox.rehearsal.loading import load
 
+from .broken import BROKEN
 from .judging import CASES, judge
-from .mutants import MUTANTS
 from .sound import SOUND
 from .state import app_state, connections, process_state
 
 REPOSITORY = Path(__file__).parents[2]
+MESSAGE = re.compile(r'AssertionError: Rule \d: .+\.\n  Where:  .+\n  Seen:   .+\n  Change: .+\.\n')
 
 Verdict = dict[int, list[str]]
 
@@ -63,15 +65,24 @@ def judge_in_this_process(name: str) -> Verdict:
 
 
 @pytest.mark.filterwarnings('ignore')
-@pytest.mark.parametrize('name', MUTANTS)
+@pytest.mark.parametrize('name', BROKEN)
 def test_a_broken_app_is_caught_by_the_rule_it_breaks(
     name: str,
     alone: dict[str, Verdict],
     together: dict[str, Verdict],
 ) -> None:
     verdict = alone[name]
-    assert MUTANTS[name].rule in verdict
+    assert BROKEN[name].rule in verdict
     assert set(verdict) == set(together[name])
+
+
+@pytest.mark.filterwarnings('ignore')
+@pytest.mark.parametrize('name', BROKEN)
+def test_every_message_has_all_its_parts(name: str, together: dict[str, Verdict]) -> None:
+    for messages in together[name].values():
+        for message in messages:
+            # No line of the code that made it.
+            assert MESSAGE.fullmatch(message)
 
 
 @pytest.mark.filterwarnings('ignore')
@@ -86,6 +97,6 @@ def test_a_sound_app_passes(
 
 
 def test_there_are_enough_of_them() -> None:
-    assert len(MUTANTS) >= 40
-    assert {case.rule for case in MUTANTS.values()} == set(range(1, 10))
+    assert len(BROKEN) >= 40
+    assert {case.rule for case in BROKEN.values()} == set(range(1, 10))
     assert len(SOUND) >= 20

@@ -59,6 +59,7 @@ assert result.wasSuccessful(), result.failures
 """
 
 
+@pytest.mark.process
 def test_it_publishes_and_consumes_as_before(tmp_path: Path) -> None:
     (tmp_path / 'hermetic_project.py').write_text(PROJECT)
     (tmp_path / 'queue').mkdir()

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLES = REPOSITORY / 'examples'
 WORKERS = ['export_worker', 'msg_worker']

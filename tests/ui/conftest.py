@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ..monitor.programs import Toolbox
-from ..servers.broker import Broker
-from ..servers.process import Processes
+from rig.monitor.programs import Toolbox
+from rig.servers.broker import Broker
+from rig.servers.process import Processes
+
 from .seed import Seed
 
 

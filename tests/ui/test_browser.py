@@ -11,10 +11,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from ..monitor.programs import Toolbox
-from ..servers.broker import Broker
-from ..servers.browser import DESK, PHONE, Browser
-from ..servers.process import Processes, wait_until
+from rig.monitor.programs import Toolbox
+from rig.servers.broker import Broker
+from rig.servers.browser import DESK, PHONE, Browser
+from rig.servers.process import Processes, wait_until
+
 from .seed import HOSTILE, Seed
 
 pytestmark = pytest.mark.slow

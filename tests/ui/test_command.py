@@ -13,8 +13,8 @@ from celery.bin.base import CLIContext
 from click.testing import CliRunner
 
 from cadasta.workertoolbox.commands import toolbox as toolbox_group
+from rig.monitor.programs import Toolbox
 
-from ..monitor.programs import Toolbox
 from .seed import SECRET, Seed
 
 URL = r'^http://\S+/$'
@@ -62,6 +62,7 @@ def run(*arguments: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
+@pytest.mark.process
 def test_port_is_taken() -> None:
     with socket.create_server(('127.0.0.1', 0)) as other:
         port = other.getsockname()[1]
@@ -70,6 +71,7 @@ def test_port_is_taken() -> None:
     assert f'Error: Cannot listen on 127.0.0.1, port {port}: Address already in use' in output
 
 
+@pytest.mark.process
 def test_unknown_database() -> None:
     code, output = run('--port', '0', '--database', f'mssql://ada:{SECRET}@localhost/')
     assert code == 1

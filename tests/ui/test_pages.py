@@ -13,10 +13,10 @@ from flask.testing import FlaskClient
 from cadasta.workertoolbox.monitor import upgrade
 from cadasta.workertoolbox.ui import chart, views, workflow
 from cadasta.workertoolbox.ui.app import create_app
+from rig.monitor.databases import url_of
+from rig.servers.postgres import Database, Postgres
+from rig.servers.process import free_port
 
-from ..monitor.databases import url_of
-from ..servers.postgres import Database, Postgres
-from ..servers.process import free_port
 from .seed import HOSTILE, NOW, SECRET, Seed
 
 
@@ -437,6 +437,7 @@ class TestSafety:
 
 
 class TestDatabaseAway:
+    @pytest.mark.process
     def test_password_is_not_shown(self, caplog: pytest.LogCaptureFixture) -> None:
         client = create_app(f'postgresql://ada:{SECRET}@127.0.0.1:{free_port()}/db').test_client()
         for address in ('/', '/tasks/7', '/counts'):

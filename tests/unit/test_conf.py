@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from celery.contrib.testing.worker import start_worker
 from kombu import Exchange, Queue
 
 from cadasta.workertoolbox import DEFAULT_QUEUES
 from cadasta.workertoolbox.conf import Config
+from cadasta.workertoolbox.errors import ChangeError
+from cadasta.workertoolbox.setup import setup_app
 
 EXCHANGE = Exchange('task_exchange', 'topic')
 DEFAULT_BACKEND = 'db+postgresql+psycopg2://cadasta:cadasta@localhost:5432/cadasta'
@@ -120,7 +123,8 @@ def test_the_environment_is_read_when_a_config_is_made(monkeypatch: pytest.Monke
 def test_environment(monkeypatch: pytest.MonkeyPatch, variable: str, text: str, name: str, value: Any) -> None:
     monkeypatch.setenv(variable, text)
     found = Config()[name]
-    assert (found, type(found)) == (value, type(value))
+    assert found == value
+    assert isinstance(found, type(value))
     assert getattr(app_with(Config()).conf, name) == value
 
 
@@ -440,6 +444,7 @@ def test_queues_in_a_mapping_have_the_names_that_they_say() -> None:
         ({'broker_url': 'amqp://user:a@/hush@host//'}, 'it cannot be read as a URL'),
         ({'broker_url': 'amqp://user/hush@user'}, 'it cannot be read as a URL'),
         ({'broker_url': 'amqp://host:port//'}, 'it cannot be read as a URL'),
+        ({'broker_url': 'user:hush@host'}, r"broker_url is '\*{8}@host': it cannot be read as a URL"),
         ({'broker_url': 'amqp://user:p,w@host:port//'}, 'it cannot be read as a URL'),
         ({'broker_url': 'amqp://user:p@p,w@host:port//'}, 'it cannot be read as a URL'),
         ({'result_backend': 'db+postgresql://user:?hush@host/name'}, 'result_backend is .* it cannot be read'),
@@ -642,6 +647,7 @@ def test_repr_shows_the_settings_in_order_without_credentials() -> None:
     assert 'QUEUES' not in text
 
 
+@pytest.mark.process
 def test_celery_report_shows_settings_and_variables_but_no_methods_and_no_credentials() -> None:
     report = app_with(
         Config(
@@ -665,11 +671,11 @@ def test_celery_report_shows_settings_and_variables_but_no_methods_and_no_creden
         assert name not in report
 
 
-def test_what_a_report_leaves_out_can_still_be_read() -> None:
+def test_a_credential_of_a_variable_is_listed_and_not_shown() -> None:
     dsn = 'postgresql://user:hush@host/name'
     config = Config(DSN=dsn)
-    assert 'DSN' not in list(config)
-    assert config['DSN'] == config.DSN == app_with(config).conf.DSN == dsn
+    assert dict(config)['DSN'] == config['DSN'] == config.DSN == app_with(config).conf.DSN == dsn
+    assert "DSN: 'postgresql://********@host/name'" in app_with(config).bugreport()
     assert len(config) == len(list(config))
 
 
@@ -686,7 +692,84 @@ def test_copies_route_alike(copied: Any) -> None:
     assert config.to_dict().keys() == Config(['export'], broker_url='memory://').to_dict().keys()
 
 
-def test_a_setting_can_be_changed_before_the_app_reads_it() -> None:
-    config = Config()
+def assign(config: Any) -> None:
     config.task_time_limit = 5
-    assert app_with(config).conf.task_time_limit == 5
+
+
+def assign_item(config: Any) -> None:
+    config['task_time_limit'] = 5
+
+
+def delete(config: Any) -> None:
+    del config.task_time_limit
+
+
+def delete_item(config: Any) -> None:
+    del config['task_time_limit']
+
+
+@pytest.mark.parametrize('change', [assign, assign_item, delete, delete_item])
+def test_a_config_cannot_be_changed(change: Any) -> None:
+    config = Config(task_time_limit=4)
+    before = dict(config)
+    instead = r'as a keyword, Config\(task_time_limit=…\), .*: app\.conf\.task_time_limit = …'
+    with pytest.raises(ChangeError, match=f'^A Config cannot be changed .* {instead}$'):
+        change(config)
+    assert dict(config) == before
+
+
+def test_celery_and_a_user_of_the_app_change_the_app_and_not_the_config() -> None:
+    config = Config(broker_url='memory://', result_backend='cache+memory://', task_time_limit=4)
+    before = dict(config)
+    app = app_with(config)
+    app.conf.task_time_limit = 5
+    app.conf.update(task_soft_time_limit=3)
+    app.add_defaults({'task_acks_late': True})
+    app.add_periodic_task(60.0, app.signature('export.project'), name='tick')
+    setup_app(app, throw=True)
+    with start_worker(app, perform_ping_check=False, shutdown_timeout=60):
+        app.control.inspect(timeout=0.1).conf()
+    assert (app.conf.task_time_limit, app.conf.task_soft_time_limit, app.conf.task_acks_late) == (5, 3, True)
+    assert dict(config) == before
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['QUEUES', 'PLATFORM_QUEUE_NAME', 'task_track_started', 'broker_transport_options', 'beat_schedule', 'DSN'],
+)
+@pytest.mark.parametrize(
+    'configure',
+    [
+        lambda app, config: app.conf.update(config),
+        lambda app, config: app.conf.update(**config),
+        lambda app, config: app.config_from_object(dict(config)),
+        lambda app, config: app.config_from_object({**config}),
+        lambda app, config: app.config_from_object(config),
+    ],
+    ids=['update', 'keywords', 'dict', 'copy', 'itself'],
+)
+def test_who_iterates_over_a_config_loses_nothing(configure: Any, name: str) -> None:
+    options = {'client-config': {'proxies': {'https': 'https://user:hush@proxy'}}, 'region': 'eu-west-1'}
+    schedule = {'rotate-api-keys': {'task': 'jobs.rotate', 'schedule': 3600.0}}
+    config = Config(
+        ['jobs'], beat_schedule=schedule, broker_transport_options=options, DSN='postgresql://user:hush@host/name'
+    )
+    assert config.beat_schedule == schedule
+    assert config.broker_transport_options == {'queue_name_prefix': 'dev-', **options}
+    app = Celery('test', set_as_current=False)
+    configure(app, config)
+    assert app.conf[name] == config[name]
+    assert app.amqp.router.route({}, 'jobs.rotate')['queue'].name == 'jobs'
+    assert 'hush' not in app.bugreport()
+
+
+def test_backends_of_ones_own_reach_the_loader() -> None:
+    backends = {'ours': 'celery.backends.cache:CacheBackend'}
+    with warnings.catch_warnings(action='error'):
+        config = Config(override_backends=backends)
+    assert config.override_backends == config['override_backends'] == backends
+    app = app_with(config)
+    assert app.conf.override_backends == backends
+    assert app.loader.override_backends == backends
+    assert not hasattr(Config(), 'override_backends')
+    assert 'override_backends' not in Config()

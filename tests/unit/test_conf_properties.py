@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import logging
 import os
+import pickle
 import re
 import string
 import warnings
+from pprint import pformat
 from typing import Any
 from unittest import mock
 
@@ -160,6 +164,7 @@ def test_any_mixture_of_settings(
         finally:
             assert not [warning for warning in caught if SECRET in str(warning.message)]
         assert SECRET not in repr(config)
+        assert SECRET not in repr(dict(config))
         assert_accepted(config)
 
 
@@ -173,6 +178,74 @@ def assert_accepted(config: Config) -> None:
             key = name.removesuffix('.fifo')
             route = app.amqp.router.route({}, f'{key}.task')
             assert (route['queue'].name, route['routing_key']) == (name, key)
+
+
+harmless = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), names, st.binary(max_size=4))
+with_credential = st.one_of(
+    passwords.map('https://user:{}@host/path'.format),
+    passwords.map('https://host/?token={}'.format),
+    passwords.map('https://user:{}@host'.format).map(str.encode),
+)
+# Whatever is in a container of such a name is a credential.
+hidden_names = st.builds(
+    '{}{}{}'.format, names, st.sampled_from(['api_key', 'PASSWORD', 'rotate-token', 'Secret']), names
+)
+credentials = st.recursive(
+    st.one_of(passwords, passwords.map(str.encode), st.none(), st.integers()),
+    lambda children: st.one_of(st.lists(children, max_size=3), st.dictionaries(names, children, max_size=3)),
+    max_leaves=4,
+)
+nested = st.recursive(
+    st.one_of(harmless, with_credential),
+    lambda children: st.one_of(
+        st.lists(children, max_size=3),
+        st.lists(children, max_size=3).map(tuple),
+        st.dictionaries(st.one_of(names, passwords.map('https://user:{}@host'.format)), children, max_size=3),
+        st.dictionaries(hidden_names, credentials, max_size=2),
+        st.sets(with_credential, max_size=2),
+        st.frozensets(with_credential, max_size=2),
+    ),
+    max_leaves=12,
+)
+nested_settings = st.fixed_dictionaries(
+    {},
+    optional={
+        'beat_schedule': st.dictionaries(hidden_names, credentials, max_size=2),
+        'broker_transport_options': st.dictionaries(names, nested, max_size=3),
+        'task_annotations': nested,
+        'redis_password': credentials,
+        'OF_MY_OWN': nested,
+        'API_TOKENS': credentials,
+    },
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(keywords=nested_settings)
+def test_nothing_that_is_iterated_is_lost_and_nothing_that_is_shown_is_a_credential(keywords: dict[str, Any]) -> None:
+    before = copy.deepcopy(keywords)
+    config = Config(['export'], broker_url=f'amqp://guest:{SECRET}@host//', **keywords)
+    assert repr(keywords) == repr(before)
+    for copied in (dict(config), {**config}, dict(copy.deepcopy(config)), dict(pickle.loads(pickle.dumps(config)))):
+        for name, value in keywords.items():
+            if name == 'broker_transport_options':
+                assert {key: copied[name][key] for key in value} == value
+            else:
+                assert copied[name] == value
+    app, other = Celery('test', set_as_current=False), Celery('test', set_as_current=False)
+    app.config_from_object(config)
+    other.conf.update(config)
+    record = logging.LogRecord('test', logging.INFO, __file__, 1, '%r', (dict(config),), None)
+    for shown in (
+        repr(config),
+        repr(dict(config)),
+        pformat(dict(config)),
+        repr(list(config.values())),
+        record.getMessage(),
+        app.conf.humanize(),
+        repr(dict(other.conf.changes)),
+    ):
+        assert SECRET not in shown
 
 
 URLS = ('broker_url', 'broker_read_url', 'broker_write_url')

@@ -1,15 +1,17 @@
-"""What the documents say is true: their code runs, their tables match, their commands are tested."""
+"""The README is short and true: its code runs, its commands are there, and its links reach files."""
 
 from __future__ import annotations
 
-import ast
 import doctest
 import importlib
+import importlib.metadata
 import os
 import pkgutil
+import re
+import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,34 +20,56 @@ from docutils import nodes
 from docutils.core import publish_doctree
 
 import cadasta.workertoolbox
-from cadasta.workertoolbox.conf import Config
-from cadasta.workertoolbox.database import roles
 
 ROOT = Path(__file__).parents[2]
-README = publish_doctree((ROOT / 'README.rst').read_text(), settings_overrides={'halt_level': 2})
-#: Where the README finds its pictures, on PyPI too.
-RAW = 'https://raw.githubusercontent.com/Cadasta/cadasta-workertoolbox/main/'
+REPOSITORY = 'https://github.com/Cadasta/cadasta-workertoolbox'
+RAW = 'https://raw.githubusercontent.com/Cadasta/cadasta-workertoolbox'
+LINK = re.compile(rf'(?:{REPOSITORY}/blob|{RAW})/main/([\w./-]+)')
 
-#: Commands of the README, and what runs them.
-COMMANDS = {
-    'pip install --editable . -r requirements-docs.txt': 'runtests',
-    'sphinx-build docs build/docs': 'runtests',
-    './quickstart': 'tests/test_quickstart.py',
-    './runtests': 'runtests',
-    'pip install cadasta-workertoolbox': 'tests/test_packaging.py',
-    'celery -A export worker -Q export': 'tests/unit/test_documents.py',
-    'python -m unittest export/tests.py': 'tests/unit/test_documents.py',
-    'pytest export/tests.py': 'tests/suite/test_runners.py',
-    'django-admin test export.tests': 'tests/suite/test_runners.py',
-    'celery -A export toolbox tables --worker-role export --monitor-role monitor': 'tests/monitor/test_upgrade.py',
-    'celery -A export toolbox monitor': 'tests/monitor/test_commands.py',
-    'celery -A export toolbox check': 'tests/commands/test_check.py',
-    'celery -A export toolbox topology': 'tests/commands/test_topology.py',
-    'celery -A export toolbox tasks --state failure --newer-than 1d': 'tests/status/test_command.py',
-    'celery -A export toolbox ui': 'tests/ui/test_command.py',
-    'pip install -r requirements-deploy.txt': 'requirements-test.txt',
-    'python setup.py test clean build tag publish': 'tests/test_packaging.py',
-}
+DOCUMENTS = ['README.rst', 'CHANGELOG.rst', 'CONTRIBUTING.rst', 'examples/README.rst']
+WITH_LINKS = [
+    *DOCUMENTS,
+    'SECURITY.md',
+    '.github/ISSUE_TEMPLATE/config.yml',
+    *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('docs/**/*.rst')),
+]
+
+
+def read(name: str) -> nodes.document:
+    """Parse a document; a warning is an error."""
+    return publish_doctree((ROOT / name).read_text(), settings_overrides={'halt_level': 2})
+
+
+@pytest.mark.parametrize('name', DOCUMENTS)
+def test_documents_have_no_faults(name: str) -> None:
+    assert read(name).next_node(nodes.title) is not None
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / 'README.rst').read_text().split()) <= 700
+
+
+@pytest.mark.parametrize('name', WITH_LINKS)
+def test_links_into_the_repository_reach_files(name: str) -> None:
+    for path in LINK.findall((ROOT / name).read_text()):
+        assert (ROOT / path).is_file(), path
+
+
+def test_the_readme_links_to_the_manual() -> None:
+    linked = LINK.findall((ROOT / 'README.rst').read_text())
+    assert {'docs/index.rst', 'docs/tutorial.rst', 'docs/reference/settings.rst', 'CONTRIBUTING.rst'} <= set(linked)
+
+
+def test_the_map_of_the_code_shows_the_rooms_of_the_table() -> None:
+    table = read('CONTRIBUTING.rst').next_node(nodes.table)
+    described = {
+        name for literal in table.findall(nodes.literal) for name in re.findall(r'^\w+(?=\.py$|/$)', literal.astext())
+    }
+    drawn = set(re.findall(r'(\w+)(?:\.py|/)[<,]', (ROOT / 'docs/_static/map.svg').read_text()))
+    assert described == drawn
+
+
+README = read('README.rst')
 
 
 def blocks(language: str) -> list[str]:
@@ -58,9 +82,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for block in blocks('python'):
         name, _, _ = block.partition('\n')
         if name.startswith('# '):
-            path = tmp_path / name[2:]
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(block)
+            (tmp_path / name[2:]).write_text(block)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv('CELERY_BROKER_URL', 'filesystem://')
     (tmp_path / 'data').mkdir()
@@ -77,31 +99,28 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         del sys.modules[name]
 
 
-def test_pictures_of_the_readme_are_in_the_repository() -> None:
-    names = [image['uri'].removeprefix(RAW) for image in README.findall(nodes.image) if image['uri'].startswith(RAW)]
-    assert len(names) > 0
-    assert [name for name in names if not (ROOT / name).is_file()] == []
+@pytest.fixture
+def environment(project: Path) -> dict[str, str]:
+    return {**os.environ, 'PYTHONPATH': os.pathsep.join([str(project), str(ROOT)])}
 
 
-def test_python_of_the_readme_runs(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_python_of_the_readme_runs(project: Path) -> None:
     namespace: dict[str, Any] = {}
-    exec('from export.celery import app, Config', namespace)
-    for module in ('tasks', 'archives'):
-        importlib.import_module(f'export.{module}')
+    exec('from export import app', namespace)
     for block in blocks('python'):
         if not block.startswith('# '):
             exec(compile(block, 'README.rst', 'exec'), namespace)
-    assert "no work queue serves its routing key 'import'" in capsys.readouterr().out
     sent = [path.name.partition('.')[2] for path in (project / 'data').iterdir()]
-    assert sorted(sent) == ['export.msg', 'export.msg', 'platform.fifo.msg', 'platform.fifo.msg']
+    assert sorted(sent) == ['export.msg', 'platform.fifo.msg']
 
 
-def test_worker_of_the_readme_runs(project: Path) -> None:
-    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(project), str(ROOT)])}
-    send = "from export.celery import app; app.send_task('export.project', (42,), task_id='of-the-readme')"
+@pytest.mark.process
+def test_worker_of_the_readme_runs(project: Path, environment: dict[str, str]) -> None:
+    send = "from export import app; app.send_task('export.project', (42,), task_id='of-the-readme')"
     subprocess.run([sys.executable, '-c', send], env=environment, cwd=project, check=True, timeout=60)
+    (command,) = (command for command in commands() if command.startswith('celery '))
     worker = subprocess.Popen(
-        [sys.executable, '-m', 'celery', '-A', 'export', 'worker', '-Q', 'export', '-l', 'info'],
+        [sys.executable, '-m', *shlex.split(command), '-l', 'info'],
         env=environment,
         cwd=project,
         stdout=subprocess.PIPE,
@@ -117,10 +136,10 @@ def test_worker_of_the_readme_runs(project: Path) -> None:
     assert worker.returncode == 0
 
 
-def test_tests_of_the_readme_pass(project: Path) -> None:
-    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(project), str(ROOT)])}
+@pytest.mark.process
+def test_tests_of_the_readme_pass(project: Path, environment: dict[str, str]) -> None:
     run = subprocess.run(
-        [sys.executable, '-m', 'unittest', 'export/tests.py'],
+        [sys.executable, '-m', 'unittest', 'tests.py'],
         env=environment,
         cwd=project,
         check=False,
@@ -132,62 +151,43 @@ def test_tests_of_the_readme_pass(project: Path) -> None:
     assert 'Ran 9 tests' in run.stderr
 
 
-def test_every_command_of_the_readme_is_run() -> None:
-    commands = [line.removeprefix('$ ') for block in blocks('console') for line in block.splitlines()]
-    assert set(commands) == set(COMMANDS)
-    for runner in COMMANDS.values():
-        assert (ROOT / runner).is_file()
+def commands() -> list[str]:
+    return [line.removeprefix('$ ') for block in blocks('console') for line in block.splitlines()]
 
 
-def test_grants_of_the_readme_are_those_of_the_command() -> None:
-    grants = [statement.strip() for block in blocks('sql') for statement in block.split(';') if statement.strip()]
-    assert grants == [str(statement) for statement in roles.worker('export', {}, {})][1:]
+def is_the_repository(url: str) -> bool:
+    metadata = ''.join((ROOT / name).read_text() for name in ('setup.cfg', 'pyproject.toml'))
+    return url in re.findall(r'https://[\w./-]+', metadata)
 
 
-def cells(row: nodes.row) -> list[str]:
-    return [cell.astext() for cell in row.findall(nodes.entry)]
+def is_the_directory_of_the_clone(name: str) -> bool:
+    return REPOSITORY.endswith(f'/{name}')
 
 
-def rows(title: str) -> list[list[str]]:
-    (table,) = (
-        table for table in README.findall(nodes.table) if table.next_node(nodes.title).astext().startswith(title)
-    )
-    body = table.next_node(nodes.tbody)
-    return [cells(row) for row in body.findall(nodes.row)]
+def is_a_program(name: str) -> bool:
+    return os.access(ROOT / name, os.X_OK)
 
 
-def literal(cell: str) -> Any:
-    """Read the value at the beginning of a cell."""
-    word = cell.partition(' ')[0].rstrip(':')
-    if word.startswith('inf'):
-        return float('inf')
-    if word[0] not in '\'"({[':
-        return ast.literal_eval(word)
-    for end in range(1, len(cell) + 1):
-        try:
-            return ast.literal_eval(cell[:end])
-        except SyntaxError:
-            continue
-    raise AssertionError(f'no value in {cell!r}')
+def is_the_distribution(name: str) -> bool:
+    # Raises an error where no distribution has the name.
+    return bool(importlib.metadata.version(name))
 
 
-def test_table_of_settings() -> None:
-    config = Config()
-    described = dict(rows('Where Config differs'))
-    assert set(described) == set(config.to_dict())
-    for name in set(described) - {'task_queues', 'task_routes'}:
-        assert literal(described[name]) == config[name], name
+def is_run_above(arguments: str) -> bool:
+    return arguments == '-A export worker -Q export'
 
 
-def test_table_of_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = Config()
-    described = {name.partition(' ')[0]: (default, variable) for name, default, variable in rows('Variables')}
-    assert set(described) == {name for name in config if name == name.upper()}
-    for name, (default, variable) in described.items():
-        assert literal(default) == config[name], name
-        if variable:
-            monkeypatch.setenv(variable.partition(',')[0], '["7"]' if name == 'QUEUES' else '7')
-            assert str(Config()[name]) in ('7', "['7']"), name
+@pytest.mark.parametrize('command', commands())
+def test_commands_of_the_readme_can_be_run(command: str) -> None:
+    judges: dict[str, Callable[[str], bool]] = {
+        'git clone ': is_the_repository,
+        'cd ': is_the_directory_of_the_clone,
+        './': is_a_program,
+        'pip install ': is_the_distribution,
+        'celery ': is_run_above,
+    }
+    (judge,) = ((beginning, judge) for beginning, judge in judges.items() if command.startswith(beginning))
+    assert judge[1](command.removeprefix(judge[0]))
 
 
 @pytest.mark.parametrize(

@@ -35,10 +35,9 @@ class Worker:
 
 @pytest.fixture
 def grouped() -> Celery:
-    config = Config(result_backend=None, task_ignore_result=True)
-    config.broker_transport = Broker
     app = Celery('test', set_as_current=False)
-    app.config_from_object(config)
+    app.config_from_object(Config(result_backend=None, task_ignore_result=True))
+    app.conf.broker_transport = Broker
     Broker.sent = []
     return app
 

@@ -217,6 +217,7 @@ def test_threads_that_start_together_lose_nothing() -> None:
     assert contents() == {'export': 96, 'platform.fifo': 96}
 
 
+@pytest.mark.process
 def test_a_child_that_was_forked_while_a_thread_declared_can_declare() -> None:
     queue = WorkQueue('export', EXCHANGE, routing_key='export', platform=PLATFORM)
     with Connection('memory://') as connection, topology._declaring:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from celery import Celery
 
+from ..architecture import PLATFORM_QUEUE
 from .conformance import check_rules
 from .finding import Finding, Problem
 
@@ -19,6 +20,7 @@ def check(
     offline: bool = False,
     any_role: bool = False,
     database: str | None = None,
+    platform_queue: str = PLATFORM_QUEUE,
 ) -> Iterator[Finding]:
     """Check an app and, unless that is to be left out, what it is connected to.
 
@@ -27,6 +29,7 @@ def check(
     :param offline: whether to open no connection.
     :param any_role: whether the app's role in the result database may do more than it must.
     :param database: the URL of the database with the Task table.
+    :param platform_queue: the name of the platform queue, where the organisation has renamed it everywhere.
     :returns: the findings, one by one, as they are made.
 
     >>> from cadasta.workertoolbox.conf import Config
@@ -35,12 +38,12 @@ def check(
     >>> {finding.state for finding in check(app, offline=True)} == {'passed', 'skipped'}
     True
     """
-    yield from check_rules(app, is_worker)
+    yield from check_rules(app, is_worker, platform_queue)
     if not offline:
         # What they import is there only where it is used.
         from .broker import check_broker
         from .databases import check_results, check_tasks
 
-        yield from check_broker(app)
+        yield from check_broker(app, platform_queue)
         yield from check_tasks(database)
         yield from check_results(app, is_worker, any_role)

@@ -5,12 +5,13 @@ from typing import Any
 
 from kombu import Queue
 
-from ..diagram.contents import bindings_of
+from ..seams.kombu_virtual import bindings_to, waiting
+from ..topology import bindings_of
 from .finding import Problem
 from .platform_queue import Depth
 
 
-class Bindings:
+class BindingTable:
     """Looks for queues that nobody has bound.
 
     :param channel: a channel.
@@ -22,8 +23,7 @@ class Bindings:
     def problems(self, queues: list[Queue]) -> Iterator[Problem]:
         for queue in queues:
             for exchange, key in bindings_of(queue):
-                bound = {(bound_by, name) for bound_by, _, name in self._channel.get_table(exchange.name)}
-                if (key, queue.name) not in bound:
+                if (key, queue.name) not in bindings_to(self._channel, exchange.name):
                     yield Problem(
                         f'queue {queue.name!r}',
                         f'nobody has bound it to exchange {exchange.name!r} by the key {key!r}',
@@ -32,4 +32,4 @@ class Bindings:
                     )
 
     def depth(self, queue: str) -> Depth:
-        return Depth(self._channel._size(queue))
+        return Depth(waiting(self._channel, queue))

@@ -1,15 +1,16 @@
 """Whether the broker can be reached, has what the app needs, and has its platform queue drained."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Protocol
 
 from celery import Celery
 from kombu import Connection, Queue
 from kombu.transport import pyamqp
 
-from ..architecture import PLATFORM_QUEUE
+from ..durations import written
 from ..settings.credentials import masked
-from .binding_table import Bindings
+from .binding_table import BindingTable
 from .finding import Finding, Outcome, Problem, in_order
 from .platform_queue import Depth, watch
 from .rabbitmq import RabbitMQ
@@ -19,7 +20,7 @@ TIMEOUT = 3
 
 _CHANGE = (
     'Mend what the error names: start the broker, or look at broker_url, broker_transport_options and the credentials. '
-    f'An answer is waited for {TIMEOUT} seconds.'
+    f'An answer is waited for {written(timedelta(seconds=TIMEOUT))}.'
 )
 
 
@@ -33,14 +34,15 @@ class Kind(Protocol):
         """Tell how many messages wait in a queue; nothing where there is no queue of this name."""
 
 
-def check_broker(app: Celery) -> Iterator[Finding]:
+def check_broker(app: Celery, platform_queue: str) -> Iterator[Finding]:
     """Check the broker that the app's producers use.
 
     :param app: the app.
+    :param platform_queue: the name of the platform queue, where the app itself does not give it.
     :returns: the findings.
     """
     with _connection(app) as connection:
-        broker = _Broker(app, connection)
+        broker = _Broker(app, connection, app.conf.get('PLATFORM_QUEUE_NAME') or platform_queue)
         yield from in_order(
             'broker',
             {
@@ -54,10 +56,10 @@ def check_broker(app: Celery) -> Iterator[Finding]:
 
 
 class _Broker:
-    def __init__(self, app: Celery, connection: Connection) -> None:
+    def __init__(self, app: Celery, connection: Connection, platform: str) -> None:
         self._app = app
         self._connection = connection
-        self._platform = app.conf.get('PLATFORM_QUEUE_NAME') or PLATFORM_QUEUE
+        self._platform = platform
         # The credentials of Amazon are not where kombu looks for a password.
         self.url = str(masked(connection.as_uri()))
 
@@ -112,4 +114,4 @@ def _kind(connection: Connection, platform: str) -> Kind | None:
         from .sqs import SQS
 
         return SQS(channel, platform)
-    return Bindings(channel) if connection.transport.driver_type in ('redis', 'filesystem') else None
+    return BindingTable(channel) if connection.transport.driver_type in ('redis', 'filesystem') else None

@@ -1,74 +1,55 @@
-"""The conformance suite, as findings: one a rule."""
+"""The rules of the architecture, as findings: one a rule."""
 
-import re
-import unittest
-from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
+from contextlib import closing
 
 from celery import Celery
 
-from ..tests import build_functional_tests
+from ..conformance.rule import Rule
+from ..conformance.rules import RULES
+from ..rehearsal.loading import load
+from ..rehearsal.observing import Observations, observe
 from .finding import Finding, Outcome, Problem, shown
 
-_MESSAGE = re.compile(r'Rule \d: .*?\n  Where:  (.*?)\n  Seen:   (.*?)\n  Change: (.*)', re.DOTALL)
+_CONCERN = 'conformance'
+_LOADED = 'the app can be loaded'
 
 
-def check_rules(app: Celery, is_worker: bool) -> Iterator[Finding]:
-    """Run the conformance suite of an app.
+def check_rules(app: Celery, is_worker: bool, platform_queue: str) -> Iterator[Finding]:
+    """Judge an app by each rule.
 
     :param app: the app; its task modules are imported.
     :param is_worker: whether workers are started from its codebase.
+    :param platform_queue: the name of the platform queue.
     :returns: a finding for each rule, after one for the app itself.
     """
-    suite = unittest.defaultTestLoader.loadTestsFromTestCase(build_functional_tests(app, is_worker))
-    rules = [test.id() for test in suite if isinstance(test, unittest.TestCase)]
-    result = _Result()
-    suite.run(result)
-    # What went wrong before the first rule.
-    early = [problem for name in result.problems.keys() - set(rules) for problem in result.problems[name]]
-    yield Finding('conformance', 'the app can be loaded', Outcome(tuple(early), note=repr(app.main)))
-    for rule in rules:
-        skipped = 'the app cannot be loaded' if early else result.skips.get(rule, '')
-        yield Finding('conformance', _title(rule), Outcome(tuple(result.problems[rule]), skipped))
+    try:
+        load(app)
+        seen = observe(app, is_worker, platform_queue)
+    except Exception as error:
+        yield Finding(_CONCERN, _LOADED, _surprised(error))
+        for rule in RULES:
+            yield Finding(_CONCERN, _title(rule), Outcome(skipped='the app cannot be loaded'))
+        return
+    with closing(seen.bindings):
+        yield Finding(_CONCERN, _LOADED, Outcome(note=repr(app.main)))
+        for rule in RULES:
+            yield Finding(_CONCERN, _title(rule), _judged(rule, seen))
 
 
-class _Result(unittest.TestResult):
-    def __init__(self) -> None:
-        super().__init__()
-        self.problems: dict[str, list[Problem]] = defaultdict(list)
-        self.skips: dict[str, str] = {}
-
-    def addFailure(self, test: unittest.TestCase, err: Any) -> None:  # noqa: N802  # unittest
-        self._add(test, err[1])
-
-    def addError(self, test: unittest.TestCase, err: Any) -> None:  # noqa: N802  # unittest
-        self._add(test, err[1])
-
-    def addSubTest(  # noqa: N802  # unittest
-        self,
-        test: unittest.TestCase,
-        subtest: unittest.TestCase,
-        err: Any,
-    ) -> None:
-        if err is not None:
-            self._add(test, err[1])
-
-    def addSkip(self, test: unittest.TestCase, reason: str) -> None:  # noqa: N802  # unittest
-        self.skips[test.id()] = reason
-
-    def _add(self, test: unittest.TestCase, error: BaseException) -> None:
-        match = _MESSAGE.fullmatch(str(error))
-        self.problems[test.id()].append(
-            Problem(*match.groups()) if match else Problem('the app', shown(error), 'Mend what the error names.')
-        )
+def _judged(rule: Rule, seen: Observations) -> Outcome:
+    if reason := rule.reason_to_skip(seen):
+        return Outcome(skipped=reason)
+    try:
+        violations = [verdict.violation for verdict in rule.judge(seen)]
+        return Outcome(tuple(Problem(found.where, found.seen_text, found.change) for found in violations if found))
+    except Exception as error:
+        return _surprised(error)
 
 
-def _title(test: str) -> str:
-    """Make a title of a test's name.
+def _surprised(error: Exception) -> Outcome:
+    return Outcome((Problem('the app', shown(error), 'Mend what the error names.'),))
 
-    >>> _title('tests.FunctionalTests.test_rule_7_tasks_are_sent')
-    'rule 7: tasks are sent'
-    """
-    _, _, number, title = test.rpartition('.')[2].split('_', 3)
-    return f'rule {number}: {title.replace("_", " ")}'
+
+def _title(rule: Rule) -> str:
+    return f'rule {rule.number}: {rule.title}'

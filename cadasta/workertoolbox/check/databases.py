@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
 from celery import Celery
 
-from ..backends import is_database
 from ..database.connection import engine
-from ..database.quoting import QUOTE
 from ..database.tables import rejected, result_tables, sequence, task
+from ..durations import written
 from ..errors import NotUsable
+from ..seams.sqlalchemy_quoting import QUOTE
 from ..settings.credentials import masked
+from ..settings.urls import is_database
 from .finding import Finding, Outcome, Problem, in_order
 from .rights import Right, Rights
 
@@ -22,7 +23,7 @@ TIMEOUT = 3
 
 _CREATE = 'Create it, with a role that may: celery -A PROJECT toolbox tables'
 _MISSING = 'it is not there, or the role cannot see it'
-_CHANGE = 'Mend what the error names: start the database, or look at {}. An answer is waited for {} seconds.'
+_CHANGE = 'Mend what the error names: start the database, or look at {}. An answer is waited for {}.'
 
 
 def check_results(app: Celery, is_worker: bool, any_role: bool) -> Iterator[Finding]:
@@ -46,7 +47,7 @@ def check_results(app: Celery, is_worker: bool, any_role: bool) -> Iterator[Find
             for check in steps:
                 yield Finding('results', check, Outcome(skipped='the results of this app do not go to a database'))
             return
-        change = _CHANGE.format('result_backend, and RESULT_DB_HOST and so on', TIMEOUT)
+        change = _CHANGE.format('result_backend, and RESULT_DB_HOST and so on', written(timedelta(seconds=TIMEOUT)))
         yield from in_order('results', steps, str(masked(url)), change)
 
 
@@ -64,7 +65,7 @@ def check_tasks(url: str | None) -> Iterator[Finding]:
             'tasks',
             {'the Task table is written': lambda: _newest_task(_connect(url, stack))},
             str(masked(url)),
-            _CHANGE.format('--database', TIMEOUT),
+            _CHANGE.format('--database', written(timedelta(seconds=TIMEOUT))),
         )
 
 
@@ -160,4 +161,5 @@ def _newest_task(connection: sa.Connection) -> Outcome:
         return Outcome(skipped='it has no task yet')
     # SQLite gives times without a zone.
     ago = datetime.now(UTC) - (seen if seen.tzinfo else seen.replace(tzinfo=UTC))
-    return Outcome(note=f'the newest task was last seen {ago.total_seconds():.0f} seconds ago')
+    # The clocks of two machines differ.
+    return Outcome(note=f'the newest task was last seen {written(max(ago, timedelta()))} ago')

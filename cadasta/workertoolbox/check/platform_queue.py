@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import NamedTuple
 
+from ..durations import written
 from .finding import Outcome, Problem
 
 #: How long the queue may take to become shorter, in seconds.
@@ -52,7 +54,8 @@ def watch(depth: Callable[[], Depth | None]) -> Outcome:
     now = first
     while now.waiting and now.waiting >= first.waiting and not now.received:
         if time.monotonic() >= end:
-            return _failed(f'{first}; {WATCHED:g} seconds later, {now}', _SPEED_UP if now.consumers else _START)
+            later = written(timedelta(seconds=WATCHED))
+            return _failed(f'{first}; {later} later, {now}', _SPEED_UP if now.consumers else _START)
         time.sleep(_INTERVAL)
         now = depth() or now
     return Outcome(note=str(now))

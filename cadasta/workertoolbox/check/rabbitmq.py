@@ -6,7 +6,7 @@ from typing import Any
 
 from kombu import Connection, Exchange, Queue
 
-from ..diagram.contents import bindings_of
+from ..topology import bindings_of
 from .finding import Problem, shown
 from .platform_queue import Depth
 

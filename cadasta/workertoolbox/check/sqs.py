@@ -1,13 +1,15 @@
 """Amazon SQS: the attributes of the queues."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # has no types
 from kombu import Queue
-from kombu.transport.SQS import DoesNotExistQueueException, UndefinedQueueException
 
 from ..architecture import FIFO
+from ..durations import written
+from ..seams.sqs import NoSuchQueue, NotPredefined, client_of, name_of, url_of
 from .finding import Problem, shown
 from .platform_queue import Depth
 
@@ -28,10 +30,10 @@ class SQS:
 
     def problems(self, queues: list[Queue]) -> Iterator[Problem]:
         for queue in queues:
-            where = f'queue {self._channel.canonical_queue_name(queue.name)!r}'
+            where = f'queue {name_of(self._channel, queue.name)!r}'
             try:
                 attributes = self._attributes(queue.name)
-            except DoesNotExistQueueException:
+            except NoSuchQueue:
                 yield Problem(
                     where,
                     f'there is no queue of this name in region {self._channel.region!r}',
@@ -39,7 +41,7 @@ class SQS:
                     'it. If there is one with another prefix or in another region, set QUEUE_NAME_PREFIX, or the '
                     'region in broker_transport_options.',
                 )
-            except UndefinedQueueException:
+            except NotPredefined:
                 yield Problem(
                     where,
                     "it is not among 'predefined_queues'",
@@ -57,7 +59,7 @@ class SQS:
         """Count the messages that wait, and those that were received a moment ago: Amazon approximates."""
         try:
             attributes = self._attributes(queue)
-        except (DoesNotExistQueueException, UndefinedQueueException):
+        except (NoSuchQueue, NotPredefined):
             return None
         return Depth(
             int(attributes['ApproximateNumberOfMessages']),
@@ -65,10 +67,9 @@ class SQS:
         )
 
     def _attributes(self, queue: str) -> dict[str, str]:
-        # This looks the queue up. Whatever else kombu does with a queue would create it.
-        url = self._channel._resolve_queue_url(queue)
-        client = self._channel.sqs(queue=self._channel.canonical_queue_name(queue))
-        attributes: dict[str, str] = client.get_queue_attributes(QueueUrl=url, AttributeNames=['All'])['Attributes']
+        url = url_of(self._channel, queue)
+        answer = client_of(self._channel, queue).get_queue_attributes(QueueUrl=url, AttributeNames=['All'])
+        attributes: dict[str, str] = answer['Attributes']
         return attributes
 
 
@@ -81,11 +82,11 @@ def _faults(attributes: dict[str, str], name: str, visibility_timeout: int) -> I
     hidden, kept = int(attributes['VisibilityTimeout']), int(attributes['MessageRetentionPeriod'])
     if hidden < visibility_timeout:
         yield (
-            f'its VisibilityTimeout is {hidden} seconds, and a worker that is held up for longer loses what it took',
+            f'its VisibilityTimeout is {written(timedelta(seconds=hidden))}, and a task may run twice',
             f'aws sqs set-queue-attributes --queue-url URL --attributes VisibilityTimeout={visibility_timeout}',
         )
     if kept < LEAST_RETENTION:
         yield (
-            f'its MessageRetentionPeriod is {kept} seconds, and a message that waits longer is deleted',
+            f'its MessageRetentionPeriod is {written(timedelta(seconds=kept))}, and what waits longer is deleted',
             'aws sqs set-queue-attributes --queue-url URL --attributes MessageRetentionPeriod=1209600',
         )

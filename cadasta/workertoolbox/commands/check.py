@@ -5,6 +5,7 @@ import json as json_module
 import click
 from celery.bin.base import CeleryCommand, handle_preload_options
 
+from ..architecture import PLATFORM_QUEUE
 from .options import option
 
 
@@ -17,6 +18,13 @@ from .options import option
     help="Accept a role that may do more in the result database than it must, as on a developer's machine.",
 )
 @option('--database', metavar='URL', help='Database in which the monitor stores tasks, to see whether it does.')
+@option(
+    '--platform-queue',
+    metavar='NAME',
+    default=PLATFORM_QUEUE,
+    show_default=True,
+    help='Name of the platform queue, where your organisation has renamed it everywhere.',
+)
 @option('--json', is_flag=True, help='Print one JSON document.')
 @click.pass_context
 @handle_preload_options
@@ -26,6 +34,7 @@ def check(
     producer: bool,
     any_role: bool,
     database: str | None,
+    platform_queue: str,
     json: bool,
 ) -> None:
     """Check the app, and the broker and databases that it uses. The command changes nothing.
@@ -36,7 +45,7 @@ def check(
     from ..check import report
     from ..terminal.output import make_console
 
-    findings = findings_of(ctx.obj.app, not producer, offline, any_role, database)
+    findings = findings_of(ctx.obj.app, not producer, offline, any_role, database, platform_queue)
     if json:
         document = report.document(findings)
         click.echo(json_module.dumps(document, indent=2))

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from celery import Celery
 
-from ..backends import is_database
+from ..settings.urls import is_database
 from .options import option
 
 #: The option ``--database``.

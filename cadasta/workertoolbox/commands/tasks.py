@@ -74,17 +74,17 @@ def tasks(
     if tree is not None and (follow or where != Filter()):
         raise click.UsageError('--tree shows a whole workflow: give no --follow and no condition with it.')
     screen = Screen(make_console(ctx.obj.no_color), show_arguments)
-    with usable_database(), TrackedTasks(database_of(ctx.obj.app, database)) as statuses:
+    with usable_database(), TrackedTasks(database_of(ctx.obj.app, database)) as tracked:
         if tree is not None:
-            _show_tree(statuses, screen, tree, json)
+            _show_tree(tracked, screen, tree, json)
         elif follow:
-            _follow(statuses, screen, where, limit, json)
+            _follow(tracked, screen, where, limit, json)
         else:
-            _show(statuses, screen, where, limit, json)
+            _show(tracked, screen, where, limit, json)
 
 
-def _show(statuses: 'TrackedTasks', screen: 'Screen', where: 'Filter', limit: int, as_json: bool) -> None:
-    found = statuses.page(where, limit)
+def _show(tracked: 'TrackedTasks', screen: 'Screen', where: 'Filter', limit: int, as_json: bool) -> None:
+    found = tracked.page(where, limit)
     if as_json:
         for task in found:
             screen.json(task)
@@ -92,23 +92,23 @@ def _show(statuses: 'TrackedTasks', screen: 'Screen', where: 'Filter', limit: in
         screen.tasks(found)
 
 
-def _show_tree(statuses: 'TrackedTasks', screen: 'Screen', task_id: str, as_json: bool) -> None:
+def _show_tree(tracked: 'TrackedTasks', screen: 'Screen', task_id: str, as_json: bool) -> None:
     from ..tracked import overall, tree
 
-    found = statuses.workflow(task_id)
+    found = tracked.workflow(task_id)
     if not found:
         raise click.ClickException(f'No task {task_id!r} is known: its id is wrong, or no monitor has stored it yet')
     screen.tree(overall(found), tree(found), as_json)
 
 
-def _follow(statuses: 'TrackedTasks', screen: 'Screen', where: 'Filter', limit: int, as_json: bool) -> None:
+def _follow(tracked: 'TrackedTasks', screen: 'Screen', where: 'Filter', limit: int, as_json: bool) -> None:
     from ..terminal.following import appended, live
 
     try:
         if screen.is_terminal and not as_json:
-            live(statuses, screen, where, limit)
+            live(tracked, screen, where, limit)
         else:
-            appended(statuses, screen.json if as_json else screen.line, where, limit)
+            appended(tracked, screen.json if as_json else screen.line, where, limit)
     except KeyboardInterrupt:
         # Ctrl-C is the way to end it.
         return

@@ -1,1 +1,1 @@
-"""Whether an app keeps the rules of the architecture: what `build_functional_tests` is made of."""
+"""Whether an app keeps the rules of the architecture: the rules, and the test case that is made of them."""

@@ -1,13 +1,6 @@
-"""SQL that is written down: names in quotes, and text that holds no parameters."""
+"""SQL that is written down as text."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.engine import Dialect
-
-#: PostgreSQL without a connection. With the parameters of its usual drivers, percent signs would be doubled.
-POSTGRESQL: Dialect = postgresql.dialect(paramstyle='named')  # type: ignore[no-untyped-call]  # SQLAlchemy
-#: Quotes names for PostgreSQL and for SQLite.
-QUOTE = POSTGRESQL.identifier_preparer
 
 
 def literal(sql: str) -> sa.TextClause:

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 
 import sqlalchemy as sa
 
-from .quoting import QUOTE, literal
+from ..seams.sqlalchemy_quoting import QUOTE
+from .quoting import literal
 from .tables import rejected, result_tables, sequence, task
 
 

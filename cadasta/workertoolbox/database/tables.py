@@ -101,16 +101,12 @@ def result_tables(names: Mapping[str, str], schemas: Mapping[str, str]) -> tuple
     >>> [table.name for table in result_tables({}, {})]
     ['celery_taskmeta', 'celery_tasksetmeta']
     """
-    from celery.backends.database.models import TaskExtended, TaskSet
+    from ..seams.celery_results import copied_tables
 
-    copies = sa.MetaData()
-    tables = []
-    for key, model in (('task', TaskExtended), ('group', TaskSet)):
-        name = names.get(key) or model.__tablename__
-        tables.append(model.__table__.to_metadata(copies, schema=schemas.get(key), name=name))
+    results, groups = copied_tables(names, schemas)
     # Most results are successes, and nobody looks for a success by its state. So the index leaves them out.
-    sa.Index(None, tables[0].c.status, postgresql_where=tables[0].c.status != 'SUCCESS')
-    return tables[0], tables[1]
+    sa.Index(None, results.c.status, postgresql_where=results.c.status != 'SUCCESS')
+    return results, groups
 
 
 def sequence(table: sa.Table) -> sa.Sequence:

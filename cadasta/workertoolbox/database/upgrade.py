@@ -9,9 +9,9 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.schema import CreateIndex, CreateSequence, CreateTable
 
 from ..errors import NotUsable
+from ..seams.sqlalchemy_quoting import POSTGRESQL, QUOTE
 from . import roles
 from .connection import engine
-from .quoting import POSTGRESQL, QUOTE
 from .tables import rejected, result_tables, sequence, task
 from .views import view_statements
 

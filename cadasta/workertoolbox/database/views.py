@@ -5,7 +5,8 @@ from importlib.resources import files
 
 import sqlalchemy as sa
 
-from .quoting import QUOTE, literal
+from ..seams.sqlalchemy_quoting import QUOTE
+from .quoting import literal
 
 #: Every task and every result.
 VIEW = 'celery_task_status'

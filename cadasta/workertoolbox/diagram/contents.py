@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 from celery import Celery
 from celery.exceptions import QueueNotFound
-from kombu import Exchange, Queue
 
 from ..conf import Config
 from ..errors import NotConfigured
 from ..rehearsal.loading import load
 from ..rehearsal.observing import Attempt, Observations, observe
 from ..settings.credentials import masked
+from ..topology import bindings_of
 
 #: Explains the platform queue to a reader.
 PLATFORM_NOTE = 'a copy of every message'
@@ -84,7 +84,7 @@ def diagram_of(app: Celery) -> Diagram:
             f'App {app.main!r} is not configured by a Config, so it has no topology to show. Configure it: '
             'from cadasta.workertoolbox.conf import Config; app.config_from_object(Config(QUEUES=[…])).'
         )
-    seen = observe(app, is_worker=False)
+    seen = observe(app, is_worker=False, platform_queue=app.conf.PLATFORM_QUEUE_NAME)
     seen.bindings.close()
     lost = (Lost(_printable(name), _printable(reason)) for name, reason in _lost(app, seen))
     return Diagram(_exchanges(app, seen), tuple(sorted(lost)))
@@ -124,17 +124,6 @@ def _exchanges(app: Celery, seen: Observations) -> tuple[BoundExchange, ...]:
         for name in sorted(keys)
         if (queues := sorted(keys[name], key=order))
     )
-
-
-def bindings_of(queue: Queue) -> list[tuple[Exchange, str]]:
-    """Tell the exchanges that a queue declares itself bound to, each with the routing key.
-
-    >>> [(exchange.name, key) for exchange, key in bindings_of(Queue('export', Exchange('tasks'), routing_key='key'))]
-    [('tasks', 'key')]
-    """
-    if queue.bindings:
-        return [(binding.exchange, binding.routing_key or '') for binding in queue.bindings]
-    return [(queue.exchange, queue.routing_key)]
 
 
 def _lost(app: Celery, seen: Observations) -> Iterator[tuple[str, str]]:

@@ -37,7 +37,7 @@ _IDS = ('task_id', 'root_id', 'parent_id', 'group_id')
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=plain, separators=(',', ':')).encode
 
 
-class Row(NamedTuple):
+class TaskRow(NamedTuple):
     """A row of the Task table.
 
     :param task_id: the id of the task.
@@ -52,7 +52,7 @@ class Row(NamedTuple):
     text: str
 
 
-def decode(message: Message, arguments: bool = True) -> Row:
+def decode(message: Message, arguments: bool = True) -> TaskRow:
     """Make the row of a message.
 
     :param message: the message.
@@ -152,7 +152,7 @@ def _options(message: Message, task_id: str) -> dict[Any, Any]:
     return options
 
 
-def _row(values: dict[str, Any], version: tuple[int, int]) -> Row:
+def _row(values: dict[str, Any], version: tuple[int, int]) -> TaskRow:
     try:
         text = _encode(values)
         # PostgreSQL stores neither NUL nor half of a surrogate pair.
@@ -162,7 +162,7 @@ def _row(values: dict[str, Any], version: tuple[int, int]) -> Row:
     if not is_clean:
         values = _cleaned_values(values)
         text = _encode(values)
-    return Row(values['task_id'], version, values, shallow(text))
+    return TaskRow(values['task_id'], version, values, shallow(text))
 
 
 def _cleaned_values(values: dict[str, Any]) -> dict[str, Any]:

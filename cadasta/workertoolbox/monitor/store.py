@@ -15,7 +15,7 @@ from ..database.refusals import blames_data
 from ..database.tables import rejected, task
 from ..database.values import storable
 from ..errors import NotUsable, Unreadable
-from .decode import Row, decode
+from .decode import TaskRow, decode
 from .message import Message, whole
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class Store(Connected):
         """
         seen = datetime.now(UTC)
         total, size = 0, 0
-        read: list[tuple[Row, Message]] = []
+        read: list[tuple[TaskRow, Message]] = []
         refused: list[_Refused] = []
         for message in messages:
             total += 1
@@ -102,7 +102,7 @@ class Store(Connected):
             self._execute(_reject(self._engine.dialect.name, refused, seen))
         return Stored(total - len(refused), len(refused))
 
-    def _write_rows(self, read: Sequence[tuple[Row, Message]], seen: datetime) -> 'list[_Refused]':
+    def _write_rows(self, read: Sequence[tuple[TaskRow, Message]], seen: datetime) -> 'list[_Refused]':
         if not read:
             return []
         try:
@@ -129,10 +129,10 @@ class _Refused(NamedTuple):
     reason: str
 
 
-def _latest(rows: Iterable[Row]) -> list[Row]:
+def _latest(rows: Iterable[TaskRow]) -> list[TaskRow]:
     # PostgreSQL refuses a statement that touches a row twice. Rows in the order of their ids keep two monitors from
     # waiting for each other in a circle.
-    latest: dict[str, Row] = {}
+    latest: dict[str, TaskRow] = {}
     for row in rows:
         known = latest.get(row.task_id)
         if known is None or row.version >= known.version:
@@ -185,15 +185,15 @@ _POSTGRESQL = _postgresql_statement()
 _SQLITE = _on_conflict(sqlite.insert(task))
 
 
-def _postgresql_upsert(rows: Iterable[Row], seen: datetime) -> tuple[Any, Any]:
+def _postgresql_upsert(rows: Iterable[TaskRow], seen: datetime) -> tuple[Any, Any]:
     return _POSTGRESQL, {'rows': f'[{",".join(row.text for row in rows)}]', 'seen': seen}
 
 
-def _sqlite_upsert(rows: Iterable[Row], seen: datetime) -> tuple[Any, Any]:
+def _sqlite_upsert(rows: Iterable[TaskRow], seen: datetime) -> tuple[Any, Any]:
     return _SQLITE, [{**row.values, 'first_seen': seen, 'last_seen': seen} for row in rows]
 
 
-_UPSERTS: dict[str, Callable[[Iterable[Row], datetime], tuple[Any, Any]]] = {
+_UPSERTS: dict[str, Callable[[Iterable[TaskRow], datetime], tuple[Any, Any]]] = {
     'postgresql': _postgresql_upsert,
     'sqlite': _sqlite_upsert,
 }

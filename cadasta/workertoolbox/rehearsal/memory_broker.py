@@ -1,11 +1,14 @@
 """A broker in memory that forgets what a producer has declared, as if each message came from a new connection."""
 
+import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from kombu import Connection, Queue
 from kombu.transport import virtual
 from kombu.transport.virtual.exchange import DirectExchange, ExchangeType, FanoutExchange, TopicExchange
+
+from ..seams.kombu_virtual import queues_reached
 
 
 class Sent(NamedTuple):
@@ -67,7 +70,7 @@ class Bindings:
         """Tell the queues that a message reaches."""
         message = exchange, routing_key
         if message not in self._reached:
-            self._reached[message] = frozenset(filter(None, self._channel._lookup(exchange, routing_key)))
+            self._reached[message] = queues_reached(self._channel, exchange, routing_key)
         return self._reached[message]
 
     def close(self) -> None:
@@ -75,8 +78,10 @@ class Bindings:
 
 
 class _Topic(TopicExchange):
-    # Not in kombu's own cache: that belongs to the process.
-    _compiled: dict[str, Any] = {}  # noqa: RUF012  # as kombu has it
+    """A topic exchange that leaves kombu's cache of patterns alone: the process has only one."""
+
+    def lookup(self, table: Any, exchange: str, routing_key: str, default: Any) -> set[str]:
+        return {queue for _, pattern, queue in table if re.match(pattern, routing_key)}
 
 
 class _Foreign(ExchangeType):
@@ -105,7 +110,7 @@ class _Channel(virtual.Channel):
             Sent(
                 exchange,
                 routing_key,
-                frozenset(filter(None, self._lookup(exchange, routing_key))),
+                queues_reached(self, exchange, routing_key),
                 message['content-type'],
                 message['headers'],
             )

@@ -8,16 +8,16 @@ from functools import partial
 from typing import Any, NamedTuple, cast
 
 import mock  # noqa: UP026  # the name by which users know it
-from celery import Celery, Task, chord, signals
+from celery import Celery, Task, chord
 from celery.app.backends import by_url
-from celery.backends.database import DatabaseBackend
 from celery.beat import Scheduler, SchedulingError
 from celery.exceptions import QueueNotFound
-from celery.local import Proxy
-from celery.worker import WorkController
 from sqlalchemy import make_url
 
-from ..architecture import CHORD_UNLOCK, DEFAULT_QUEUE, PLATFORM_QUEUE
+from ..architecture import CHORD_UNLOCK, DEFAULT_QUEUE
+from ..seams.celery_results import is_database_backend
+from ..seams.celery_tasks import accepted, is_shared, own_backend
+from ..seams.celery_worker import initialise_worker
 from ..topology import key_of
 from .borrowing import borrowed, redirected
 from .memory_broker import Bindings, Broker, Sent
@@ -41,6 +41,19 @@ class SQSName(NamedTuple):
     bare: str
 
 
+class ResultOptions(NamedTuple):
+    """What a task says of its results.
+
+    :param ignore_result: whether they are not stored.
+    :param track_started: whether its start is stored.
+    :param own_backend: where they are stored; `None` where that is the app's own backend.
+    """
+
+    ignore_result: bool
+    track_started: bool
+    own_backend: Any
+
+
 @dataclass
 class Worker:
     """What a worker with default options does once it has initialised itself."""
@@ -54,6 +67,7 @@ class Worker:
 class Observations:
     """All that the rules are judged by."""
 
+    platform_queue: str
     bindings: Bindings
     queues: frozenset[str]
     architecture: list[str]
@@ -65,6 +79,7 @@ class Observations:
     #: What reaches each queue, by how it was sent.
     messages: dict[str, dict[str, Attempt]]
     tasks: dict[str, Attempt]
+    result_options: dict[str, ResultOptions]
     beat: dict[str, Attempt]
     chords: dict[str, Attempt]
     #: What each queue is called in Amazon SQS, or why it has no name. Nothing for an app on another broker.
@@ -72,11 +87,12 @@ class Observations:
     worker: Worker | None
 
 
-def observe(app: Celery, is_worker: bool) -> Observations:
+def observe(app: Celery, is_worker: bool, platform_queue: str) -> Observations:
     """Publish whatever an app can publish, start what its worker starts, and leave no trace.
 
     :param app: the app, with its task modules imported.
     :param is_worker: whether to start the worker's initialisation.
+    :param platform_queue: the name of the platform queue.
     :returns: what was seen.
     """
     broker = Broker()
@@ -84,10 +100,13 @@ def observe(app: Celery, is_worker: bool) -> Observations:
     with borrowed(app):
         queues = dict(app.amqp.queues)
         exchange = app.amqp.default_exchange.name
-        names = _architecture(app, exchange)
+        names = _architecture(app, exchange, platform_queue)
+        work_queues = [name for name in names if name != platform_queue]
+        tasks = {name: task for name, task in app.tasks.items() if _is_own(app, task)}
         sqs = _sqs_names(app)
         with redirected(app, broker):
             return Observations(
+                platform_queue=platform_queue,
                 # In one order: which of two that differ comes first is seen, and sets have no order.
                 bindings=Bindings(queue for _, queue in sorted(queues.items())),
                 queues=frozenset(queues),
@@ -97,23 +116,24 @@ def observe(app: Celery, is_worker: bool) -> Observations:
                 default_exchange_type=app.amqp.default_exchange.type,
                 eager=eager,
                 backend=_backend(app),
-                messages={name: _messages(app, broker, name) for name in names if name != PLATFORM_QUEUE},
-                tasks={name: _task(broker, task) for name, task in app.tasks.items() if _is_own(app, task)},
+                messages={name: _messages(app, broker, name) for name in work_queues},
+                tasks={name: _task(broker, task) for name, task in tasks.items()},
+                result_options={name: _result_options(task) for name, task in tasks.items()},
                 beat={name: _beat_entry(app, broker, entry) for name, entry in app.conf.beat_schedule.items()},
-                chords={name: _chord(app, broker, name) for name in names if name != PLATFORM_QUEUE},
+                chords={name: _chord(app, broker, name) for name in work_queues},
                 sqs=sqs,
                 # The last: a worker's initialisation may change the app.
                 worker=_worker(app, broker) if is_worker else None,
             )
 
 
-def _architecture(app: Celery, exchange: str) -> list[str]:
+def _architecture(app: Celery, exchange: str, platform_queue: str) -> list[str]:
     """Name the queues that the architecture demands of this app."""
     named = app.conf.get('QUEUES')
     if named is None or not all(isinstance(name, str) for name in named):
         # Not configured by Config: the queues that share the platform's exchange.
         named = [queue.name for queue in app.amqp.queues.values() if queue.exchange and queue.exchange.name == exchange]
-    return list(dict.fromkeys([DEFAULT_QUEUE, PLATFORM_QUEUE, *named]))
+    return list(dict.fromkeys([DEFAULT_QUEUE, platform_queue, *named]))
 
 
 def _attempt(broker: Broker, publish: Callable[[], Any]) -> Attempt:
@@ -149,7 +169,7 @@ def _retry_options(sent: Sent) -> dict[str, Any]:
 def _is_own(app: Celery, task: Task) -> bool:
     """Tell whether a task is this app's: Celery registers the tasks of each app in all apps of a process."""
     defined = vars(sys.modules.get(task.__module__, sys)).get(type(task).__name__)
-    if type(defined) is Proxy or not isinstance(defined, Task) or defined.name != task.name:
+    if is_shared(defined) or not isinstance(defined, Task) or defined.name != task.name:
         return True
     return bool(defined.app is app)
 
@@ -169,11 +189,7 @@ def _task(broker: Broker, task: Task) -> Attempt:
 
 def _arguments(task: Task) -> Iterator[tuple[list[None], dict[str, None]]]:
     """Make up arguments that fit a task's signature: by keyword where possible, then by position."""
-    required = [
-        parameter
-        for parameter in inspect.signature(getattr(task, '__header__', task.run)).parameters.values()
-        if parameter.default is parameter.empty
-    ]
+    required = [parameter for parameter in accepted(task).parameters.values() if parameter.default is parameter.empty]
     by_keyword = {parameter.name: None for parameter in required if parameter.kind in _BY_KEYWORD}
     yield [None for parameter in required if parameter.kind is inspect.Parameter.POSITIONAL_ONLY], by_keyword
     by_name_alone = [parameter.name for parameter in required if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
@@ -182,6 +198,10 @@ def _arguments(task: Task) -> Iterator[tuple[list[None], dict[str, None]]]:
 
 _BY_KEYWORD = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _BY_POSITION = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
+
+
+def _result_options(task: Task) -> ResultOptions:
+    return ResultOptions(task.ignore_result, task.track_started, own_backend(task))
 
 
 def _beat_entry(app: Celery, broker: Broker, entry: Any) -> Attempt:
@@ -213,7 +233,7 @@ def _backend(app: Celery) -> Any:
     try:
         backend, url = by_url(app.backend_cls or app.conf.result_backend, app.loader)
         url = url or app.conf.database_url
-        if url and issubclass(backend, DatabaseBackend):
+        if url and is_database_backend(backend):
             # The dialect, not its driver: whether SQLAlchemy knows what the URL begins with.
             make_url(url).get_dialect()
         return backend
@@ -227,6 +247,8 @@ def _sqs_names(app: Celery) -> dict[str, SQSName | Exception]:
     transport = connection.get_transport_cls()
     if transport.driver_type != 'sqs':
         return {}
+    from ..seams.sqs import bare_name_of
+
     client = mock.Mock()
     client.list_queues.return_value = {}
     client.create_queue.side_effect = lambda QueueName, **options: {'QueueUrl': f'https://sqs/0/{QueueName}'}  # noqa: N803  # boto3's name
@@ -237,33 +259,20 @@ def _sqs_names(app: Celery) -> dict[str, SQSName | Exception]:
                 with connection.channel() as channel, connection.Producer(channel) as producer:
                     producer.publish({}, routing_key=queue)
                     url = client.send_message.call_args.kwargs['QueueUrl']
-                    names[queue] = SQSName(url.rpartition('/')[2], channel.entity_name(queue))
+                    names[queue] = SQSName(url.rpartition('/')[2], bare_name_of(channel, queue))
             except Exception as error:
                 names[queue] = error
     return names
 
 
-class _InitialisedWorker(WorkController):
-    """A worker that initialises itself as `celery worker` does, and goes no further: it has no pool and no consumer."""
-
-    class Blueprint(WorkController.Blueprint):
-        def claim_steps(self) -> dict[str, Any]:
-            return {}
-
-    def on_before_init(self, **kwargs: Any) -> None:
-        signals.celeryd_init.send(sender=self.hostname, instance=self, conf=self.app.conf, options=kwargs)
-
-    def on_init_blueprint(self) -> None:
-        signals.celeryd_after_setup.send(sender=self.hostname, instance=self, conf=self.app.conf)
-
-
 def _worker(app: Celery, broker: Broker) -> Worker:
     worker = Worker()
     try:
-        _InitialisedWorker(app, pool='solo', concurrency=1, use_eventloop=False)
+        initialise_worker(app)
         with broker.connection() as connection, connection.channel() as channel:
-            app.amqp.TaskConsumer(channel).consume()
-            worker.consumes = list(channel._active_queues)
+            consumer = app.amqp.TaskConsumer(channel)
+            consumer.consume()
+            worker.consumes = [queue.name for queue in consumer.queues if consumer.consuming_from(queue)]
     except (Exception, SystemExit) as error:
         worker.error = error
     worker.chord_unlock_retries = app.tasks[CHORD_UNLOCK].max_retries

@@ -1,12 +1,12 @@
 """Keep credentials out of what people read: errors, reprs, logs and reports."""
 
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
-from celery.app.utils import HIDDEN_SETTINGS
-
-MASK = '*' * 8
+from .secret import MASK, SecretBytes, SecretNumber, SecretText
 
 # Greedy up to the last '@': a password that should have been percent-encoded may hold '/', '?' or '@' itself.
 _USERINFO = re.compile(r'(?<=://)(.*)@(.*)', re.DOTALL)
@@ -36,15 +36,67 @@ def masked(value: Any, name: str = '') -> Any:
     >>> masked('db+postgresql://{0.RESULT_DB_USER}:{0.RESULT_DB_PASS}@localhost/results')
     'db+postgresql://{0.RESULT_DB_USER}:{0.RESULT_DB_PASS}@localhost/results'
     """
-    if HIDDEN_SETTINGS.search(name):
+    if _is_hidden(name) or isinstance(value, (SecretBytes, SecretNumber)):
         return MASK
+    if isinstance(value, SecretText):
+        return value.shown
     if isinstance(value, str):
         return _ASSIGNMENT.sub(rf'\1{MASK}', _USERINFO.sub(_masked_userinfo, value))
     if isinstance(value, Mapping):
-        return {key: masked(item, str(key)) for key, item in value.items()}
+        return {masked(key): masked(item, str(key)) for key, item in value.items()}
     if type(value) in (list, tuple, set, frozenset):
         return type(value)(masked(item) for item in value)
     return value
+
+
+def hidden(value: Any, name: str = '') -> Any:
+    """Give a setting's value, with every credential in it as a value that its `repr` does not show.
+
+    Containers that hold one are copied, at every depth: a mapping becomes a `dict`. The others are left as they are.
+
+    :param value: the value: text, a URL, or containers of them.
+    :param name: the name of the setting; all that is text, bytes or a whole number is a credential where it is called
+        like ``RESULT_DB_PASS``.
+    :returns: the value, or a copy that is equal to it.
+
+    >>> options = hidden({'region': 'us-west-2', 'secret_access_key': 'hush'})
+    >>> options, options['secret_access_key'] == 'hush'
+    ({'region': 'us-west-2', 'secret_access_key': '********'}, True)
+    """
+    return _hidden(value, _is_hidden(name))
+
+
+def _hidden(value: Any, whole: bool) -> Any:
+    if isinstance(value, str):
+        shown = MASK if whole else masked(value)
+        return value if shown == value else SecretText(value, shown)
+    if isinstance(value, bytes):
+        text = value.decode('latin-1')
+        return SecretBytes(value) if whole or masked(text) != text else value
+    if type(value) is int and whole:
+        return SecretNumber(value)
+    if isinstance(value, Mapping):
+        items = [(_hidden(key, False), _hidden(item, whole or _is_hidden(str(key)))) for key, item in value.items()]
+        return value if _are_same(chain(*items), chain(*value.items())) else dict(items)
+    for kind in (list, tuple, set, frozenset):
+        if isinstance(value, kind):
+            members = [_hidden(item, whole) for item in value]
+            return value if _are_same(members, value) else getattr(value, '_make', kind)(members)
+    return value
+
+
+def _are_same(left: Iterable[Any], right: Iterable[Any]) -> bool:
+    return all(map(operator.is_, left, right))
+
+
+def _is_hidden(name: str) -> bool:
+    if not name:
+        return False
+    # It brings the library of a broker along, which a reader of tasks does not need.
+    from celery.app.utils import filter_hidden_settings
+
+    # Celery parses the value of a name that is a broker's URL. No such name begins with a dot.
+    return bool(filter_hidden_settings({f'.{name}': None})[f'.{name}'])
 
 
 def _masked_userinfo(match: re.Match[str]) -> str:

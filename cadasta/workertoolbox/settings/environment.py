@@ -7,6 +7,7 @@ from typing import Any
 from celery.app.defaults import NAMESPACES, flatten
 from celery.utils.serialization import strtobool
 
+from ..errors import SettingError
 from .credentials import masked
 
 #: Celery's options by the lower-case names of their settings.
@@ -24,7 +25,7 @@ def read(environ: Mapping[str, str], prefix: str) -> dict[str, Any]:
     :param environ: the environment, such as ``os.environ``.
     :param prefix: what stands before the upper-case name of a setting, such as ``CELERY_``.
     :returns: the settings that the environment has, by their lower-case names.
-    :raises ValueError: where a value does not parse as the setting's type.
+    :raises SettingError: where a value does not parse as the setting's type.
 
     >>> read({'CELERY_TASK_TIME_LIMIT': '60', 'CELERY_LOG_LEVEL': '20'}, 'CELERY_')
     {'task_time_limit': 60.0}
@@ -46,7 +47,7 @@ def cast(variable: str, text: str, type_: str | type) -> Any:
     :param type_: a type of Celery's option table: ``'int'``, ``'float'``, ``'bool'``, ``'dict'``, ``'list'``,
         ``'tuple'``, ``'any'``, or a kind of string.
     :returns: the value.
-    :raises ValueError: where the text does not parse; it names the variable and what is allowed.
+    :raises SettingError: where the text does not parse; it names the variable and what is allowed.
 
     >>> cast('CELERY_ACCEPT_CONTENT', '["json"]', 'list')
     ['json']
@@ -57,7 +58,7 @@ def cast(variable: str, text: str, type_: str | type) -> Any:
         return parse(text)
     except (TypeError, ValueError, RecursionError):
         shown = masked(text, variable) if kind in _SCALARS else '…'
-        raise ValueError(f'{variable}={shown!r} in the environment is not {allowed}') from None
+        raise SettingError(f'{variable}={shown!r} in the environment is not {allowed}') from None
 
 
 def _json(expected: type) -> Callable[[str], Any]:

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from rich.live import Live
 
-from ..tracked.query import Filter, TrackedTasks
+from ..tracked.filter import Filter
+from ..tracked.query import TrackedTasks
 from ..tracked.task import TrackedTask
 from .tasks import Screen
 
@@ -20,13 +21,13 @@ _LATE = timedelta(seconds=30)
 class Changes:
     """The tasks that are new since the last call.
 
-    :param statuses: a connection.
+    :param tracked: a connection.
     :param where: which tasks. A task that reaches the state of the filter is new, too.
     :param limit: how many of the tasks that exist already count as new at first.
     """
 
-    def __init__(self, statuses: TrackedTasks, where: Filter, limit: int) -> None:
-        self._statuses = statuses
+    def __init__(self, tracked: TrackedTasks, where: Filter, limit: int) -> None:
+        self._tracked = tracked
         self._where = where
         self._limit = limit
         self._known: dict[str, TrackedTask] = {}
@@ -34,9 +35,9 @@ class Changes:
     def first(self) -> list[TrackedTask]:
         """Give the tasks that exist already, the oldest first."""
         # A task may reach the state of the filter later.
-        for task in self._statuses.page(replace(self._where, state=None), _WATCHED):
+        for task in self._tracked.page(replace(self._where, state=None), _WATCHED):
             self._known[task.task_id] = task
-        return self._statuses.page(self._where, self._limit)[::-1]
+        return self._tracked.page(self._where, self._limit)[::-1]
 
     def next(self) -> list[TrackedTask]:
         """Give the tasks that are new or whose state has changed, the oldest first."""
@@ -56,29 +57,29 @@ class Changes:
         where = replace(self._where, state=None)
         if seen:
             where = replace(where, newer_than=max(filter(None, [max(seen) - _LATE, where.newer_than])))
-        page = self._statuses.page(where, _WATCHED)
+        page = self._tracked.page(where, _WATCHED)
         while page:
             yield from page
-            page = self._statuses.page(where, _WATCHED, page[-1].cursor) if len(page) == _WATCHED else []
+            page = self._tracked.page(where, _WATCHED, page[-1].cursor) if len(page) == _WATCHED else []
 
     def _open(self) -> list[TrackedTask]:
-        return self._statuses.find([task.task_id for task in self._known.values() if not task.is_done])
+        return self._tracked.find([task.task_id for task in self._known.values() if not task.is_done])
 
 
 def appended(
-    statuses: TrackedTasks,
+    tracked: TrackedTasks,
     show: Callable[[TrackedTask], None],
     where: Filter,
     limit: int,
 ) -> None:
     """Show the newest tasks, the oldest of them first, then each task that is new or has changed. This never ends.
 
-    :param statuses: a connection.
+    :param tracked: a connection.
     :param show: shows a task.
     :param where: which tasks. A task that reaches the state of the filter is new.
     :param limit: how many of the tasks that exist already.
     """
-    changes = Changes(statuses, where, limit)
+    changes = Changes(tracked, where, limit)
     began = time.monotonic()
     tasks = changes.first()
     while True:
@@ -89,10 +90,10 @@ def appended(
         tasks = changes.next()
 
 
-def live(statuses: TrackedTasks, screen: Screen, where: Filter, limit: int) -> None:
+def live(tracked: TrackedTasks, screen: Screen, where: Filter, limit: int) -> None:
     """Keep a list on the terminal up to date. This never ends.
 
-    :param statuses: a connection.
+    :param tracked: a connection.
     :param screen: the terminal.
     :param where: which tasks.
     :param limit: the most tasks; fewer where the terminal is lower.
@@ -102,7 +103,7 @@ def live(statuses: TrackedTasks, screen: Screen, where: Filter, limit: int) -> N
             began = time.monotonic()
             # The heading of the table takes one line, and the cursor another.
             fitting = max(1, min(limit, screen.console.height - 2))
-            view.update(screen.table(statuses.page(where, fitting)), refresh=True)
+            view.update(screen.table(tracked.page(where, fitting)), refresh=True)
             _pause(began)
 
 

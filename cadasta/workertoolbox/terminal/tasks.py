@@ -13,7 +13,7 @@ from ..durations import briefly
 from ..tracked.documents import dumped, dumped_tree
 from ..tracked.task import TrackedTask
 from ..tracked.tree import Node
-from .wording import call, harmless
+from .safe_text import call, harmless
 
 _STYLES = {'SUCCESS': 'green', 'FAILURE': 'bold red', 'REVOKED': 'magenta', 'STARTED': 'cyan', 'RETRY': 'yellow'}
 _NOT_STORED = '(not stored)'

@@ -1,7 +1,10 @@
 """What was scheduled and what became of it: the layer that reads the view of tasks and results."""
 
 from ..errors import NotUsable
-from .query import STATES, Count, Cursor, Filter, TrackedTask, TrackedTasks
+from .counts import Count
+from .filter import Filter
+from .query import TrackedTasks
+from .task import STATES, Cursor, TrackedTask
 from .tree import Node, overall, tree
 
 __all__ = ['STATES', 'Count', 'Cursor', 'Filter', 'Node', 'NotUsable', 'TrackedTask', 'TrackedTasks', 'overall', 'tree']

@@ -15,6 +15,9 @@ class Cursor(NamedTuple):
 
     :param first_seen: when the monitor stored it; `None` where the task is not stored.
     :param task_id: its id.
+
+    >>> TrackedTask('1', 'SUCCESS').cursor
+    Cursor(first_seen=None, task_id='1')
     """
 
     first_seen: datetime | None
@@ -36,6 +39,10 @@ class TrackedTask:
     :param last_seen: when the monitor stored its latest message.
 
     The others are the columns of the Task table.
+
+    >>> task = TrackedTask('1', 'SUCCESS', name='export.project')
+    >>> task.is_done, task.name
+    (True, 'export.project')
     """
 
     task_id: str
@@ -80,21 +87,7 @@ class TrackedTask:
         >>> TrackedTask('1', 'SUCCESS', first_seen=noon, date_done=noon + timedelta(seconds=3)).duration
         datetime.timedelta(seconds=3)
         """
-        return self._until_change() if self.is_done else None
-
-    @property
-    def queued_for(self) -> timedelta | None:
-        """How long it was in the queue: from when the monitor stored it until it started.
-
-        `None` unless it is ``STARTED``. Of a task that is retried, it includes the attempts before.
-
-        >>> TrackedTask('1', 'SUCCESS').queued_for is None
-        True
-        """
-        return self._until_change() if self.status == states.STARTED else None
-
-    def _until_change(self) -> timedelta | None:
-        if self.first_seen is None or self.date_done is None:
+        if not self.is_done or self.first_seen is None or self.date_done is None:
             return None
         # The monitor may be later than a worker, and the clocks of two machines differ.
         return max(self.date_done - self.first_seen, timedelta())

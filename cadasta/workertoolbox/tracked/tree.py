@@ -21,6 +21,9 @@ class Node:
         ``celery.chord_unlock``, which is done when it has sent the body. ``IGNORED`` where nobody stores one.
     :param children: the tasks that it sent, in the order first seen. Those of a ``celery.chord_unlock`` are the tasks
         of the chord's header, then what it sent: the body.
+
+    >>> Node(TrackedTask('1', 'SUCCESS'), 'SUCCESS').children
+    []
     """
 
     task: TrackedTask

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from ..tracked.query import Count
+from ..tracked.counts import Count
 
 #: The height of a drawing, in its own units.
 HEIGHT = 100

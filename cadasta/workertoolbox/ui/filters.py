@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from werkzeug.exceptions import BadRequest
 
 from ..durations import ago
-from ..tracked.query import Cursor, Filter
+from ..tracked.filter import Filter
+from ..tracked.task import Cursor
 
 _FIELDS = ('state', 'name', 'queue', 'root', 'newer', 'older')
 

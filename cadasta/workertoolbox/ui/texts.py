@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ..durations import written
-from ..tracked.query import TrackedTask
+from ..tracked.task import TrackedTask
 
 _CLASSES = {
     'SUCCESS': 'success',

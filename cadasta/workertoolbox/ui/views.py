@@ -2,7 +2,8 @@
 
 from flask import Blueprint, abort, current_app, render_template, request
 
-from ..tracked.query import STATES, TrackedTasks
+from ..tracked.query import TrackedTasks
+from ..tracked.task import STATES
 from . import chart, filters
 from .workflow import AXIS, workflow
 
@@ -16,7 +17,7 @@ WORKFLOW = 10_000
 QUEUES = 50
 
 
-def statuses() -> TrackedTasks:
+def tracked_tasks() -> TrackedTasks:
     # Each request opens a connection, so that the page finds a database that was away.
     return TrackedTasks(current_app.config['DATABASE'])
 
@@ -26,7 +27,7 @@ def tasks() -> str:
     fields = filters.read(request.args)
     before = filters.read_cursor(request.args)
     wanted = filters.to_filter(fields)
-    with statuses() as database:
+    with tracked_tasks() as database:
         # The page asks for one more than it shows, to know whether there is another page.
         found = database.page(wanted, TASKS + 1, before)
     given = {field: value for field, value in fields.items() if value}
@@ -43,7 +44,7 @@ def tasks() -> str:
 
 @pages.get('/tasks/<path:task_id>')
 def task(task_id: str) -> str:
-    with statuses() as database:
+    with tracked_tasks() as database:
         found = database.get(task_id)
         if found is None:
             abort(404, f'There is neither a task nor a result with the id {task_id!r}.')
@@ -65,7 +66,7 @@ def counts() -> str:
     if window is None:
         abort(400, f'window: {chosen!r} is none of {", ".join(chart.WINDOWS)}.')
     since = window.since
-    with statuses() as database:
+    with tracked_tasks() as database:
         found = chart.queues(database.counts(since, window.bucket), since, window)
     return render_template(
         'counts.html',

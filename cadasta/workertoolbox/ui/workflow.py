@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from celery.states import IGNORED, READY_STATES
 
-from ..tracked.query import TrackedTask
+from ..tracked.task import TrackedTask
 from ..tracked.tree import Node, overall, tree
 
 #: How many tasks are drawn, at most. With many more, browsers take seconds.
@@ -22,7 +22,7 @@ _NARROWEST = 4
 
 
 @dataclass(frozen=True)
-class Row:
+class DrawnTask:
     """A task of a workflow.
 
     :param task: the task.
@@ -64,7 +64,7 @@ class Workflow:
     total: int
     numbers: Sequence[tuple[str, int]]
     length: timedelta | None
-    rows: Sequence[Row]
+    rows: Sequence[DrawnTask]
 
 
 def workflow(tasks: Sequence[TrackedTask]) -> Workflow:
@@ -88,10 +88,10 @@ def workflow(tasks: Sequence[TrackedTask]) -> Workflow:
     )
 
 
-def _row(node: Node, depth: int, start: datetime | None, end: datetime | None) -> Row:
+def _row(node: Node, depth: int, start: datetime | None, end: datetime | None) -> DrawnTask:
     task, state = node.task, node.state
     if start is None or end is None or task.first_seen is None:
-        return Row(task, state, depth, None, 0, 0)
+        return DrawnTask(task, state, depth, None, 0, 0)
     # What is not done takes until the end, whenever that is. Of some that are done, nothing tells since when.
     until = (task.date_done or task.first_seen) if state in _DONE else end
     # Of no length, an axis has one place only.
@@ -99,7 +99,7 @@ def _row(node: Node, depth: int, start: datetime | None, end: datetime | None) -
     after = task.first_seen - start
     left = min(round(after.total_seconds() * scale), AXIS - _NARROWEST)
     width = round((until - task.first_seen).total_seconds() * scale)
-    return Row(task, state, depth, after, left, max(width, _NARROWEST))
+    return DrawnTask(task, state, depth, after, left, max(width, _NARROWEST))
 
 
 def _walk(roots: Sequence[Node]) -> Iterator[tuple[Node, int]]:

@@ -7,10 +7,10 @@ from celery import Celery
 from kombu import Connection, Queue
 from kombu.transport import pyamqp
 
+from ...seams.amqp_frames import tolerant_frame_handler
 from ...timeouts import BROKER
 from .amqp import AMQPSource
 from .base import Limits, Source
-from .frames import tolerant_frame_handler
 from .virtual import VirtualSource
 
 __all__ = ['Limits', 'Source', 'connection_of', 'errors_of', 'open_source']

@@ -9,9 +9,9 @@ from typing import Any
 
 from kombu import Connection
 
+from ...seams.amqp_frames import REASON, UNREAD
 from ..message import Message
 from .base import MAX_BATCH_BYTES, PATIENCE, Limits
-from .frames import REASON, UNREAD
 
 # Long enough not to be busy with waiting, short enough not to delay an acknowledgement; in seconds.
 _GLANCE = 0.005

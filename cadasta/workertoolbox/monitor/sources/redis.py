@@ -12,6 +12,7 @@ from typing import Any
 import redis
 from kombu import Connection
 
+from ...seams.redis import client_of, lists_of
 from ..message import Message, from_envelope
 from .base import MAX_BATCH_BYTES, Limits
 
@@ -38,10 +39,8 @@ class RedisSource:
     def __init__(self, connection: Connection, channel: Any, queue: str, limits: Limits) -> None:
         self.errors = (*connection.connection_errors, *connection.channel_errors, redis.RedisError)
         self._limits = limits
-        self._lists = [
-            f'{channel.global_keyprefix}{channel._q_for_pri(queue, step)}' for step in channel.priority_steps
-        ]
-        self._client = redis.Redis(connection_pool=channel.pool)
+        self._lists = lists_of(channel, queue)
+        self._client = client_of(channel)
         self._peek = self._client.register_script(_PEEK)
         self._may_rest = False
 

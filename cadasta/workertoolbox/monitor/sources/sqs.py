@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]  # has no types
 from kombu import Connection
 
+from ...seams.sqs import client_of, url_of
 from ..message import Message, from_envelope
 from .base import MAX_BATCH_BYTES, PATIENCE, Limits
 
@@ -25,8 +26,8 @@ class SQSSource:
     def __init__(self, connection: Connection, channel: Any, queue: str, limits: Limits) -> None:
         self.errors = (*connection.connection_errors, *connection.channel_errors, BotoCoreError, ClientError, OSError)
         self._limits = limits
-        self._client = channel.sqs(queue=channel.canonical_queue_name(queue))
-        self._url = channel._new_queue(queue)
+        self._client = client_of(channel, queue)
+        self._url = url_of(channel, queue)
         self._patience = channel.wait_time_seconds
         self._interval = connection.transport.polling_interval or PATIENCE
         self._hidden = min(channel.visibility_timeout, MAX_HIDDEN)

@@ -1,0 +1,67 @@
+"""Whether the messages of an attempt reach the work queue and the platform queue, and no other queue."""
+
+from celery.exceptions import QueueNotFound
+from kombu.exceptions import EncodeError, SerializerNotInstalled
+
+from ..rehearsal.memory_broker import Sent
+from ..rehearsal.observing import Attempt, Observations
+from ..topology import key_of
+from .rule import Violation
+
+#: What is raised where a message cannot be serialized: rule 7 judges that, and no other.
+NOT_SERIALIZED = (EncodeError, SerializerNotInstalled)
+
+_UNDECLARED = 'when it is sent on a connection that has declared nothing'
+_DECLARE = (
+    "Let the router declare what it routes to, as Config's does: leave task_routes to Config, and let other routers "
+    'return nothing but the name of a queue.'
+)
+
+
+def misdelivery(seen: Observations, where: str, attempt: Attempt, queue: str | None = None) -> Violation | None:
+    """Find the first message of an attempt that does not reach exactly its work queue and the platform queue.
+
+    :param seen: what was observed of the app.
+    :param where: what was attempted.
+    :param attempt: the attempt.
+    :param queue: the work queue that the messages should reach; any one work queue where it is `None`.
+    :returns: the violation; `None` where there is none.
+    """
+    if isinstance(attempt.error, NOT_SERIALIZED):
+        return None
+    expected = f'every message reaches exactly its work queue and {seen.platform_queue!r}'
+    if attempt.error is not None or not attempt.sent:
+        return Violation(expected, where, attempt.error or 'nothing was sent', _advice(seen, attempt.error))
+    for sent in attempt.sent:
+        if fault := _fault(seen, sent, queue):
+            return Violation(expected, where, *fault)
+    return None
+
+
+def _fault(seen: Observations, sent: Sent, queue: str | None) -> tuple[str, str] | None:
+    everywhere = sent.queues | seen.bindings.reached(sent.exchange, sent.routing_key)
+    works = everywhere - {seen.platform_queue}
+    message = f'the message to exchange {sent.exchange!r} with routing key {sent.routing_key!r}'
+    if seen.platform_queue not in everywhere or len(works) != 1 or queue not in (None, *works):
+        return (
+            f'{message} reaches {sorted(everywhere) or "no queue"}',
+            f'Two queues are bound to this key: {sorted(works)}. Leave one of them out of task_queues, or bind '
+            'it to another key.'
+            if len(works) > 1
+            else 'Send it through the default exchange with the routing key of one work queue: look at the '
+            'options queue, exchange and routing_key of the call and of the task, and at the routers in '
+            'task_routes.',
+        )
+    if sent.queues != everywhere:
+        return f'{message} reaches {sorted(sent.queues) or "no queue"} of {sorted(everywhere)} {_UNDECLARED}', _DECLARE
+    return None
+
+
+def _advice(seen: Observations, error: Exception | None) -> str:
+    if isinstance(error, QueueNotFound):
+        keys = ', '.join(repr(key_of(queue)) for queue in seen.messages)
+        return (
+            'Add the queue to QUEUES of Config, name the task after one of the queues (a name that starts with '
+            f'one of {keys} and a dot), or give the task the option queue.'
+        )
+    return 'Mend what the error names: options of the task or of the call, routers in task_routes, or apply_async.'

@@ -1,0 +1,66 @@
+"""Rule 6: results and starts are stored in a database."""
+
+from collections.abc import Iterator
+
+from ..architecture import CHORD_UNLOCK
+from ..rehearsal.observing import Attempt, Observations, ResultOptions
+from ..seams.celery_results import is_database_backend
+from .rule import Verdict, Violation
+
+
+def judge(seen: Observations) -> Iterator[Verdict]:
+    yield Verdict({'setting': 'result_backend'}, _backend(seen))
+    for name, options in seen.result_options.items():
+        yield Verdict({'task': name}, _task(name, options))
+    for name, attempt in seen.beat.items():
+        yield Verdict({'beat_schedule': name}, _beat_entry(name, attempt))
+
+
+def _backend(seen: Observations) -> Violation | None:
+    if is_database_backend(seen.backend):
+        return None
+    return Violation(
+        'results go to a database backend',
+        'setting result_backend',
+        seen.backend,
+        'Leave result_backend to Config and give RESULT_DB_HOST and so on, or set it to a '
+        "'db+postgresql://…' URL. Look for CELERY_RESULT_BACKEND in the environment as well.",
+    )
+
+
+def _task(name: str, options: ResultOptions) -> Violation | None:
+    where = f'task {name!r}'
+    # Celery's own task that waits for a chord has no result.
+    if options.ignore_result and name != CHORD_UNLOCK:
+        return Violation(
+            'the result of every task is stored',
+            where,
+            'ignore_result is set',
+            'Take ignore_result out of the task, and task_ignore_result out of the configuration.',
+        )
+    if not options.track_started:
+        return Violation(
+            'the start of every task is stored',
+            where,
+            'track_started is off',
+            'Take track_started out of the task, and leave task_track_started to Config.',
+        )
+    if options.own_backend is not None and not is_database_backend(type(options.own_backend)):
+        return Violation(
+            'the result of every task is stored in a database',
+            where,
+            f'it has a backend of its own: {options.own_backend!r}',
+            "Take the option backend out of the task: it uses the app's then.",
+        )
+    return None
+
+
+def _beat_entry(name: str, attempt: Attempt) -> Violation | None:
+    if not any(sent.headers.get('ignore_result') for sent in attempt.sent):
+        return None
+    return Violation(
+        'the result of every task is stored',
+        f'entry {name!r} of setting beat_schedule',
+        'it is sent with ignore_result',
+        "Take ignore_result out of the entry's options.",
+    )

@@ -1,0 +1,96 @@
+"""The test case that is made of the rules: a test each."""
+
+import sys
+import unittest
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any, ClassVar
+
+from celery import Celery
+
+from ..rehearsal.loading import load
+from ..rehearsal.observing import Observations, observe
+from .rule import Rule, Violation
+from .rules import RULES
+
+# unittest leaves the lines of this file out of a failure: the message says it all.
+__unittest = True
+
+
+class Suite(unittest.TestCase):
+    """Whether an app keeps the rules. The app is observed once, and then judged rule by rule."""
+
+    app: ClassVar[Celery]
+    is_worker: ClassVar[bool]
+    platform_queue: ClassVar[str]
+    seen: ClassVar[Observations]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls._take_name()
+        load(cls.app)
+        cls.seen = observe(cls.app, cls.is_worker, cls.platform_queue)
+        cls.addClassCleanup(cls.seen.bindings.close)
+
+    @classmethod
+    def _take_name(cls) -> None:
+        # Reports show the name that the class has in its module, and other processes find the class by it.
+        for name, value in vars(sys.modules[cls.__module__]).items():
+            if value is cls:
+                cls.__name__ = cls.__qualname__ = name
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Django's test runner sends tests, and those that failed, from one process to another: but not its own state.
+        self._take_name()
+        return {name: value for name, value in vars(self).items() if name != '_outcome'}
+
+    def _judge(self, rule: Rule) -> None:
+        __tracebackhide__ = True
+        if reason := rule.reason_to_skip(self.seen):
+            self.skipTest(reason)
+        for part, violation in rule.judge(self.seen):
+            with self.subTest(**part) if part else nullcontext():
+                if violation is not None:
+                    self._fail(rule.number, violation)
+
+    def _fail(self, number: int, violation: Violation) -> None:
+        __tracebackhide__ = True
+        self.fail(
+            f'Rule {number}: {violation.expected}.\n'
+            f'  Where:  {violation.where}\n'
+            f'  Seen:   {violation.seen_text}\n'
+            f'  Change: {violation.change}'
+        )
+
+
+def make_suite(app: Celery, is_worker: bool, platform_queue: str, module: str) -> type[Suite]:
+    """Make the test case of an app.
+
+    :param app: the app.
+    :param is_worker: whether workers are started from its codebase.
+    :param platform_queue: the name of the platform queue.
+    :param module: the name of the module that the test case belongs to.
+    :returns: the test case.
+    """
+    tests = {test.__name__: test for test in map(_test, RULES)}
+    return type(
+        'FunctionalTests',
+        (Suite,),
+        {
+            '__module__': module,
+            '__doc__': f'Whether {app!r} keeps the rules of the architecture.',
+            'app': app,
+            'is_worker': is_worker,
+            'platform_queue': platform_queue,
+            **tests,
+        },
+    )
+
+
+def _test(rule: Rule) -> Callable[[Suite], None]:
+    def test(suite: Suite) -> None:
+        suite._judge(rule)
+
+    test.__name__ = f'test_rule_{rule.number}_{rule.title.replace(" ", "_")}'
+    return test

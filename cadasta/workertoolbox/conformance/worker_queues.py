@@ -1,0 +1,36 @@
+"""Rule 9: a worker leaves the platform queue alone."""
+
+from collections.abc import Iterator
+
+from ..rehearsal.observing import Observations, Worker
+from .rule import Verdict, Violation
+
+_EXPECTED = 'a worker with default options leaves the platform queue alone'
+
+
+def reason_to_skip(seen: Observations) -> str:
+    return '' if seen.worker else 'No worker is made of this app.'
+
+
+def judge(seen: Observations) -> Iterator[Verdict]:
+    # Where there is no worker, nothing is consumed.
+    yield Verdict({}, _consumption(seen.worker or Worker(), seen.platform_queue))
+
+
+def _consumption(worker: Worker, platform: str) -> Violation | None:
+    if worker.error is not None:
+        return Violation(
+            _EXPECTED,
+            'the initialisation of a worker',
+            worker.error,
+            'Mend what the error names: settings, or receivers of celeryd_init, worker_init and celeryd_after_setup.',
+        )
+    if platform in worker.consumes:
+        return Violation(
+            _EXPECTED,
+            'the queues that a worker consumes',
+            sorted(worker.consumes),
+            'Configure the app by a Config, or call cadasta.workertoolbox.setup.setup_app on worker_init. Let no '
+            f'receiver of celeryd_init, worker_init or celeryd_after_setup select {platform!r}.',
+        )
+    return None

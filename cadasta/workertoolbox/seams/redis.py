@@ -1,0 +1,30 @@
+"""kombu: how it keeps a queue in Redis."""
+
+from typing import Any
+
+import redis
+
+
+def lists_of(channel: Any, queue: str) -> list[str]:
+    """Tell the keys of the lists in which kombu keeps a queue, one list for each step of priority.
+
+    It stands for ``channel._q_for_pri``, ``priority_steps`` and ``global_keyprefix``. kombu has no public way to look
+    at a message without taking it off its list.
+
+    :param channel: a channel of the Redis transport.
+    :param queue: the name of the queue.
+    :returns: the keys, with the prefix that all keys of the channel have.
+    """
+    return [f'{channel.global_keyprefix}{channel._q_for_pri(queue, step)}' for step in channel.priority_steps]
+
+
+def client_of(channel: Any) -> redis.Redis:
+    """Make a client that takes its connections from the pool of a channel.
+
+    It stands for ``channel.pool``. The public ``channel.client`` knows of the prefix, but puts it before no key of
+    ``LREM``, and only before the first key of a script.
+
+    :param channel: a channel of the Redis transport.
+    :returns: the client. It takes keys as Redis knows them.
+    """
+    return redis.Redis(connection_pool=channel.pool)

@@ -1,0 +1,47 @@
+"""How many tasks were scheduled, by time, state and queue."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from .columns import SCHEDULED
+from .task import STATES
+
+
+class Count(NamedTuple):
+    """How many tasks were first seen in a stretch of time.
+
+    :param start: when it begins.
+    :param state: the state that they have now.
+    :param queue: their routing key.
+    :param tasks: how many they are.
+    """
+
+    start: datetime
+    state: str
+    queue: str | None
+    tasks: int
+
+
+def counting(since: datetime, bucket: timedelta) -> Any:
+    """Make the query that counts tasks.
+
+    :param since: the earliest time at which they were first seen.
+    :param bucket: how long a stretch of time is: whole seconds.
+    :returns: the query; its rows are what `counted` takes.
+    """
+    length = int(bucket.total_seconds())
+    seconds = sa.extract('epoch', SCHEDULED.first_seen)
+    keys = [
+        (seconds - seconds % length).label('start'),
+        sa.func.coalesce(SCHEDULED.status, STATES[0]).label('state'),
+        SCHEDULED.routing_key,
+    ]
+    return sa.select(*keys, sa.func.count()).where(SCHEDULED.first_seen >= since.astimezone(UTC)).group_by(*keys)
+
+
+def counted(rows: Any) -> list[Count]:
+    """Read the rows of the query, in order of time, state and queue."""
+    counts = [Count(datetime.fromtimestamp(int(start), UTC), *others) for start, *others in rows]
+    return sorted(counts, key=lambda count: (count.start, count.state, count.queue or ''))

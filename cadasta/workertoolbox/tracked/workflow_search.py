@@ -1,0 +1,46 @@
+"""The tasks of a workflow, as conditions of SQL."""
+
+from collections.abc import Iterable, Iterator
+
+import sqlalchemy as sa
+
+from ..architecture import CHORD_UNLOCK
+from ..database.tables import later_id, unlock_arguments
+from ..database.values import storable
+from .columns import EVERYTHING
+from .portions import VALUES, portions
+
+_FEW = 20
+
+
+def related(relatives: Iterable[tuple[str, str]]) -> Iterator[sa.ColumnElement[bool]]:
+    """Make the conditions that tasks have one of some values.
+
+    :param relatives: names of columns, and values, as `relations.relatives` gives them.
+    :returns: a condition for each portion of the values.
+    """
+    for some in portions(sorted(relatives), VALUES):
+        values: dict[str, list[str]] = {}
+        for name, value in some:
+            values.setdefault(name, []).append(storable(value))
+        conditions = [EVERYTHING[name].in_(texts) for name, texts in values.items()]
+        conditions += [_unlocks(group_id) for group_id in values.get('group_id', ())]
+        yield sa.or_(*conditions)
+
+
+def senders(task_ids: Iterable[str]) -> Iterator[sa.ColumnElement[bool]]:
+    """Make the conditions that tasks are to send one of some others: they name it in their message.
+
+    :param task_ids: the ids of the others.
+    :returns: a condition for each portion of the ids.
+    """
+    # PostgreSQL cannot know how many tasks name an id. Of few ids it believes that an index helps.
+    for some in portions(sorted(map(storable, task_ids)), _FEW):
+        yield later_id(EVERYTHING.options).in_(some)
+
+
+def _unlocks(group_id: str) -> sa.ColumnElement[bool]:
+    # As arguments, and as the representation of them.
+    beginning = unlock_arguments(EVERYTHING.args)
+    starts = (beginning.startswith(text, autoescape=True) for text in (f'["{group_id}"', f"\"('{group_id}'"))
+    return sa.and_(EVERYTHING.name == CHORD_UNLOCK, sa.or_(*starts))

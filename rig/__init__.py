@@ -1,0 +1,1 @@
+"""What tests and benchmarks are rigged up with: servers, monitors, workers and storms, all of them real."""

@@ -1,0 +1,35 @@
+"""Programs that no wheel brings: the machine has them or it has not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+# The path of a user often lacks the folders where Debian keeps the programs of the administrator.
+SEARCHED = os.pathsep.join([os.environ.get('PATH', os.defpath), '/usr/local/sbin', '/usr/sbin', '/sbin'])
+#: The packages of Debian that are not called like the program that is looked for in them.
+PACKAGES = {'chromedriver': 'chromium-driver', 'epmd': 'erlang-base', 'systemd-analyze': 'systemd'}
+
+
+class MissingError(Exception):
+    """The machine lacks something.
+
+    :param what: what it lacks
+    :param remedy: what brings it
+    """
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f'{what} ({remedy})')
+
+
+def find_program(name: str) -> str:
+    """Find a program.
+
+    :param name: the name of the program
+    :returns: its path
+    :raises MissingError: where the machine does not have it
+    """
+    program = shutil.which(name, path=SEARCHED)
+    if program is None:
+        raise MissingError(name, f'apt-get install {PACKAGES.get(name, name)}')
+    return program

@@ -1,0 +1,105 @@
+"""A private RabbitMQ node."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from itertools import count
+from pathlib import Path
+
+from .broker import Broker
+from .environment import clean_environment
+from .process import Process, accepts_connections, free_port, wait_until
+from .programs import find_program
+
+# Debian's `rabbitmq-server` on the path wants to be root or the user `rabbitmq`; the script that it wraps does not.
+SCRIPTS = Path('/usr/lib/rabbitmq/bin')
+VHOSTS = 25
+USER = PASSWORD = 'test'
+
+
+class RabbitMQ:
+    """A node on free ports of 127.0.0.1, with files, name server and Erlang cookie of its own.
+
+    Starting takes some three seconds, and making a virtual host by `rabbitmqctl` nearly as long, so a number
+    of them is there from the start.
+    """
+
+    def __init__(self) -> None:
+        self.program = shutil.which('rabbitmq-server', path=SCRIPTS) or find_program('rabbitmq-server')
+        self.name_server_program = find_program('epmd')
+        self.port, self.distribution_port, self.name_server_port = free_port(), free_port(), free_port()
+        self.directory = Path(tempfile.mkdtemp(prefix='rabbitmq-'))
+        self.vhosts = iter(range(VHOSTS))
+        self.starts = count(1)
+        self.process: Process | None = None
+        self._write_configuration()
+        # Left to itself, the node would start one that outlives it.
+        self.name_server = Process(
+            [self.name_server_program, '-address', '127.0.0.1', '-port', str(self.name_server_port)],
+            self.directory / 'epmd.log',
+            self._environment(),
+        )
+
+    def start(self) -> None:
+        wait_until(lambda: accepts_connections(self.name_server_port), 'epmd to accept connections')
+        self.process = Process(
+            [self.program], self.directory / f'node-{next(self.starts)}.log', self._environment(), self.directory
+        )
+        self.process.wait_for('completed with .* plugins', 60)
+
+    def stop(self) -> None:
+        """Closes every connection and stops; durable queues and persistent messages stay."""
+        if self.process is not None:
+            self.process.stop()
+            self.process = None
+
+    def broker(self) -> Broker:
+        """A virtual host that nothing has used yet."""
+        return Broker('amqp', f'amqp://{USER}:{PASSWORD}@127.0.0.1:{{port}}/{next(self.vhosts)}', {}, self.port)
+
+    def close(self) -> None:
+        self.stop()
+        self.name_server.stop()
+        shutil.rmtree(self.directory)
+
+    def _environment(self) -> dict[str, str]:
+        home = self.directory / 'home'
+        home.mkdir(exist_ok=True)
+        return clean_environment(
+            HOME=str(home),
+            ERL_EPMD_PORT=str(self.name_server_port),
+            RABBITMQ_NODENAME=f'test{os.getpid()}@localhost',
+            RABBITMQ_DIST_PORT=str(self.distribution_port),
+            RABBITMQ_MNESIA_BASE=str(self.directory / 'mnesia'),
+            RABBITMQ_LOG_BASE=str(self.directory / 'log'),
+            RABBITMQ_LOGS='-',
+            RABBITMQ_CONFIG_FILE=str(self.directory / 'rabbitmq.conf'),
+            RABBITMQ_ENABLED_PLUGINS_FILE=str(self.directory / 'enabled_plugins'),
+        )
+
+    def _write_configuration(self) -> None:
+        names = [str(number) for number in range(VHOSTS)]
+        everything = {'configure': '.*', 'write': '.*', 'read': '.*'}
+        (self.directory / 'enabled_plugins').write_text('[].\n')
+        (self.directory / 'definitions.json').write_text(
+            json.dumps(
+                {
+                    'users': [{'name': USER, 'password': PASSWORD, 'tags': ''}],
+                    'vhosts': [{'name': name} for name in names],
+                    'permissions': [{'user': USER, 'vhost': name, **everything} for name in names],
+                }
+            )
+        )
+        (self.directory / 'rabbitmq.conf').write_text(
+            '\n'.join(
+                [
+                    f'listeners.tcp.default = 127.0.0.1:{self.port}',
+                    f'load_definitions = {self.directory / "definitions.json"}',
+                    'disk_free_limit.absolute = 50MB',
+                ]
+            )
+            + '\n'
+        )

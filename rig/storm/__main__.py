@@ -1,0 +1,34 @@
+"""A storm of any length: `python -m rig.storm --broker redis --minutes 20 --seed 7`.
+
+Prints each fault and, in the end, the books. Exits with 1 if they do not balance.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import signal
+import sys
+from pathlib import Path
+
+from .faults import FAULTS
+from .standalone import storm_on
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser('python -m rig.storm', description='Run a storm and balance its books.')
+    parser.add_argument('--broker', choices=FAULTS, required=True)
+    parser.add_argument('--minutes', type=float, default=5)
+    parser.add_argument('--seed', type=int, default=random.randrange(10000), help='repeats a run; default: any')
+    parser.add_argument('--rate', type=float, default=5, help='workflows a second, of about four tasks each')
+    parser.add_argument('--interval', type=float, default=2, help='seconds from one fault to the next, on average')
+    parser.add_argument('--logs', type=Path, help='keep the logs and notes of all processes in this directory')
+    options = parser.parse_args()
+    # Without it, the servers would outlive a run that is terminated.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    books = storm_on(options.broker, options.seed, options.minutes * 60, options.rate, options.interval, options.logs)
+    return 0 if books.balance else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""Who hears of a signal."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from celery.signals import after_task_publish, worker_init, worker_ready
+
+from cadasta.workertoolbox.seams import celery_signals
+from rig.servers.environment import clean_environment
+
+
+def test_receivers_that_came_and_went_are_as_before() -> None:
+    heard: list[str] = []
+
+    def first(**kwargs: Any) -> None:
+        heard.append('first')
+
+    def second(**kwargs: Any) -> None:
+        heard.append('second')
+
+    for signal in (worker_ready, after_task_publish):
+        signal.connect(first)
+        with celery_signals.kept_receivers():
+            signal.connect(second)
+            signal.disconnect(first)
+            signal.send(sender=None)
+        signal.send(sender=None)
+        signal.disconnect(first)
+        assert heard == ['second', 'first']
+        heard.clear()
+
+
+def test_nobody_hears_of_a_signal() -> None:
+    heard: list[object] = []
+
+    def hear(**kwargs: Any) -> None:
+        heard.append(kwargs)
+
+    with celery_signals.kept_receivers():
+        worker_init.connect(hear)
+        celery_signals.disconnect_all(worker_init)
+        worker_init.send(sender=None)
+        assert not worker_init.has_listeners()
+    assert heard == []
+
+
+DJANGO = """
+import django.conf
+from celery import Celery
+from celery.signals import worker_init
+from cadasta.workertoolbox.seams.celery_signals import disconnect_django
+
+def ours(**kwargs): ...
+
+with Celery('seams', set_as_current=False) as app:
+    worker_init.connect(ours)
+    worker_init.connect(lambda **kwargs: None, weak=False)
+    print(len(worker_init.send(sender=None)))
+    disconnect_django()
+    print(len(worker_init.send(sender=None)))
+"""
+
+
+def test_django_hears_of_no_worker(tmp_path: Path) -> None:
+    (tmp_path / 'site_settings.py').write_text('')
+    shown = subprocess.run(
+        [sys.executable, '-c', DJANGO],
+        cwd=tmp_path,
+        env={**clean_environment(), 'DJANGO_SETTINGS_MODULE': 'site_settings'},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert shown.stdout.split() == ['3', '2']

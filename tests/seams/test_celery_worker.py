@@ -1,0 +1,52 @@
+"""The initialisation of a worker."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from rig.servers.environment import clean_environment
+
+PROGRAM = """
+import sys
+from celery import Celery, signals
+from cadasta.workertoolbox.seams.celery_worker import initialise_worker
+
+app = Celery('seams', broker='memory://')
+app.conf.worker_hijack_root_logger = False
+
+def note(signal, sender, **kwargs):
+    print(signal.name, type(sender).__mro__[-2].__name__, *sorted(kwargs), flush=True)
+
+for signal in (signals.celeryd_init, signals.worker_init, signals.import_modules, signals.celeryd_after_setup):
+    signal.connect(note)
+
+@signals.worker_ready.connect
+def stop(**kwargs):
+    app.control.shutdown()
+
+if sys.argv[1] == 'real':
+    app.worker_main(['worker', '--pool', 'solo', '-l', 'CRITICAL', '--without-gossip', '--without-mingle'])
+else:
+    initialise_worker(app)
+"""
+
+
+def signals_of(kind: str, directory: Path) -> list[str]:
+    """The signals that a worker sends, with their senders and arguments, in order."""
+    shown = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', PROGRAM, kind],
+        cwd=directory,
+        env=clean_environment(),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return [line for line in shown.stdout.splitlines() if line.startswith(('celeryd_', 'worker_', 'import_'))]
+
+
+def test_it_sends_what_a_worker_sends_in_the_same_order(tmp_path: Path) -> None:
+    initialised = signals_of('initialised', tmp_path)
+    assert [line.split()[0] for line in initialised].count('celeryd_after_setup') == 1
+    assert signals_of('real', tmp_path) == initialised
