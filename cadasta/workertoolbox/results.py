@@ -3,7 +3,9 @@
 from typing import Any
 
 from .errors import NotAllowed
-from .timeouts import bound_silence
+from .timeouts import missing_timeouts
+
+_LIBPQ_DRIVERS = ('psycopg2', 'psycopg')
 
 
 def refuse_clearly(engine: Any) -> None:
@@ -21,8 +23,14 @@ def refuse_clearly(engine: Any) -> None:
     """
     import sqlalchemy
 
-    bound_silence(engine)
+    # The options of one driver would be an error in another, so they are no setting of the app.
+    if engine.dialect.driver in _LIBPQ_DRIVERS:
+        sqlalchemy.event.listen(engine, 'do_connect', _bound_silence)
     sqlalchemy.event.listen(engine, 'handle_error', _on_error)
+
+
+def _bound_silence(dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> None:
+    parameters.update(missing_timeouts(parameters))
 
 
 def _on_error(context: Any) -> None:

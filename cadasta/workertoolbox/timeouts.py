@@ -27,7 +27,6 @@ _KINDS = {
     **dict.fromkeys(('amqp', 'amqps', 'pyamqp'), 'amqp'),
     **dict.fromkeys(('redis', 'rediss', 'sentinel'), 'redis'),
 }
-_LIBPQ_DRIVERS = ('psycopg2', 'psycopg')
 # In Redis, kombu looks for what it should deliver again at every tenth of its intervals, which are ten seconds long
 # whatever the visibility timeout is.
 _THROTTLE = 10
@@ -60,27 +59,6 @@ def broker_options(transport: str, given: Mapping[str, Any]) -> dict[str, Any]:
             interval = min(timeout / _RESTORES / throttle, _RESTORE_INTERVAL)
             options.setdefault('unacked_restore_interval', interval)
     return options
-
-
-def bound_silence(engine: Any) -> None:
-    """Let an engine notice that its database is gone, where libpq connects it.
-
-    It is not a setting: the options of one driver would be an error in another, and who gives an app its result
-    backend may come after its configuration.
-
-    :param engine: an engine of SQLAlchemy. What its URL says comes first.
-
-    >>> import sqlalchemy
-    >>> bound_silence(sqlalchemy.create_engine('sqlite://'))
-    """
-    import sqlalchemy
-
-    if engine.dialect.driver in _LIBPQ_DRIVERS:
-        sqlalchemy.event.listen(engine, 'do_connect', _complete)
-
-
-def _complete(dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> None:
-    parameters.update(missing_timeouts(parameters))
 
 
 def missing_timeouts(query: Mapping[str, Any]) -> dict[str, int]:

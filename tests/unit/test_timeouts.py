@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import sqlalchemy
 
-from cadasta.workertoolbox.timeouts import bound_silence, broker_options
+from cadasta.workertoolbox.results import refuse_clearly
+from cadasta.workertoolbox.timeouts import broker_options
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_a_visibility_timeout_is_a_number_of_seconds(timeout: Any) -> None:
 )
 def test_a_silent_database_is_noticed_where_libpq_connects_it(url: str, timeouts: dict[str, Any]) -> None:
     engine = sqlalchemy.create_engine(url)
-    bound_silence(engine)
+    refuse_clearly(engine)
     seen: dict[str, Any] = {}
 
     class Enough(Exception):  # noqa: N818

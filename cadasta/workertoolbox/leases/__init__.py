@@ -15,9 +15,8 @@ def renew_leases(app: Celery) -> None:
 
     >>> app = Celery('export')
     >>> renew_leases(app)
-    >>> [step.__name__ for step in app.steps['consumer']]
-    ['Renew']
+    >>> app.steps['consumer']
+    {'cadasta.workertoolbox.leases.step:Renew'}
     """
-    from .step import Renew
-
-    app.steps['consumer'].add(Renew)
+    # A producer that sets an app up does not load what only a worker needs.
+    app.steps['consumer'].add(f'{__name__}.step:Renew')
