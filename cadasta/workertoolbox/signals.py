@@ -13,10 +13,12 @@ _GROUP_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + string.p
 
 @worker_init.connect
 def set_up_worker(sender: Any, **kwargs: Any) -> None:
-    """Run `setup_app` for the app of a starting worker, if it uses `Config`."""
+    """Run `setup_app` for the app of a starting worker, and let it renew leases, if it uses `Config`."""
+    from .leases import renew_leases
     from .setup import setup_app
 
     if isinstance(getattr(sender.app.loader.conf, 'topology', None), Topology):
+        renew_leases(sender.app)
         setup_app(sender.app)
 
 

@@ -95,7 +95,8 @@ class Declaration(MaybeChannelBound):
 
     The queue itself would do. But kombu remembers what a connection has declared by the hash of the entity, and
     apps with the same broker URL share their connections: here the hash tells apart queues of one name on different
-    exchanges. And kombu copies the entity for each message: this one is cheap to copy.
+    exchanges. And kombu copies the entity for each message: this one is cheap to copy. A channel that is not the
+    first of its connection has to serve the platform queue first as well, so each message asks.
 
     :param queue: the queue.
     :param grouped: whether messages published with it get a ``MessageGroupId``.
@@ -110,7 +111,7 @@ class Declaration(MaybeChannelBound):
     1
     """
 
-    can_cache_declaration = True
+    can_cache_declaration = False
 
     def __init__(self, queue: WorkQueue, grouped: bool = False) -> None:
         self.queue = queue
@@ -138,8 +139,17 @@ class Declaration(MaybeChannelBound):
         return type(self), (self.queue, self.grouped)
 
     def declare(self, nowait: bool = False, channel: Any = None) -> str:
-        """Declare the queue and the platform queue on a channel."""
-        name: str = self.queue.declare(nowait=nowait, channel=channel or self.channel)
+        """Declare the queue and the platform queue on a channel, once for its connection."""
+        channel = channel or self.channel
+        if hasattr(channel, 'exchange_types'):
+            from .order import serve_first
+
+            serve_first(channel, self.queue.platform.name)
+        declared = channel.connection.client.declared_entities
+        if self._hash not in declared:
+            self.queue.declare(nowait=nowait, channel=channel)
+            declared.add(self._hash)
+        name: str = self.name
         return name
 
 

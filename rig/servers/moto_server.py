@@ -1,4 +1,4 @@
-"""Serves moto's SQS over connections that stay open, as Amazon does, and counts API calls.
+"""Serves moto's SQS over connections that stay open, as Amazon does, counts API calls, and throttles where it is told.
 
 Run as a program with the port as its argument; it prints `ready`.
 """
@@ -18,11 +18,14 @@ from moto.sqs import models
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 CALLS_PATH = '/calls'
+#: PUT `{"action": ..., "queue": ...}` here to have this action throttled for the queue of this name; `{}` for none.
+THROTTLE_PATH = '/throttle'
 
 moto = DomainDispatcherApplication(create_backend_app)
 # moto hands one message to two receivers that ask at the same moment.
 lock = threading.Lock()
 calls: Counter[str] = Counter()
+throttled: dict[str, str] = {}
 # Whatever it is asked, moto counts the messages of a queue several times, and asks for the time twice a message. With
 # a thousand messages in a FIFO queue every call takes a second. It counts them where it is asked for their number.
 ATTRIBUTES = models.Queue.BASE_ATTRIBUTES
@@ -46,6 +49,10 @@ class Handler(BaseHTTPRequestHandler):
         ).get_environ()
         # `AmazonSQS.SendMessage`
         action = self.headers['X-Amz-Target'].rpartition('.')[2]
+        if action == throttled.get('action') and json.loads(body)['QueueUrl'].endswith(f'/{throttled["queue"]}'):
+            error = {'__type': 'com.amazonaws.sqs#RequestThrottled', 'message': 'Too many requests'}
+            self.answer(400, json.dumps(error).encode(), {})
+            return
         with lock:
             calls[action] += 1
             models.Queue.BASE_ATTRIBUTES = ATTRIBUTES if action == 'GetQueueAttributes' else FIXED_ATTRIBUTES
@@ -57,6 +64,11 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, json.dumps(calls).encode(), {})
         else:
             self.send_error(404)
+
+    def do_PUT(self) -> None:
+        throttled.clear()
+        throttled.update(json.loads(self.rfile.read(int(self.headers['Content-Length']))))
+        self.answer(200, b'', {})
 
     def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)

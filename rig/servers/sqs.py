@@ -52,6 +52,13 @@ class SQS:
         with urllib.request.urlopen(f'http://127.0.0.1:{self.port}{moto_server.CALLS_PATH}') as answer:
             return json.load(answer)
 
+    def throttle(self, **rule: str) -> None:
+        """Throttles an `action` for a `queue`, given by its full name; without a rule, nothing any more."""
+        request = urllib.request.Request(
+            f'http://127.0.0.1:{self.port}{moto_server.THROTTLE_PATH}', json.dumps(rule).encode(), method='PUT'
+        )
+        urllib.request.urlopen(request).close()
+
     def close(self) -> None:
         if self.process is not None:
             self.process.stop()

@@ -254,7 +254,7 @@ class TestBroker:
         assert [export.where, fast.where, msg.where] == names
         assert fast.seen == 'it is a standard queue'
         assert 'VisibilityTimeout is 30.0 s,' in export.seen
-        assert export.change.endswith('--attributes VisibilityTimeout=1800')
+        assert export.change.endswith('--attributes VisibilityTimeout=300')
         assert 'MessageRetentionPeriod is 1 h,' in msg.seen
 
     @pytest.mark.parametrize('broker', ['sqs'], indirect=True)

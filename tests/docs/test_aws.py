@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from cadasta.workertoolbox.leases.renewal import RENEWALS
+from cadasta.workertoolbox.leases.sqs import MAX_CALL
+from cadasta.workertoolbox.timeouts import VISIBILITY
 from rig.monitor.databases import url_of
 from rig.servers.postgres import Database
 from rig.servers.process import Processes
 from rig.servers.sqs import SQS, SQSBroker
 
-from .manual import Manual
+from .manual import DOCS, Manual
 from .service import SEND, Service
 from .terminal import Terminal
 
@@ -69,7 +72,14 @@ def test_queues(service: Service, broker: SQSBroker) -> None:
     assert attributes['FifoThroughputLimit'] == 'perMessageGroupId'
     assert attributes['DeduplicationScope'] == 'messageGroup'
     assert attributes['MessageRetentionPeriod'] == str(14 * 24 * 3600)
-    assert attributes['VisibilityTimeout'] == str(30 * 60)
+    assert attributes['VisibilityTimeout'] == str(VISIBILITY)
+
+
+def test_the_price_of_leases() -> None:
+    calls = 100 // MAX_CALL * 3600 * RENEWALS // VISIBILITY
+    text = ' '.join((DOCS / f'{PAGE}.rst').read_text().split())
+    assert f'{calls} calls an hour, or {calls * 730:,} a month' in text
+    assert f'that is {calls * 730 * 0.4 / 1e4:.0f} cents a month' in text
 
 
 def allowed(manual: Manual, policy: str) -> dict[str, set[str]]:

@@ -17,10 +17,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cadasta.workertoolbox.database.views import SCHEDULED_VIEW, VIEW
-from cadasta.workertoolbox.monitor import Monitor, NotUsable, loop, progress, sources
+from cadasta.workertoolbox.monitor import Monitor, NotUsable, loop, progress
 from cadasta.workertoolbox.monitor.sources import Limits, base, connection_of, open_source
 from cadasta.workertoolbox.monitor.sources.base import MAX_BATCH_BYTES
 from cadasta.workertoolbox.monitor.store import Stored
+from cadasta.workertoolbox.timeouts import BROKER
 from rig.monitor.databases import TaskDatabase
 from rig.servers.broker import PLATFORM_QUEUE, Broker
 from rig.servers.process import PATIENCE, wait_until
@@ -117,11 +118,8 @@ def test_a_broker_that_falls_silent(
     tasks: TaskDatabase,
     running: Any,
     caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for timeouts in sources._TIMEOUTS.values():
-        for name in timeouts:
-            monkeypatch.setitem(timeouts, name, 1)
+    broker.options.update(dict.fromkeys(BROKER[broker.name], 1))
     app = make_app(broker, broker_heartbeat=2)
     app.conf.broker_url = broker.proxied_url
     caplog.set_level(logging.INFO)

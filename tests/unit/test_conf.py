@@ -38,7 +38,7 @@ def test_default_settings() -> None:
     assert settings.pop('task_routes') == config.topology.route
     assert settings == {
         'broker_transport': 'sqs',
-        'broker_transport_options': {'region': 'us-west-2', 'queue_name_prefix': 'dev-'},
+        'broker_transport_options': {'region': 'us-west-2', 'queue_name_prefix': 'dev-', 'visibility_timeout': 300},
         'task_default_exchange': 'task_exchange',
         'task_default_exchange_type': 'topic',
         'task_queues': {
@@ -238,7 +238,12 @@ def test_a_priority_in_the_environment_is_a_number(monkeypatch: pytest.MonkeyPat
 
 def test_given_transport_options_are_laid_over_the_defaults() -> None:
     options = Config(broker_transport_options={'region': 'eu-west-1', 'wait_time_seconds': 20}).broker_transport_options
-    assert options == {'region': 'eu-west-1', 'queue_name_prefix': 'dev-', 'wait_time_seconds': 20}
+    assert options == {
+        'region': 'eu-west-1',
+        'queue_name_prefix': 'dev-',
+        'visibility_timeout': 300,
+        'wait_time_seconds': 20,
+    }
 
 
 @pytest.mark.parametrize(

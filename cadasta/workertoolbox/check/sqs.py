@@ -82,7 +82,7 @@ def _faults(attributes: dict[str, str], name: str, visibility_timeout: int) -> I
     hidden, kept = int(attributes['VisibilityTimeout']), int(attributes['MessageRetentionPeriod'])
     if hidden < visibility_timeout:
         yield (
-            f'its VisibilityTimeout is {written(timedelta(seconds=hidden))}, and a task that takes longer runs twice',
+            f'its VisibilityTimeout is {written(timedelta(seconds=hidden))}, and a task may run twice',
             f'aws sqs set-queue-attributes --queue-url URL --attributes VisibilityTimeout={visibility_timeout}',
         )
     if kept < LEAST_RETENTION:

@@ -11,18 +11,10 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from ..errors import NotUsable
 from ..settings.credentials import masked
+from ..timeouts import missing_timeouts
 from .values import plain
 
 _DIALECTS = ('postgresql', 'sqlite')
-# With these, libpq notices within a minute that a database is gone, even while it waits for an answer. By default it
-# waits for hours.
-_LIBPQ = {
-    'connect_timeout': 10,
-    'keepalives_idle': 30,
-    'keepalives_interval': 10,
-    'keepalives_count': 3,
-    'tcp_user_timeout': 60_000,
-}
 
 
 def engine(url: str) -> sa.Engine:
@@ -44,8 +36,7 @@ def engine(url: str) -> sa.Engine:
         raise NotUsable(f'{masked(url)!r} is not the URL of a PostgreSQL or SQLite database')
     if parsed.drivername == 'postgresql':
         parsed = parsed.set(drivername='postgresql+psycopg2')
-    defaults = _LIBPQ if dialect.name == 'postgresql' else {}
-    missing = {name: value for name, value in defaults.items() if name not in parsed.query}
+    missing = missing_timeouts(parsed.query) if dialect.name == 'postgresql' else {}
     try:
         return sa.create_engine(
             parsed, connect_args=missing, poolclass=sa.NullPool, json_serializer=json.JSONEncoder(default=plain).encode

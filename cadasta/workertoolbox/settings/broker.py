@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..timeouts import broker_options
 from . import urls
 from .defaults import AMQP_OPTIONS, TRANSPORT_OPTIONS
 from .values import bad
@@ -21,21 +22,22 @@ def completed(settings: Mapping[str, Any], environ: Mapping[str, str]) -> dict[s
     :returns: what is to be set.
     :raises SettingError: where a URL cannot be read, or the options are no dict.
 
-    >>> completed({'QUEUE_NAME_PREFIX': 'dev'}, {})
-    {'broker_transport': 'sqs', 'broker_transport_options': {'region': 'us-west-2', 'queue_name_prefix': 'dev-'}}
+    >>> completed({'QUEUE_NAME_PREFIX': 'dev'}, {})['broker_transport_options']
+    {'region': 'us-west-2', 'queue_name_prefix': 'dev-', 'visibility_timeout': 300}
     """
-    for name in URLS:
-        urls.check(name, settings.get(name))
-        urls.check(name, environ.get(f'CELERY_{name.upper()}'))
+    for setting in URLS:
+        urls.check(setting, settings.get(setting))
+        urls.check(setting, environ.get(f'CELERY_{setting.upper()}'))
     given = settings.get('broker_transport_options') or {}
     if not isinstance(given, Mapping):
         raise bad('broker_transport_options', given, 'a dict')
     is_named = 'broker_transport' in settings or any(_urls(settings, environ))
+    name = transport(settings, environ)
     options = {
         **TRANSPORT_OPTIONS,
         'queue_name_prefix': f'{settings["QUEUE_NAME_PREFIX"]}-',
-        **(AMQP_OPTIONS if transport(settings, environ) in _AMQP else {}),
-        **given,
+        **(AMQP_OPTIONS if name in _AMQP else {}),
+        **broker_options(name, given),
     }
     return {**({} if is_named else {'broker_transport': 'sqs'}), 'broker_transport_options': options}
 

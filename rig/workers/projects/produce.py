@@ -99,6 +99,24 @@ def mortal(tasks: Any, died: str) -> None:
     tasks.die_once.delay(died)
 
 
+def held(tasks: Any, queue: str, count: str) -> None:
+    """Sends tasks that a worker holds for longer than a visibility timeout of four seconds: some wait, some run."""
+    for acks in ('early', 'late'):
+        tasks.BUSY[acks].apply_async((0,), countdown=12, queue=queue)
+        tasks.BUSY[acks].apply_async((11,), queue=queue)
+        tasks.INSIST[acks].apply_async(queue=queue)
+        for _ in range(int(count)):
+            tasks.BUSY[acks].apply_async((3,), queue=queue)
+
+
+def taken(tasks: Any) -> None:
+    """Sends tasks for a worker with one process: one that it runs, one that waits for its time, and four others."""
+    tasks.BUSY['late'].apply_async((3,), queue='prefork')
+    tasks.BUSY['late'].apply_async((0,), queue='prefork', countdown=9)
+    for _ in range(4):
+        tasks.BUSY['late'].apply_async((0,), queue='prefork')
+
+
 if __name__ == '__main__':
     project, stage, *arguments = sys.argv[1:]
     tasks = import_module(f'{project}.tasks')

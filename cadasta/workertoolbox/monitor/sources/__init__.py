@@ -8,14 +8,12 @@ from kombu import Connection, Queue
 from kombu.transport import pyamqp
 
 from ...seams.amqp_frames import tolerant_frame_handler
+from ...timeouts import BROKER
 from .amqp import AMQPSource
 from .base import Limits, Source
 from .virtual import VirtualSource
 
 __all__ = ['Limits', 'Source', 'connection_of', 'errors_of', 'open_source']
-
-# A broker that is silent is away: without them, the monitor would wait for its answer for ever. In seconds.
-_TIMEOUTS = {'amqp': {'read_timeout': 10, 'write_timeout': 10}, 'redis': {'socket_timeout': 10}}
 
 
 def connection_of(app: Celery) -> Connection:
@@ -25,7 +23,7 @@ def connection_of(app: Celery) -> Connection:
     :returns: the connection; it connects when it is used.
     """
     connection = app.connection_for_read(heartbeat=app.conf.broker_heartbeat)
-    timeouts = _TIMEOUTS.get(connection.transport.driver_type, {})
+    timeouts = BROKER.get(connection.transport.driver_type, {})
     connection.transport_options = {**timeouts, **connection.transport_options}
     if isinstance(connection.transport, pyamqp.Transport):
         connection.transport_options['frame_handler'] = tolerant_frame_handler

@@ -1,0 +1,95 @@
+"""Amazon SQS: the visibility timeout of each message can be set anew, for ten messages a call."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # has no types
+from kombu import Queue
+
+from .channel import held, is_held
+
+logger = logging.getLogger(__name__)
+
+#: The most messages that a call of SQS takes.
+MAX_CALL = 10
+
+
+class SQSLeases:
+    """Renews the leases of what a channel of kombu's SQS transport holds.
+
+    :param channel: the channel that a worker consumes with.
+    :param queues: the queues that it consumes.
+    """
+
+    def __init__(self, channel: Any, queues: Iterable[Queue]) -> None:
+        self._channel = channel
+        self._queues = [queue.name for queue in queues]
+        # Tags of messages whose leases SQS renews no longer.
+        self._ended: set[str] = set()
+
+    def seconds(self) -> float:
+        """Tell how long a message stays with its worker unless its lease is renewed.
+
+        The first lease of a message is as long as its queue says, and its queue may say less than this worker.
+        """
+        return min(float(self._channel.visibility_timeout), *map(self._timeout_of, self._queues))
+
+    def renew(self) -> None:
+        """Renew the leases of all messages that the channel holds."""
+        messages = held(self._channel)
+        self._ended &= messages.keys()
+        for (url, key), tags in self._by_queue(messages).items():
+            client = self._channel.sqs(queue=self._channel.canonical_queue_name(key))
+            for start in range(0, len(tags), MAX_CALL):
+                self._renew_some(client, url, tags[start : start + MAX_CALL], messages)
+
+    def _by_queue(self, messages: Mapping[str, Any]) -> dict[tuple[str, str], list[str]]:
+        by_queue = defaultdict(list)
+        for tag, message in messages.items():
+            info = message.delivery_info
+            # kombu takes the URL away from a message that it puts back.
+            if tag not in self._ended and 'sqs_queue' in info:
+                by_queue[info['sqs_queue'], info['routing_key']].append(tag)
+        return by_queue
+
+    def _renew_some(self, client: Any, url: str, tags: list[str], messages: Mapping[str, Any]) -> None:
+        entries = [
+            {'Id': str(number), 'ReceiptHandle': tag, 'VisibilityTimeout': self._channel.visibility_timeout}
+            for number, tag in enumerate(tags)
+            if is_held(self._channel, tag)
+        ]
+        if not entries:
+            return
+        try:
+            answer = client.change_message_visibility_batch(QueueUrl=url, Entries=entries)
+        except ClientError as error:
+            # It is an answer, about this queue. Where there is none, the others would not get one either.
+            logger.warning('SQS did not renew the leases of messages from %s; it is tried again: %s', url, error)
+            return
+        for failure in answer.get('Failed', ()):
+            tag = tags[int(failure['Id'])]
+            # The lease of what was acknowledged meanwhile need not be renewed.
+            if is_held(self._channel, tag):
+                self._complain(failure, tag, messages[tag], url)
+
+    def _complain(self, failure: Mapping[str, Any], tag: str, message: Any, url: str) -> None:
+        why = failure.get('Message') or failure['Code']
+        if failure['SenderFault']:
+            self._ended.add(tag)
+            logger.warning(
+                'SQS does not renew the lease of task %s, from %s, any more: another worker may get it. %s',
+                message.headers.get('id'),
+                url,
+                why,
+            )
+        else:
+            logger.warning('SQS did not renew the lease of a message from %s; it is tried again: %s', url, why)
+
+    def _timeout_of(self, queue: str) -> float:
+        client = self._channel.sqs(queue=self._channel.canonical_queue_name(queue))
+        answer = client.get_queue_attributes(
+            QueueUrl=self._channel._new_queue(queue), AttributeNames=['VisibilityTimeout']
+        )
+        return float(answer['Attributes']['VisibilityTimeout'])
