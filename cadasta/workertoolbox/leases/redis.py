@@ -6,7 +6,7 @@ from typing import Any
 
 from kombu import Queue
 
-from .channel import held
+from ..seams.kombu_held import held
 
 #: The most messages whose leases are renewed by one command.
 BATCH = 1000

@@ -8,7 +8,8 @@ from typing import Any
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # has no types
 from kombu import Queue
 
-from .channel import held, is_held
+from ..seams.kombu_held import held, is_held
+from ..seams.sqs import client_of, url_of
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class SQSLeases:
         messages = held(self._channel)
         self._ended &= messages.keys()
         for (url, key), tags in self._by_queue(messages).items():
-            client = self._channel.sqs(queue=self._channel.canonical_queue_name(key))
+            client = client_of(self._channel, key)
             for start in range(0, len(tags), MAX_CALL):
                 self._renew_some(client, url, tags[start : start + MAX_CALL], messages)
 
@@ -88,8 +89,8 @@ class SQSLeases:
             logger.warning('SQS did not renew the lease of a message from %s; it is tried again: %s', url, why)
 
     def _timeout_of(self, queue: str) -> float:
-        client = self._channel.sqs(queue=self._channel.canonical_queue_name(queue))
+        client = client_of(self._channel, queue)
         answer = client.get_queue_attributes(
-            QueueUrl=self._channel._new_queue(queue), AttributeNames=['VisibilityTimeout']
+            QueueUrl=url_of(self._channel, queue), AttributeNames=['VisibilityTimeout']
         )
         return float(answer['Attributes']['VisibilityTimeout'])

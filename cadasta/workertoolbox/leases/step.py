@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import bootsteps
-from celery.concurrency.solo import TaskPool as Solo
 
-from .channel import take_one_at_a_time
+from ..seams.celery_worker import blocks
+from ..seams.kombu_held import take_one_at_a_time
 from .redis import RedisLeases
 from .renewal import Leases, Renewal
 
@@ -27,7 +27,7 @@ class Renew(bootsteps.StartStopStep):
         kind = _kind(transport)
         if kind is not None:
             tasks = consumer.task_consumer
-            if transport == 'sqs' and _blocks(consumer.pool):
+            if transport == 'sqs' and blocks(consumer.pool):
                 take_one_at_a_time(tasks.channel)
             leases = kind(tasks.channel, tasks.queues)
             self._renewal = Renewal(leases, tasks.channel.visibility_timeout)
@@ -50,8 +50,3 @@ def _kind(transport: str) -> Callable[[Any, Any], Leases] | None:
 
         return SQSLeases
     return RedisLeases if transport == 'redis' else None
-
-
-def _blocks(pool: Any) -> bool:
-    """Tell whether a pool holds up its worker where it has no room for another task."""
-    return isinstance(pool, Solo) or bool(pool.is_green)

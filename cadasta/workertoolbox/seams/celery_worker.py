@@ -1,8 +1,9 @@
-"""Celery: the initialisation of a worker."""
+"""Celery: the initialisation of a worker, and its pool."""
 
 from typing import Any
 
 from celery import Celery, signals
+from celery.concurrency.solo import TaskPool as Solo
 from celery.worker import WorkController
 
 
@@ -27,3 +28,13 @@ class _InitialisedWorker(WorkController):
 
     def on_init_blueprint(self) -> None:
         signals.celeryd_after_setup.send(sender=self.hostname, instance=self, conf=self.app.conf)
+
+
+def blocks(pool: Any) -> bool:
+    """Tell whether a pool holds up its worker where it has no room for another task.
+
+    It stands for the class of the solo pool, which has no attribute that says so. The pools of greenlets have one.
+
+    :param pool: the pool of a worker.
+    """
+    return isinstance(pool, Solo) or bool(pool.is_green)

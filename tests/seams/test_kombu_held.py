@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cadasta.workertoolbox.leases.channel import held, is_held, take_one_at_a_time
+from cadasta.workertoolbox.seams.kombu_held import held, is_held, take_one_at_a_time
 
 from .conftest import Holder
 

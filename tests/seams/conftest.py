@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from ..leases.conftest import holder
+
+__all__ = ['holder']
