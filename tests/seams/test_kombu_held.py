@@ -10,7 +10,7 @@ import pytest
 
 from cadasta.workertoolbox.seams.kombu_held import held, is_held, take_one_at_a_time
 
-from .conftest import Holder
+from ..leases.conftest import Holder
 
 on = pytest.mark.parametrize('broker', ['memory', 'redis', 'sqs'], indirect=True)
 
