@@ -36,22 +36,16 @@ def test_every_virtual_transport_serves_the_platform_queue_first(
     request: pytest.FixtureRequest, tmp_path: Path, processes: Processes
 ) -> None:
     brokers = [make_broker(name, request, tmp_path) for name in TRANSPORTS]
+    for broker in brokers:
+        request.addfinalizer(broker.close)
+    settings = [json.dumps(broker.settings) for broker in brokers]
     programs = [
-        processes.start(
-            [
-                sys.executable,
-                str(Path(__file__).with_name('order.py')),
-                *(json.dumps(broker.settings) for broker in brokers),
-            ],
-            clean_environment(PYTHONHASHSEED=seed),
-        )
+        processes.start([sys.executable, str(PROGRAM), *settings], clean_environment(PYTHONHASHSEED=seed))
         for seed in SEEDS
     ]
     for program in programs:
         assert program.wait() == 0, program.log
         assert program.log.splitlines() == [PLATFORM_FIRST] * len(TRANSPORTS)
-    for broker in brokers:
-        broker.close()
 
 
 def test_a_task_that_could_not_be_tracked_does_not_run(sqs_server: SQS, processes: Processes) -> None:
