@@ -31,6 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
         sys.addaudithook(Guard.look)
 
 
+# After Hypothesis, which marks its own tests here.
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption('fast'):
         config.hook.pytest_deselected(items=[item for item in items if is_left_out(item)])

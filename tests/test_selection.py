@@ -54,10 +54,11 @@ def test_fixture(processes): ...
 def run(directory: Path, code: str, *options: str, **environment: str) -> tuple[int, str]:
     """Run pytest on a file with that code; returns its exit code and what it prints."""
     (directory / 'test_it.py').write_text(code)
+    inherited = {name: value for name, value in clean_environment().items() if name != 'NOT_TESTED'}
     done = subprocess.run(
         [sys.executable, '-m', 'pytest', '-c', '/dev/null', '--rootdir', '.', '-p', 'no:cacheprovider', *options],
         cwd=directory,
-        env=clean_environment(**environment),
+        env={**inherited, **environment},
         capture_output=True,
         text=True,
     )

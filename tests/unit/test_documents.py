@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import kombu.pools
 import pytest
 from docutils import nodes
 from docutils.core import publish_doctree
@@ -94,6 +95,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         ),
     )
     monkeypatch.setenv('CELERY_RESULT_BACKEND', f'db+sqlite:///{tmp_path}/results.sqlite')
+    # kombu would send over a connection of another test that has the same URL, and into its directory.
+    kombu.pools.reset()
     yield tmp_path
     for name in [name for name in sys.modules if name.partition('.')[0] == 'export']:
         del sys.modules[name]
