@@ -16,6 +16,9 @@ class Count(NamedTuple):
     :param state: the state that they have now.
     :param queue: their routing key.
     :param tasks: how many they are.
+
+    >>> Count(datetime(2030, 1, 1, tzinfo=UTC), 'SUCCESS', 'export', 7).tasks
+    7
     """
 
     start: datetime
