@@ -11,11 +11,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from cadasta.workertoolbox.database.tables import result_tables
 from cadasta.workertoolbox.database.views import VIEW
 from cadasta.workertoolbox.errors import NotUsable
 from cadasta.workertoolbox.tracked import Count, Cursor, Filter, TrackedTask, TrackedTasks, query, workflow_search
-from cadasta.workertoolbox.tracked.columns import RESULT_COLUMNS
 from rig.monitor.databases import TaskDatabase, url_of
 from rig.servers.postgres import Database
 
@@ -273,9 +271,3 @@ def test_relatives_are_found_by_indexes(postgresql: TaskDatabase) -> None:
         ):
             assert index in plan
         assert 'Seq Scan' not in plan
-
-
-def test_columns_of_results_have_the_types_of_celerys_table() -> None:
-    results, _ = result_tables({}, {})
-    for column in RESULT_COLUMNS:
-        assert type(column.type) is type(results.c[column.name].type), column.name

@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -61,13 +62,27 @@ def test_the_readme_links_to_the_manual() -> None:
     assert {'docs/index.rst', 'docs/tutorial.rst', 'docs/reference/settings.rst', 'CONTRIBUTING.rst'} <= set(linked)
 
 
-def test_the_map_of_the_code_shows_the_rooms_of_the_table() -> None:
+def rooms() -> set[str]:
+    """The rooms of the package, as the import contracts name them."""
+    contracts = tomllib.loads((ROOT / 'pyproject.toml').read_text())['tool']['importlinter']['contracts']
+    (layers,) = (contract['layers'] for contract in contracts if contract['type'] == 'layers')
+    return set(re.findall(r'\w+', ' '.join(layers)))
+
+
+def test_the_map_of_the_code_has_every_room() -> None:
     table = read('CONTRIBUTING.rst').next_node(nodes.table)
     described = {
         name for literal in table.findall(nodes.literal) for name in re.findall(r'^\w+(?=\.py$|/$)', literal.astext())
     }
     drawn = set(re.findall(r'(\w+)(?:\.py|/)[<,]', (ROOT / 'docs/_static/map.svg').read_text()))
-    assert described == drawn
+    assert described == drawn == rooms()
+
+
+def test_paths_that_contributors_are_told_exist() -> None:
+    literals = {literal.astext() for literal in read('CONTRIBUTING.rst').findall(nodes.literal)}
+    paths = {text for text in literals if re.fullmatch(r'[\w/-]+(\.\w+|/)', text) and text.count('/') > 0}
+    package = ROOT / 'cadasta' / 'workertoolbox'
+    assert [path for path in sorted(paths) if not ((ROOT / path).exists() or (package / path).exists())] == []
 
 
 README = read('README.rst')
