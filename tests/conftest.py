@@ -11,6 +11,7 @@ from pathlib import Path
 import celery._state
 import pytest
 
+from rig.monitor.databases import TaskDatabase, url_of
 from rig.servers.broker import Broker
 from rig.servers.environment import is_foreign
 from rig.servers.filesystem import FilesystemBroker
@@ -81,6 +82,21 @@ def postgres() -> Iterator[Postgres]:
 def database(postgres: Postgres) -> Database:
     """A fresh database with Celery's result tables and a worker role."""
     return postgres.create_database()
+
+
+@pytest.fixture
+def postgresql(database: Database) -> TaskDatabase:
+    """A PostgreSQL database."""
+    return TaskDatabase(url_of(database))
+
+
+@pytest.fixture(params=['postgresql', 'sqlite'])
+def tasks(request: pytest.FixtureRequest, tmp_path: Path) -> TaskDatabase:
+    """A PostgreSQL database, then a SQLite database."""
+    if request.param == 'sqlite':
+        return TaskDatabase(f'sqlite:///{tmp_path}/tasks.db')
+    database: TaskDatabase = request.getfixturevalue('postgresql')
+    return database
 
 
 @pytest.fixture(scope='session')

@@ -33,7 +33,7 @@ from rig.servers.postgres import Database
 from rig.servers.process import Processes, wait_until
 from rig.servers.sqs import SQSBroker
 
-from ..suite.apps import add, make_app
+from ..conformance.apps import add, make_app
 from .running import on_terminal, run, seen
 
 QUEUES = 'exchanges and queues are there, as they must be'

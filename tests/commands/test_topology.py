@@ -20,7 +20,7 @@ from rig.monitor.programs import Toolbox
 from rig.servers.broker import Broker
 from rig.servers.process import Processes
 
-from ..suite.apps import add, make_app
+from ..conformance.apps import add, make_app
 from .running import on_terminal, run, seen
 
 #: Names that mean something to Mermaid, Graphviz, XML, rich or a terminal.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from rig.servers.environment import is_foreign
 
-from ..unit.test_conf_properties import test_any_mixture_of_settings
+from ..test_conf_properties import test_any_mixture_of_settings
 
 
 def seeds() -> Iterator[bytes]:

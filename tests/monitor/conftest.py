@@ -1,31 +1,12 @@
-"""Databases with the Task table."""
+"""Time zones and connections of the monitor's tests."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import kombu.pools
 import pytest
-
-from rig.monitor.databases import TaskDatabase, url_of
-from rig.servers.postgres import Database
-
-
-@pytest.fixture
-def postgresql(database: Database) -> TaskDatabase:
-    """A PostgreSQL database."""
-    return TaskDatabase(url_of(database))
-
-
-@pytest.fixture(params=['postgresql', 'sqlite'])
-def tasks(request: pytest.FixtureRequest, tmp_path: Path) -> TaskDatabase:
-    """A PostgreSQL database, then a SQLite database."""
-    if request.param == 'sqlite':
-        return TaskDatabase(f'sqlite:///{tmp_path}/tasks.db')
-    database: TaskDatabase = request.getfixturevalue('postgresql')
-    return database
 
 
 @pytest.fixture

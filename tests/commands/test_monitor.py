@@ -21,7 +21,7 @@ from rig.servers.broker import PLATFORM_QUEUE, Broker
 from rig.servers.postgres import Database
 from rig.servers.process import Processes, wait_until
 
-from .test_streams import make_app
+from ..monitor.test_streams import make_app
 
 
 @pytest.fixture

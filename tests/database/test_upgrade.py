@@ -17,7 +17,7 @@ from cadasta.workertoolbox.monitor.store import Store
 from rig.monitor.databases import TaskDatabase, url_of
 from rig.servers.postgres import Database
 
-from .messages import message
+from ..monitor.messages import message
 
 NAMES = {'task': 'Results %', 'group': 'groups'}
 SCHEMAS = {'task': 'platform', 'group': 'platform'}

@@ -12,7 +12,7 @@ import pytest
 
 import cadasta.workertoolbox
 
-API = Path(__file__).parents[2] / 'docs' / 'reference' / 'api.rst'
+API = Path(__file__).parents[1] / 'docs' / 'reference' / 'api.rst'
 NAMES = cadasta.workertoolbox.__all__
 CODE = [name for name in NAMES if callable(getattr(cadasta.workertoolbox, name))]
 

@@ -546,4 +546,4 @@ def used_before() -> Celery:
 
 @sound()
 def module_of_tasks() -> Celery:
-    return make_app(imports=['tests.suite.apps'], include=['tests.suite'])
+    return make_app(imports=['tests.conformance.apps'], include=['tests.conformance'])

@@ -33,7 +33,7 @@ from rig.monitor.programs import Toolbox
 from rig.servers.process import Processes, wait_until
 
 from ..conftest import make_broker
-from .rows import NOON, minutes, schedule, schedule_all, store
+from ..tracked.rows import NOON, minutes, schedule, schedule_all, store
 
 CONTROL = re.compile(r'[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]')
 HOSTILE = 'a.\x1b]0;x\x07\x1b[31m[red]b[/red] :smile:\n\r\tc\u202egnp.\u2066\x9b31m'

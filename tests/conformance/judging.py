@@ -1,6 +1,6 @@
 """Run the functional tests of an app, and tell which rules it breaks.
 
-    python -m tests.suite.judging
+    python -m tests.conformance.judging
 
 prints the verdict on each app as JSON, given in a process of its own in which no socket can be opened.
 """

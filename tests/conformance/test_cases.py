@@ -31,7 +31,7 @@ pytestmark = pytest.mark.timeout(600)
 @pytest.fixture(scope='module')
 def alone() -> dict[str, Verdict]:
     """The verdict on each app, given in a process of its own in which no socket can be opened."""
-    command = [sys.executable, '-m', 'tests.suite.judging']
+    command = [sys.executable, '-m', 'tests.conformance.judging']
     # What these processes run, `together` runs as well: they need not be measured.
     environment = {name: value for name, value in os.environ.items() if not name.startswith('COVERAGE_')}
     output = subprocess.run(command, cwd=REPOSITORY, env=environment, check=True, capture_output=True, text=True).stdout

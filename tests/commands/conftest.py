@@ -1,0 +1,7 @@
+"""Each test of a command connects anew."""
+
+from __future__ import annotations
+
+from ..monitor.conftest import fresh_connections
+
+__all__ = ['fresh_connections']
