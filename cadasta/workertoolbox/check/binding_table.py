@@ -26,7 +26,7 @@ class BindingTable:
                 if (key, queue.name) not in bindings_to(self._channel, exchange.name):
                     yield Problem(
                         f'queue {queue.name!r}',
-                        f'nobody has bound it to exchange {exchange.name!r} by the key {key!r}',
+                        f'it has no binding to exchange {exchange.name!r} with routing key {key!r}',
                         'Start a worker, or call cadasta.workertoolbox.setup.setup_app(app): both add the missing '
                         'binding.',
                     )

@@ -34,9 +34,10 @@ class RabbitMQ:
                 yield Problem(
                     where,
                     error,
-                    f'Producers are refused as well. It has to be a {exchange.type} exchange as the app declares it: '
-                    'delete the one that is there and start a worker, which makes a new one, or give the app that '
-                    'name, type and options. If access is refused, let the user configure it.',
+                    f'RabbitMQ refuses producers as well. It has to be a {exchange.type} exchange with the options '
+                    'that the app declares. Delete the exchange and start a worker, which declares it anew, or give '
+                    'the app the name, type and options of this exchange. If RabbitMQ refuses access, let the user '
+                    'configure the exchange.',
                 )
         for queue in queues:
             if error := self._refusal(partial(_look_for, queue.name)):

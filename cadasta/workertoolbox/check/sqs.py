@@ -38,7 +38,7 @@ class SQS:
                     where,
                     f'there is no queue of this name in region {self._channel.region!r}',
                     'Start a worker, or call cadasta.workertoolbox.setup.setup_app(app), with a role that may create '
-                    'it. If there is one with another prefix or in another region, set QUEUE_NAME_PREFIX, or the '
+                    'it. If the queue has another prefix or is in another region, set QUEUE_NAME_PREFIX, or the '
                     'region in broker_transport_options.',
                 )
             except NotPredefined:
@@ -77,7 +77,7 @@ def _faults(attributes: dict[str, str], name: str, visibility_timeout: int) -> I
     if name.endswith(FIFO) and attributes.get('FifoQueue') != 'true':
         yield (
             'it is a standard queue',
-            'Its type cannot be changed: delete it when it is empty, and start a worker, which makes a new one.',
+            'SQS cannot change its type: delete the queue when it is empty, and start a worker, which creates it anew.',
         )
     hidden, kept = int(attributes['VisibilityTimeout']), int(attributes['MessageRetentionPeriod'])
     if hidden < visibility_timeout:
