@@ -1,8 +1,8 @@
 """The order in which a message reaches its queues on transports where kombu itself does the routing.
 
-kombu looks the queues up in a set, so the process's hash seed decides which of them comes first. Where the platform
-queue comes second and refuses the message, `delay` raises although a worker runs the task, and nobody tracks it.
-RabbitMQ does the routing itself, and gives the message to all queues or to none.
+kombu collects the queues in a set, so the hash seed of the process decides which of them comes first. If the platform
+queue comes second and refuses the message, `delay` raises an error, but a worker has the task already and runs it
+untracked. RabbitMQ does the routing itself, and gives the message to all queues or to none.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ class PlatformFirst(TopicExchange):
 
     def __init__(self, channel: Any) -> None:
         super().__init__(channel)
-        # Apps that share their connections may have platform queues of their own.
+        # Two apps may share connections, and each app may have a platform queue of its own.
         self.platforms: set[str] = set()
 
     def lookup(self, table: Any, exchange: str, routing_key: str, default: str | None) -> list[str]:
@@ -42,7 +42,7 @@ def serve_first(channel: Any, platform: str) -> None:
     ['platform.fifo', 'export']
     """
     topic = channel.exchange_types['topic']
-    # A transport whose topic exchange is its own delivers in a way of its own.
+    # Some transports replace the topic exchange and deliver in another way: this function leaves them alone.
     if type(topic) is TopicExchange:
         topic = channel.exchange_types['topic'] = PlatformFirst(channel)
     if isinstance(topic, PlatformFirst):

@@ -1,4 +1,4 @@
-"""The tests that every worker runs in its own test suite, to prove that it keeps the rules of the architecture."""
+"""Tests that every worker runs in its own test suite to prove that it keeps the rules of the architecture."""
 
 import sys
 import unittest
@@ -14,17 +14,17 @@ def build_functional_tests(
     is_worker: bool = True,
     platform_queue: str = PLATFORM_QUEUE,
 ) -> type[unittest.TestCase]:
-    """Make a test case that fails where an app breaks one of the architecture's rules.
+    """Make a test case that fails if an app breaks one of the architecture's rules.
 
-    The app is judged by what it does: its tasks are published to a broker in memory, by its own routers and options,
-    and what a worker does before it starts to consume is done. No broker and no database is needed, whatever the app
-    uses, and the app is left as it was.
+    The test case observes the app at work. It publishes the app's tasks to a broker in memory, by the app's own routers
+    and options, and it initialises a worker, up to the point where that would consume. It needs no broker and no
+    database, and it leaves the app as it was.
 
-    :param app: the app. Its task modules are imported.
-    :param is_worker: whether workers are started from this codebase. ``False`` for one that only sends tasks: no
-        worker is made then.
-    :param platform_queue: the name of the platform queue. Give it where your organisation has renamed that queue in
-        every worker and on the platform: the apps set ``PLATFORM_QUEUE_NAME`` to the same name.
+    :param app: the app. The test case imports its task modules.
+    :param is_worker: whether workers are started from this codebase. Give ``False`` for a codebase that only sends
+        tasks: the test case initialises no worker then.
+    :param platform_queue: the name of the platform queue. Give it if your organisation has renamed that queue in every
+        worker and on the platform. The apps set ``PLATFORM_QUEUE_NAME`` to the same name.
     :returns: a `unittest.TestCase`. Assign it to a name in a module of tests: `unittest`, pytest and Django's test
         runner find it there.
 

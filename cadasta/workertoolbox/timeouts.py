@@ -1,17 +1,19 @@
-"""How long a process waits for a silent broker or database, and a broker for a silent worker."""
+"""The time that a process waits for a silent broker or database, and that a broker waits for a silent worker."""
 
 from collections.abc import Mapping
 from typing import Any
 
-#: A broker that owes an answer for so long is away, in seconds.
+#: A process gives up on a broker that owes it an answer for this long, in seconds.
 SILENCE = 10
-#: The options of kombu's transports that say so. A process would wait for an answer for ever.
+#: The options of kombu's transports that set this limit. By default, a process waits for an answer for ever.
 BROKER: Mapping[str, Mapping[str, Any]] = {
     'amqp': {'read_timeout': SILENCE, 'write_timeout': SILENCE},
-    # A worker that waits for messages asks nothing: kombu looks for it, at twice this interval and a second.
+    # A worker that waits for messages asks the broker nothing, so kombu checks the connection for it: at the latest
+    # after twice this interval and a second.
     'redis': {'socket_timeout': SILENCE, 'socket_connect_timeout': SILENCE, 'health_check_interval': SILENCE // 2},
 }
-#: A database that is gone is noticed within a minute, also when it owes an answer; libpq would wait for hours.
+#: With these parameters, libpq notices within a minute that a database is gone, also while it waits for an answer. By
+#: default it waits for hours.
 LIBPQ: Mapping[str, int] = {
     'connect_timeout': 10,
     'keepalives_idle': 30,
@@ -19,7 +21,7 @@ LIBPQ: Mapping[str, int] = {
     'keepalives_count': 3,
     'tcp_user_timeout': 60_000,
 }
-#: What a killed worker held is delivered again after so many seconds. A living one renews its leases.
+#: A broker delivers the messages of a killed worker again after this many seconds. A living worker renews its leases.
 VISIBILITY = 300
 
 _KINDS = {
@@ -27,21 +29,21 @@ _KINDS = {
     **dict.fromkeys(('amqp', 'amqps', 'pyamqp'), 'amqp'),
     **dict.fromkeys(('redis', 'rediss', 'sentinel'), 'redis'),
 }
-# In Redis, kombu looks for what it should deliver again at every tenth of its intervals, which are ten seconds long
-# whatever the visibility timeout is.
+# kombu looks in Redis for messages that it must deliver again. By default it does so at every tenth interval, and an
+# interval is ten seconds long, even if the visibility timeout is shorter.
 _THROTTLE = 10
 _RESTORE_INTERVAL = 10
-#: How often it looks within a visibility timeout that is shorter than these intervals allow for.
+#: If the visibility timeout is too short for these intervals, kombu looks this many times within it.
 _RESTORES = 10
 
 
 def broker_options(transport: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Complete the transport options of an app by what its broker needs.
+    """Complete the transport options of an app by those that its broker needs.
 
     :param transport: kombu's name of the transport.
-    :param given: the options that the app gives; they come first.
+    :param given: the options of the app. They take precedence.
     :returns: all options.
-    :raises ValueError: where the ``visibility_timeout`` is no number of seconds.
+    :raises ValueError: if the ``visibility_timeout`` is no number of seconds, or less than 1.
 
     >>> broker_options('amqp', {'read_timeout': 30})
     {'read_timeout': 30, 'write_timeout': 10}
@@ -54,7 +56,7 @@ def broker_options(transport: str, given: Mapping[str, Any]) -> dict[str, Any]:
         options.setdefault('visibility_timeout', VISIBILITY)
         timeout = _seconds(options['visibility_timeout'])
         if kind == 'redis':
-            # Within a tenth of the visibility timeout, kombu has looked.
+            # This interval lets kombu look at least once in each tenth of the visibility timeout.
             throttle = options.get('unacked_restore_throttle') or _THROTTLE
             interval = min(timeout / _RESTORES / throttle, _RESTORE_INTERVAL)
             options.setdefault('unacked_restore_interval', interval)
@@ -62,9 +64,10 @@ def broker_options(transport: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def missing_timeouts(query: Mapping[str, Any]) -> dict[str, int]:
-    """Tell the timeouts that are missing from what a database is connected to with.
+    """Tell the timeouts that are missing from the parameters of a connection to a database.
 
-    :param query: the query of its URL, or libpq's parameters.
+    :param query: the parameters, as the query of a URL or as libpq takes them.
+    :returns: the missing parameters with their values.
 
     >>> sorted(missing_timeouts({'connect_timeout': 5}))
     ['keepalives_count', 'keepalives_idle', 'keepalives_interval', 'tcp_user_timeout']

@@ -1,6 +1,6 @@
-"""Whether an app keeps the rules, and whether the broker, the monitor and the result database are fit for it.
+"""Check that an app keeps the rules, and that the broker, the monitor and the result database are fit for it.
 
-Nothing is changed by it: no queue is made, no message is sent or taken, and no row is written.
+The check changes nothing: it creates no queue, sends and takes no message, and writes no row.
 """
 
 from collections.abc import Iterator
@@ -22,15 +22,15 @@ def check(
     database: str | None = None,
     platform_queue: str = PLATFORM_QUEUE,
 ) -> Iterator[Finding]:
-    """Check an app and, unless that is to be left out, what it is connected to.
+    """Check an app and, unless `offline` is set, its broker and its databases.
 
     :param app: the app.
     :param is_worker: whether workers are started from its codebase.
-    :param offline: whether to open no connection.
+    :param offline: whether to check the app alone, without a connection.
     :param any_role: whether the app's role in the result database may do more than it must.
     :param database: the URL of the database with the Task table.
-    :param platform_queue: the name of the platform queue, where the organisation has renamed it everywhere.
-    :returns: the findings, one by one, as they are made.
+    :param platform_queue: the name of the platform queue, if the organisation has renamed it everywhere.
+    :returns: the findings, one by one, as the check makes them.
 
     >>> from cadasta.workertoolbox.conf import Config
     >>> app = Celery('export')
@@ -40,7 +40,7 @@ def check(
     """
     yield from check_rules(app, is_worker, platform_queue)
     if not offline:
-        # What they import is there only where it is used.
+        # Only a check of connections needs the libraries that these modules import.
         from .broker import check_broker
         from .databases import check_results, check_tasks
 

@@ -1,4 +1,4 @@
-"""Redis and the filesystem: queues come and go with their messages, and what stays is a table of bindings."""
+"""Redis and the filesystem: a queue exists only while it has messages, but kombu keeps a table of its bindings."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,9 +12,9 @@ from .platform_queue import Depth
 
 
 class BindingTable:
-    """Looks for queues that nobody has bound.
+    """Looks for queues that have no binding in the table.
 
-    :param channel: a channel.
+    :param channel: a channel of the transport.
     """
 
     def __init__(self, channel: Any) -> None:
@@ -26,9 +26,9 @@ class BindingTable:
                 if (key, queue.name) not in bindings_to(self._channel, exchange.name):
                     yield Problem(
                         f'queue {queue.name!r}',
-                        f'nobody has bound it to exchange {exchange.name!r} by the key {key!r}',
-                        'Start a worker, or call cadasta.workertoolbox.setup.setup_app(app): both bind what is not '
-                        'bound.',
+                        f'it has no binding to exchange {exchange.name!r} with routing key {key!r}',
+                        'Start a worker, or call cadasta.workertoolbox.setup.setup_app(app): both add the missing '
+                        'binding.',
                     )
 
     def depth(self, queue: str) -> Depth:

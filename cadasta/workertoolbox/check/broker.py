@@ -1,4 +1,4 @@
-"""Whether the broker can be reached, has what the app needs, and has its platform queue drained."""
+"""Check that the broker answers, that it has the exchanges and queues of the app, and that a monitor is at work."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,30 +15,30 @@ from .finding import Finding, Outcome, Problem, in_order
 from .platform_queue import Depth, watch
 from .rabbitmq import RabbitMQ
 
-#: How long to wait for an answer of the broker, in seconds.
+#: The check waits this long for an answer of the broker, in seconds.
 TIMEOUT = 3
 
 _CHANGE = (
     'Mend what the error names: start the broker, or look at broker_url, broker_transport_options and the credentials. '
-    f'An answer is waited for {written(timedelta(seconds=TIMEOUT))}.'
+    f'The check waits {written(timedelta(seconds=TIMEOUT))} for an answer.'
 )
 
 
 class Kind(Protocol):
-    """What is known of one kind of broker. Its functions look, and change nothing."""
+    """Looks at one kind of broker. Its methods change nothing."""
 
     def problems(self, queues: list[Queue]) -> Iterator[Problem]:
-        """Look for what is wrong with exchanges and queues."""
+        """Look for exchanges and queues that are missing or wrong."""
 
     def depth(self, queue: str) -> Depth | None:
-        """Tell how many messages wait in a queue; nothing where there is no queue of this name."""
+        """Tell how many messages wait in a queue, or `None` if the broker has no queue of this name."""
 
 
 def check_broker(app: Celery, platform_queue: str) -> Iterator[Finding]:
     """Check the broker that the app's producers use.
 
     :param app: the app.
-    :param platform_queue: the name of the platform queue, where the app itself does not give it.
+    :param platform_queue: the name of the platform queue, for an app that does not give one itself.
     :returns: the findings.
     """
     with _connection(app) as connection:
@@ -60,7 +60,7 @@ class _Broker:
         self._app = app
         self._connection = connection
         self._platform = platform
-        # The credentials of Amazon are not where kombu looks for a password.
+        # kombu masks the password of a URL, but Amazon's credentials may be in other parts of it.
         self.url = str(masked(connection.as_uri()))
 
     def reach(self) -> Outcome:
@@ -92,7 +92,7 @@ def _connection(app: Celery) -> Connection:
         'read_timeout': TIMEOUT,
         'retries': {'total_max_attempts': 1},
     }
-    # Each transport takes its own of these.
+    # Each transport takes the options that it knows.
     return app.connection_for_write(
         connect_timeout=TIMEOUT,
         transport_options={
@@ -109,7 +109,7 @@ def _kind(connection: Connection, platform: str) -> Kind | None:
     if isinstance(connection.transport, pyamqp.Transport):
         return RabbitMQ(connection)
     channel = connection.channel()
-    # Its client library is there only where it is needed.
+    # Only an app on Amazon SQS has the client library that this module imports.
     if connection.transport.driver_type == 'sqs':
         from .sqs import SQS
 

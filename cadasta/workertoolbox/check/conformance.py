@@ -1,4 +1,4 @@
-"""The rules of the architecture, as findings: one a rule."""
+"""Judge an app by the rules of the architecture, with one finding for each rule."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,7 +18,7 @@ _LOADED = 'the app can be loaded'
 def check_rules(app: Celery, is_worker: bool, platform_queue: str) -> Iterator[Finding]:
     """Judge an app by each rule.
 
-    :param app: the app; its task modules are imported.
+    :param app: the app. The check imports its task modules.
     :param is_worker: whether workers are started from its codebase.
     :param platform_queue: the name of the platform queue.
     :returns: a finding for each rule, after one for the app itself.

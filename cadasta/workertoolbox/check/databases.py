@@ -1,4 +1,4 @@
-"""Whether the databases of results and of tasks can be reached, have their tables, and let the app do what it must."""
+"""Check that the databases of results and tasks answer, have their tables, and give the app the rights it needs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -18,20 +18,20 @@ from ..settings.urls import is_database
 from .finding import Finding, Outcome, Problem, in_order
 from .rights import Right, Rights
 
-#: How long to wait for an answer of a database, in seconds.
+#: The check waits this long for an answer of a database, in seconds.
 TIMEOUT = 3
 
 _CREATE = 'Create it, with a role that may: celery -A PROJECT toolbox tables'
 _MISSING = 'it is not there, or the role cannot see it'
-_CHANGE = 'Mend what the error names: start the database, or look at {}. An answer is waited for {}.'
+_CHANGE = 'Mend what the error names: start the database, or look at {}. The check waits {} for an answer.'
 
 
 def check_results(app: Celery, is_worker: bool, any_role: bool) -> Iterator[Finding]:
-    """Check the result database, its tables, and what the app's role may do in it.
+    """Check the result database, its tables, and the rights of the app's role.
 
     :param app: the app.
-    :param is_worker: whether workers are started from its codebase: only their role is judged.
-    :param any_role: whether their role may do more than it must.
+    :param is_worker: whether workers are started from its codebase. The check judges the role of workers only.
+    :param any_role: whether their role may have more rights than a worker needs.
     :returns: the findings.
     """
     url = app.conf.result_backend
@@ -115,7 +115,7 @@ class _Results:
         return Outcome(tuple(find(rights, self._needed())), note=rights.role)
 
     def _needed(self) -> dict[Right, str]:
-        """Tell what the statements of `cadasta.workertoolbox.database.roles.worker` grant, where there is a table."""
+        """List the rights that `cadasta.workertoolbox.database.roles.worker` grants, on the tables that exist."""
         table = self._tables[0]
         name, numbers = QUOTE.format_table(table), QUOTE.format_sequence(sequence(table))
         rights = [
@@ -144,7 +144,7 @@ def _connect(url: str, stack: ExitStack) -> sa.Connection:
         connection = stack.enter_context(database.connect()).execution_options(postgresql_readonly=True)
         connection.execute(sa.text(f'SET LOCAL statement_timeout = {TIMEOUT * 1000}'))
         return connection
-    # SQLite would make the file.
+    # SQLite would create a missing file.
     if database.url.database and not Path(database.url.database).exists():
         raise NotUsable(f'there is no file {database.url.database!r}: celery -A PROJECT toolbox tables makes it')
     return stack.enter_context(database.connect())
@@ -155,11 +155,11 @@ def _newest_task(connection: sa.Connection) -> Outcome:
     missing = [table.name for table in (task, rejected) if not inspector.has_table(table.name)]
     if missing:
         return Outcome(tuple(Problem(name, _MISSING, _CREATE) for name in missing))
-    # There is an index for this one, and none for the last.
+    # The database has an index on `first_seen`, by which it finds the newest task, and none on `last_seen`.
     seen = connection.scalar(sa.select(task.c.last_seen).order_by(task.c.first_seen.desc()).limit(1))
     if seen is None:
         return Outcome(skipped='it has no task yet')
-    # SQLite gives times without a zone.
+    # SQLite returns times without a zone.
     ago = datetime.now(UTC) - (seen if seen.tzinfo else seen.replace(tzinfo=UTC))
-    # The clocks of two machines differ.
+    # The clock of the monitor may be ahead of this one, and an age must not be negative.
     return Outcome(note=f'the newest task was last seen {written(max(ago, timedelta()))} ago')

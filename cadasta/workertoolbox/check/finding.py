@@ -1,4 +1,4 @@
-"""What a check finds."""
+"""The findings of a check."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from ..settings.credentials import masked
 class Problem(NamedTuple):
     """Something that is not as it must be.
 
-    :param where: what it concerns.
-    :param seen: what was seen there.
-    :param change: what to change.
+    :param where: the thing that is wrong, such as a queue or a role.
+    :param seen: the observation of the check.
+    :param change: the change that mends it.
     """
 
     where: str
@@ -21,11 +21,11 @@ class Problem(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of looking at one thing.
+    """The result of one step of a check.
 
-    :param problems: why it is not as it must be.
-    :param skipped: why it could not be found out.
-    :param note: what is worth to know when all is well.
+    :param problems: the problems that the step found.
+    :param skipped: the reason why the check skipped the step.
+    :param note: a remark that helps the reader when the step found no problem.
     """
 
     problems: tuple[Problem, ...] = ()
@@ -35,11 +35,11 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found out about one thing.
+    """One step of a check, and its outcome.
 
-    :param concern: what it is about: ``'conformance'``, ``'broker'``, ``'tasks'`` or ``'results'``.
-    :param check: what should be so.
-    :param outcome: whether it is.
+    :param concern: the part that was checked: ``'conformance'``, ``'broker'``, ``'tasks'`` or ``'results'``.
+    :param check: the demand on that part.
+    :param outcome: the outcome.
 
     >>> Finding('broker', 'it can be reached', Outcome()).state
     'passed'
@@ -63,13 +63,13 @@ def in_order(
     where: str,
     change: str,
 ) -> Iterator[Finding]:
-    """Look at one thing after the other. Where looking at one raises an error, those after it are skipped.
+    """Take the steps of a check in order. If a step raises an error, the check skips all steps after it.
 
-    :param concern: what all of them are about.
-    :param steps: how to look, by what should be so.
-    :param where: where an error is said to be.
-    :param change: what to change then.
-    :returns: a finding for each.
+    :param concern: the part that all steps check.
+    :param steps: the functions that take the steps, by the demand that each of them checks.
+    :param where: the place that a problem names if a step raises an error.
+    :param change: the change that it names.
+    :returns: a finding for each step.
 
     >>> findings = list(in_order('sums', {'one': lambda: Outcome(note=f'{1 / 0}'), 'two': Outcome}, 'here', 'Mend it.'))
     >>> findings[0].outcome.problems
@@ -88,7 +88,7 @@ def in_order(
 
 
 def shown(error: BaseException) -> str:
-    """Describe an error in a line, without credentials. Of what SQLAlchemy raises, the database's own words are enough.
+    """Describe an error in a line, without credentials. An error of SQLAlchemy is described by the error of its driver.
 
     >>> shown(ConnectionRefusedError('amqp://ada:hush@localhost refused'))
     'ConnectionRefusedError: amqp://********@localhost refused'

@@ -1,4 +1,4 @@
-"""Whether somebody drains the platform queue, fast enough."""
+"""Check that a monitor drains the platform queue fast enough."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..durations import written
 from .finding import Outcome, Problem
 
-#: How long the queue may take to become shorter, in seconds.
+#: The queue must become shorter within this time, in seconds.
 WATCHED = 5.0
 _INTERVAL = 0.25
 _START = 'Start the task monitor: celery -A PROJECT toolbox monitor'
@@ -19,11 +19,12 @@ _SPEED_UP = (
 
 
 class Depth(NamedTuple):
-    """How full a queue is.
+    """The length of a queue.
 
-    :param waiting: how many messages wait.
-    :param consumers: how many consumers the queue has, where the broker tells.
-    :param received: how many messages were received and not deleted since, where the broker tells.
+    :param waiting: the number of messages that wait.
+    :param consumers: the number of its consumers, or `None` if the broker does not tell.
+    :param received: the number of messages that consumers have received and not deleted yet. It is 0 if the broker does
+        not tell.
     """
 
     waiting: int
@@ -38,7 +39,7 @@ class Depth(NamedTuple):
 def watch(depth: Callable[[], Depth | None]) -> Outcome:
     """Watch the platform queue until it is empty or shorter than it was, or for `WATCHED` seconds.
 
-    :param depth: tells how full the queue is; nothing where there is none.
+    :param depth: tells the length of the queue, or `None` if there is no queue.
     :returns: the outcome.
 
     >>> depths = iter([Depth(7), Depth(8), Depth(6)])

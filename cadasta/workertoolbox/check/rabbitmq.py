@@ -1,4 +1,4 @@
-"""RabbitMQ: what it tells by passive declarations."""
+"""RabbitMQ: it answers passive declarations of exchanges and queues."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -14,10 +14,10 @@ _START = 'Start a worker, or call cadasta.workertoolbox.setup.setup_app(app): bo
 
 
 class RabbitMQ:
-    """Looks for exchanges and queues that are not there, and for exchanges of another type.
+    """Looks for missing exchanges and queues, and for exchanges of another type.
 
-    :param connection: a connection. RabbitMQ closes the channel of whoever asks for what is not there, so each
-        question has one of its own.
+    :param connection: a connection. Each declaration has a channel of its own, because RabbitMQ closes the channel of
+        one that fails.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -28,15 +28,16 @@ class RabbitMQ:
             where = f'exchange {exchange.name!r}'
             if error := self._refusal(partial(_declare, exchange, passive=True)):
                 yield Problem(where, error, _START)
-            # RabbitMQ does not tell the type. But it refuses the declaration of an exchange that is there with
-            # another, and that of one which is there just so changes nothing.
+            # RabbitMQ does not tell the type of an exchange, but it refuses a declaration with another type. If the
+            # type is the same, the declaration changes nothing.
             elif error := self._refusal(partial(_declare, exchange)):
                 yield Problem(
                     where,
                     error,
-                    f'Producers are refused as well. It has to be a {exchange.type} exchange as the app declares it: '
-                    'delete the one that is there and start a worker, which makes a new one, or give the app that '
-                    'name, type and options. If access is refused, let the user configure it.',
+                    f'RabbitMQ refuses producers as well. It has to be a {exchange.type} exchange with the options '
+                    'that the app declares. Delete the exchange and start a worker, which declares it anew, or give '
+                    'the app the name, type and options of this exchange. If RabbitMQ refuses access, let the user '
+                    'configure the exchange.',
                 )
         for queue in queues:
             if error := self._refusal(partial(_look_for, queue.name)):

@@ -1,4 +1,4 @@
-"""Findings as text and as a document."""
+"""Write findings as text and as a document."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -16,11 +16,11 @@ _STYLES = {'passed': 'green', 'failed': 'bold red', 'skipped': 'dim'}
 
 
 def show(findings: Iterable[Finding], console: Console) -> bool:
-    """Print findings as they come, a line each, and what to change under it.
+    """Print each finding in a line as soon as it comes, and under it the changes that mend its problems.
 
     :param findings: the findings.
-    :param console: where to. On a terminal, lines are wrapped at its width; elsewhere they are not.
-    :returns: whether nothing is wrong.
+    :param console: the console to print on. Lines are wrapped at the width of a terminal, and nowhere else.
+    :returns: whether no finding has failed.
     """
     marks = _MARKS if console.encoding.startswith('utf') else _WORDS
     counted: Counter[str] = Counter()
@@ -64,7 +64,7 @@ def _lines(finding: Finding, mark: str) -> Iterator[tuple[Text, Text]]:
         Text.assemble((mark, style), f' {finding.concern:11}  '),
         Text.assemble(finding.check, (f' ({remark})' if remark else '', 'dim')),
     )
-    # A hundred queues may lack the same.
+    # A hundred queues may have the same problem: it is printed once, with all of their names.
     places: dict[tuple[str, str], list[str]] = defaultdict(list)
     for where, seen, change in outcome.problems:
         places[seen, change].append(where)

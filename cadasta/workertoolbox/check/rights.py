@@ -1,4 +1,4 @@
-"""What a role may do in a PostgreSQL database: as much as the worker's must, and no more."""
+"""Compare the rights of a role in a PostgreSQL database with those that a worker needs."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from .finding import Problem
 
-# What was granted to the role, to those whose member it is, and to everybody: by the access control lists, which also
-# tell what to revoke from whom. What an extension has brought along is its own affair.
+# Selects the privileges that were granted to the role, to the roles that it is a member of, and to PUBLIC. The query
+# reads the access control lists, because they also name the grantee from whom a privilege must be revoked. It leaves
+# out the tables and sequences of extensions.
 _GRANTS = sa.text("""
 WITH objects AS (
     SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind, c.oid, c.oid::regclass::text AS name,
@@ -61,7 +62,7 @@ class Right(NamedTuple):
 
 
 class Rights:
-    """What the role of a connection may do.
+    """The rights of the role of a connection.
 
     :param connection: a connection to PostgreSQL.
     """
@@ -72,10 +73,10 @@ class Rights:
         self.role = self._attributes.role
 
     def missing(self, needed: Mapping[Right, str]) -> Iterator[Problem]:
-        """Find what the role must be able to do, and may not.
+        """Find the rights that the role needs and does not have.
 
-        :param needed: the rights, each with the name of its table or sequence in SQL.
-        :returns: a problem for each.
+        :param needed: the rights that it needs, each with the name of its table or sequence in SQL.
+        :returns: a problem for each missing right.
         """
         if self._attributes.rolsuper:
             return
@@ -89,14 +90,14 @@ class Rights:
                 )
 
     def excess(self, needed: Mapping[Right, str]) -> Iterator[Problem]:
-        """Find what the role may do beyond what it must.
+        """Find the rights that the role has and does not need.
 
-        :param needed: the rights that it must have.
-        :returns: a problem for each object.
+        :param needed: the rights that it needs.
+        :returns: a problem for each attribute, membership or object.
         """
         where = f'role {self.role}'
         if self._attributes.rolsuper:
-            # Nothing else matters then.
+            # A superuser has all rights, so the check of single rights tells nothing more.
             yield Problem(where, 'it is a superuser and may do anything', _OWN_ROLE)
             return
         for attribute in self._attributes.attributes:

@@ -1,4 +1,4 @@
-"""Amazon SQS: the attributes of the queues."""
+"""Amazon SQS: check the attributes of the queues."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -13,14 +13,14 @@ from ..seams.sqs import NoSuchQueue, NotPredefined, client_of, name_of, url_of
 from .finding import Problem, shown
 from .platform_queue import Depth
 
-#: What nobody takes in this time is deleted, in seconds. A monitor or worker may be away for a day.
+#: Queues must keep messages at least this long, in seconds, because a monitor or worker may be away for a day.
 LEAST_RETENTION = 24 * 60 * 60
 
 
 class SQS:
-    """Looks for queues that are not there, or have attributes with which messages are lost or handled twice.
+    """Looks for missing queues, and for attributes by which SQS loses messages or delivers them twice.
 
-    :param channel: a channel.
+    :param channel: a channel of the transport.
     :param platform: the name of the platform queue.
     """
 
@@ -38,7 +38,7 @@ class SQS:
                     where,
                     f'there is no queue of this name in region {self._channel.region!r}',
                     'Start a worker, or call cadasta.workertoolbox.setup.setup_app(app), with a role that may create '
-                    'it. If there is one with another prefix or in another region, set QUEUE_NAME_PREFIX, or the '
+                    'it. If the queue has another prefix or is in another region, set QUEUE_NAME_PREFIX, or the '
                     'region in broker_transport_options.',
                 )
             except NotPredefined:
@@ -50,13 +50,13 @@ class SQS:
             except ClientError as error:
                 yield Problem(where, shown(error), 'Allow sqs:GetQueueAttributes, or mend what the error names.')
             else:
-                # The monitor itself says how long its messages are hidden.
+                # The monitor sets a visibility timeout in each call, so the attribute of its queue has no effect.
                 hidden = 0 if queue.name == self._platform else self._channel.visibility_timeout
                 for seen, change in _faults(attributes, queue.name, hidden):
                     yield Problem(where, seen, change)
 
     def depth(self, queue: str) -> Depth | None:
-        """Count the messages that wait, and those that were received a moment ago: Amazon approximates."""
+        """Count the messages that wait and those that consumers have received. Amazon gives approximate numbers."""
         try:
             attributes = self._attributes(queue)
         except (NoSuchQueue, NotPredefined):
@@ -77,7 +77,7 @@ def _faults(attributes: dict[str, str], name: str, visibility_timeout: int) -> I
     if name.endswith(FIFO) and attributes.get('FifoQueue') != 'true':
         yield (
             'it is a standard queue',
-            'Its type cannot be changed: delete it when it is empty, and start a worker, which makes a new one.',
+            'SQS cannot change its type: delete the queue when it is empty, and start a worker, which creates it anew.',
         )
     hidden, kept = int(attributes['VisibilityTimeout']), int(attributes['MessageRetentionPeriod'])
     if hidden < visibility_timeout:
@@ -87,6 +87,6 @@ def _faults(attributes: dict[str, str], name: str, visibility_timeout: int) -> I
         )
     if kept < LEAST_RETENTION:
         yield (
-            f'its MessageRetentionPeriod is {written(timedelta(seconds=kept))}, and what waits longer is deleted',
+            f'its MessageRetentionPeriod is {written(timedelta(seconds=kept))}, and SQS deletes older messages',
             'aws sqs set-queue-attributes --queue-url URL --attributes MessageRetentionPeriod=1209600',
         )

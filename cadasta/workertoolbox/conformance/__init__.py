@@ -1,1 +1,1 @@
-"""Whether an app keeps the rules of the architecture: the rules, and the test case that is made of them."""
+"""The rules of the architecture, and the test case that judges an app by them."""

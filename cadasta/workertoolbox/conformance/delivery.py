@@ -1,4 +1,4 @@
-"""Whether the messages of an attempt reach the work queue and the platform queue, and no other queue."""
+"""Check that each message of an attempt reaches its work queue and the platform queue, and no other queue."""
 
 from celery.exceptions import QueueNotFound
 from kombu.exceptions import EncodeError, SerializerNotInstalled
@@ -8,7 +8,7 @@ from ..rehearsal.observing import Attempt, Observations
 from ..topology import key_of
 from .rule import Violation
 
-#: What is raised where a message cannot be serialized: rule 7 judges that, and no other.
+#: kombu raises these errors for a message that it cannot serialize. Rule 7 alone judges such a message.
 NOT_SERIALIZED = (EncodeError, SerializerNotInstalled)
 
 _UNDECLARED = 'when it is sent on a connection that has declared nothing'
@@ -21,11 +21,11 @@ _DECLARE = (
 def misdelivery(seen: Observations, where: str, attempt: Attempt, queue: str | None = None) -> Violation | None:
     """Find the first message of an attempt that does not reach exactly its work queue and the platform queue.
 
-    :param seen: what was observed of the app.
-    :param where: what was attempted.
+    :param seen: the observations of the app.
+    :param where: the name of the attempt in a failure.
     :param attempt: the attempt.
-    :param queue: the work queue that the messages should reach; any one work queue where it is `None`.
-    :returns: the violation; `None` where there is none.
+    :param queue: the work queue that the messages should reach. With `None`, they may reach any one work queue.
+    :returns: the violation, or `None` if the messages reach their queues.
     """
     if isinstance(attempt.error, NOT_SERIALIZED):
         return None

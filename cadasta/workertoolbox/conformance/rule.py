@@ -1,4 +1,4 @@
-"""A rule of the architecture, and what it says of an app."""
+"""A rule of the architecture, and its verdict on an app."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from ..settings.credentials import masked
 
 
 class Violation(NamedTuple):
-    """Something by which an app breaks a rule.
+    """A part of an app that breaks a rule.
 
-    :param expected: what should be so.
+    :param expected: the demand of the rule.
     :param where: the part of the app that breaks it.
-    :param seen: what was seen there instead: a text, another value, or the error that was raised.
-    :param change: what to change, in whole sentences.
+    :param seen: the observation that breaks it: a text, another value, or the error that the app raised.
+    :param change: the change that mends it, in whole sentences.
     """
 
     expected: str
@@ -26,13 +26,13 @@ class Violation(NamedTuple):
 
     @property
     def seen_text(self) -> str:
-        """What was seen, as text without credentials.
+        """The observation that breaks the rule, as text without credentials.
 
         >>> Violation('tasks are sent', 'task', ConnectionError('redis://:hush@host is away'), 'Mend it.').seen_text
         'ConnectionError: redis://********@host is away'
         """
         if isinstance(self.seen, QueueNotFound):
-            # Its str() would put the text in quotes, because it is a KeyError.
+            # Python puts the text of a KeyError in quotes, and QueueNotFound is one.
             return f'QueueNotFound: {self.seen.args[0]}'
         if isinstance(self.seen, BaseException):
             return str(masked(f'{type(self.seen).__name__}: {self.seen}'))
@@ -42,8 +42,8 @@ class Violation(NamedTuple):
 class Verdict(NamedTuple):
     """The verdict of a rule on one part of an app.
 
-    :param part: the part, as keyword arguments of `unittest.TestCase.subTest`; empty for the app as a whole.
-    :param violation: how it breaks the rule; `None` where it keeps the rule.
+    :param part: the part, as keyword arguments of `unittest.TestCase.subTest`. It is empty for the app as a whole.
+    :param violation: the violation, or `None` if the part keeps the rule.
     """
 
     part: Mapping[str, str]
@@ -59,9 +59,9 @@ class Rule:
     """A rule of the architecture.
 
     :param number: its number, by which the documents refer to it.
-    :param title: what it demands, in a few words.
-    :param judge: gives the verdict on each part of an app that was observed.
-    :param reason_to_skip: tells why an app cannot break the rule; nothing where it can.
+    :param title: its demand, in a few words.
+    :param judge: gives the verdict on each part of an observed app.
+    :param reason_to_skip: tells why an app cannot break the rule. The text is empty if the app can break it.
     """
 
     number: int

@@ -30,7 +30,7 @@ def _backend(seen: Observations) -> Violation | None:
 
 def _task(name: str, options: ResultOptions) -> Violation | None:
     where = f'task {name!r}'
-    # Celery's own task that waits for a chord has no result.
+    # Celery's own task chord_unlock has no result: it only waits for the header of a chord.
     if options.ignore_result and name != CHORD_UNLOCK:
         return Violation(
             'the result of every task is stored',

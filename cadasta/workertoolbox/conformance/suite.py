@@ -1,4 +1,4 @@
-"""The test case that is made of the rules: a test each."""
+"""The test case that judges an app: it has one test for each rule."""
 
 import sys
 import unittest
@@ -13,12 +13,12 @@ from ..rehearsal.observing import Observations, observe
 from .rule import Rule, Violation
 from .rules import RULES
 
-# unittest leaves the lines of this file out of a failure: the message says it all.
+# unittest leaves the lines of this file out of a traceback: the message of the failure is enough.
 __unittest = True
 
 
 class Suite(unittest.TestCase):
-    """Whether an app keeps the rules. The app is observed once, and then judged rule by rule."""
+    """Observes an app once, and then judges it rule by rule."""
 
     app: ClassVar[Celery]
     is_worker: ClassVar[bool]
@@ -41,7 +41,8 @@ class Suite(unittest.TestCase):
                 cls.__name__ = cls.__qualname__ = name
 
     def __getstate__(self) -> dict[str, Any]:
-        # Django's test runner sends tests, and those that failed, from one process to another: but not its own state.
+        # Django's parallel test runner pickles tests to send them between processes. It cannot pickle the `_outcome`
+        # that unittest keeps in a test while the test runs.
         self._take_name()
         return {name: value for name, value in vars(self).items() if name != '_outcome'}
 
@@ -79,7 +80,7 @@ def make_suite(app: Celery, is_worker: bool, platform_queue: str, module: str) -
         (Suite,),
         {
             '__module__': module,
-            '__doc__': f'Whether {app!r} keeps the rules of the architecture.',
+            '__doc__': f'Judges {app!r} by the rules of the architecture.',
             'app': app,
             'is_worker': is_worker,
             'platform_queue': platform_queue,

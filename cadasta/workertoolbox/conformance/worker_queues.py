@@ -13,7 +13,7 @@ def reason_to_skip(seen: Observations) -> str:
 
 
 def judge(seen: Observations) -> Iterator[Verdict]:
-    # Where there is no worker, nothing is consumed.
+    # An app without a worker consumes no queue.
     yield Verdict({}, _consumption(seen.worker or Worker(), seen.platform_queue))
 
 

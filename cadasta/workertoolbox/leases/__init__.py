@@ -1,8 +1,9 @@
-"""Leases of messages: what a living worker holds is not delivered to another.
+"""Renew the leases of messages, so that the messages of a living worker do not go to another worker.
 
-On Amazon SQS and Redis, a message that is not acknowledged within the visibility timeout is delivered again, whether
-its worker is dead or busy. So a worker renews what it holds, at a third of that time: what it has prefetched, what
-waits for its ``eta``, and what runs.
+On Amazon SQS and Redis, a worker that takes a message leases it for the visibility timeout. If the worker does not
+acknowledge the message within that time, the message goes to another worker, even if the first one is only busy. So a
+worker renews its leases at every third of that time. It does so for all tasks that it has prefetched, that wait for
+their ``eta``, or that it runs.
 """
 
 from celery import Celery
@@ -18,5 +19,5 @@ def renew_leases(app: Celery) -> None:
     >>> app.steps['consumer']
     {'cadasta.workertoolbox.leases.step:Renew'}
     """
-    # A producer that sets an app up does not load what only a worker needs.
+    # A step is named here and not imported: a producer that sets up an app does not load the modules of a worker.
     app.steps['consumer'].add(f'{__name__}.step:Renew')

@@ -8,22 +8,22 @@ from kombu import Queue
 
 from ..seams.kombu_held import held
 
-#: The most messages whose leases are renewed by one command.
+#: One command renews the leases of this many messages at most.
 BATCH = 1000
 
 
 class RedisLeases:
-    """Renews the leases of what a channel of kombu's Redis transport holds.
+    """Renews the leases of the messages that a channel of kombu's Redis transport holds.
 
     :param channel: the channel that a worker consumes with.
-    :param queues: not used: the visibility timeout is the workers' own.
+    :param queues: not used, because in Redis the workers decide the visibility timeout, and not the queue.
     """
 
     def __init__(self, channel: Any, queues: Iterable[Queue]) -> None:
         self._channel = channel
 
     def seconds(self) -> float:
-        """Tell how long a message stays with its worker unless its lease is renewed."""
+        """Tell how long a message stays with its worker if nobody renews its lease."""
         return float(self._channel.visibility_timeout)
 
     def renew(self) -> None:
@@ -31,6 +31,6 @@ class RedisLeases:
         tags = list(held(self._channel))
         for start in range(0, len(tags), BATCH):
             with self._channel.conn_or_acquire() as client:
-                # A message that was acknowledged meanwhile is no longer in the set, and must not come back into it.
+                # The worker may have acknowledged a message in the meantime. `xx` leaves such a message out of the set.
                 times = dict.fromkeys(tags[start : start + BATCH], time.time())
                 client.zadd(self._channel.unacked_index_key, times, xx=True)

@@ -1,4 +1,4 @@
-"""Renews leases in a thread, again and again."""
+"""Renew leases regularly in a thread."""
 
 import logging
 import threading
@@ -7,33 +7,33 @@ from typing import Protocol
 
 logger = logging.getLogger(__name__)
 
-#: How often a lease is renewed while it lasts: two renewals may fail.
+#: A lease is renewed this many times while it lasts, so two renewals may fail.
 RENEWALS = 3
-#: Leases are not renewed more often, in seconds.
+#: At least this time passes between two renewals, in seconds.
 SHORTEST_INTERVAL = 0.1
-#: How long a worker that stops waits for a renewal that is under way, in seconds.
+#: A worker that stops waits this long for a renewal that is under way, in seconds.
 PATIENCE = 5
 
 
 class Leases(Protocol):
-    """The leases of what a channel holds."""
+    """The leases of the messages that a channel holds."""
 
     def seconds(self) -> float:
-        """Tell how long a message stays with its worker unless its lease is renewed."""
+        """Tell how long a message stays with its worker if nobody renews its lease."""
 
     def renew(self) -> None:
         """Renew the leases of all messages that the channel holds."""
 
 
 class Renewal:
-    """Renews leases at a third of their time, until it is stopped.
+    """Renews leases at every third of their time, until it is stopped.
 
-    It is a thread of its own in every pool. Solo, threads and gevent have no time for a timer while a task runs or
-    while a worker that was told to stop waits for its tasks, and a broker that does not answer would hold up a timer,
-    and with it the whole worker.
+    It has a thread of its own, whatever the pool of the worker. A timer of the worker would not do: in the pools solo,
+    threads and gevent, it does not fire while a task runs, or while a stopping worker waits for its tasks. A silent
+    broker would block the timer, and with it the whole worker.
 
     :param leases: the leases.
-    :param otherwise: how long they last where the broker does not tell, in seconds.
+    :param otherwise: the time that they last if the broker does not tell it, in seconds.
     """
 
     def __init__(self, leases: Leases, otherwise: float) -> None:
@@ -43,11 +43,11 @@ class Renewal:
         self._thread = threading.Thread(target=self._run, name='leases', daemon=True)
 
     def start(self) -> None:
-        """Begin to renew."""
+        """Start to renew the leases."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Renew no more. A renewal that is under way comes to its end, unless the broker is silent."""
+        """Stop the renewals. Wait for one that is under way, but not for ever: the broker may be silent."""
         self._stopped.set()
         self._thread.join(PATIENCE)
 

@@ -1,4 +1,4 @@
-"""Amazon SQS: the visibility timeout of each message can be set anew, for ten messages a call."""
+"""Amazon SQS: one call sets the visibility timeouts of up to ten messages anew."""
 
 import logging
 from collections import defaultdict
@@ -13,12 +13,12 @@ from ..seams.sqs import client_of, url_of
 
 logger = logging.getLogger(__name__)
 
-#: The most messages that a call of SQS takes.
+#: A call of SQS takes this many messages at most.
 MAX_CALL = 10
 
 
 class SQSLeases:
-    """Renews the leases of what a channel of kombu's SQS transport holds.
+    """Renews the leases of the messages that a channel of kombu's SQS transport holds.
 
     :param channel: the channel that a worker consumes with.
     :param queues: the queues that it consumes.
@@ -27,13 +27,13 @@ class SQSLeases:
     def __init__(self, channel: Any, queues: Iterable[Queue]) -> None:
         self._channel = channel
         self._queues = [queue.name for queue in queues]
-        # Tags of messages whose leases SQS renews no longer.
+        # The tags of messages whose leases SQS refuses to renew.
         self._ended: set[str] = set()
 
     def seconds(self) -> float:
-        """Tell how long a message stays with its worker unless its lease is renewed.
+        """Tell how long a message stays with its worker if nobody renews its lease.
 
-        The first lease of a message is as long as its queue says, and its queue may say less than this worker.
+        The queue's own timeout decides the first lease of a message. It may be shorter than the timeout of the worker.
         """
         return min(float(self._channel.visibility_timeout), *map(self._timeout_of, self._queues))
 
@@ -50,7 +50,7 @@ class SQSLeases:
         by_queue = defaultdict(list)
         for tag, message in messages.items():
             info = message.delivery_info
-            # kombu takes the URL away from a message that it puts back.
+            # kombu removes the URL from a message that it puts back.
             if tag not in self._ended and 'sqs_queue' in info:
                 by_queue[info['sqs_queue'], info['routing_key']].append(tag)
         return by_queue
@@ -66,12 +66,13 @@ class SQSLeases:
         try:
             answer = client.change_message_visibility_batch(QueueUrl=url, Entries=entries)
         except ClientError as error:
-            # It is an answer, about this queue. Where there is none, the others would not get one either.
+            # SQS refuses the call for this queue alone, so the renewal goes on with the others. It does not go on after
+            # an error of the connection, which would meet the other queues as well.
             logger.warning('SQS did not renew the leases of messages from %s; it is tried again: %s', url, error)
             return
         for failure in answer.get('Failed', ()):
             tag = tags[int(failure['Id'])]
-            # The lease of what was acknowledged meanwhile need not be renewed.
+            # The worker may have acknowledged the message in the meantime. It needs no lease then.
             if is_held(self._channel, tag):
                 self._complain(failure, tag, messages[tag], url)
 

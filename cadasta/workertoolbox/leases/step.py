@@ -1,4 +1,4 @@
-"""The step of a worker's consumer that renews leases."""
+"""The bootstep of a worker's consumer that renews leases."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from .renewal import Leases, Renewal
 
 
 class Renew(bootsteps.StartStopStep):
-    """Renews the leases of what a worker holds, from its first message until all that it runs has ended."""
+    """Renews the leases of a worker's messages, from its first message until its last task has ended."""
 
     requires = ('celery.worker.consumer.tasks:Tasks',)
 
@@ -21,7 +21,7 @@ class Renew(bootsteps.StartStopStep):
         super().__init__(consumer, **kwargs)
 
     def start(self, consumer: Any) -> None:
-        """Renew what the channel at hand holds; there is another after each loss of the connection."""
+        """Renew the leases of the current channel. A worker opens another after each loss of the connection."""
         self.shutdown(consumer)
         transport = consumer.connection.transport.driver_type
         kind = _kind(transport)
@@ -34,10 +34,10 @@ class Renew(bootsteps.StartStopStep):
             self._renewal.start()
 
     def stop(self, consumer: Any) -> None:
-        """Go on: a worker that was told to stop still waits for its tasks."""
+        """Keep renewing, because a stopping worker still waits for its tasks."""
 
     def shutdown(self, consumer: Any) -> None:
-        """Renew no more: the channel gives back what it holds."""
+        """Stop the renewals, because the channel is about to give back its messages."""
         renewal, self._renewal = self._renewal, None
         if renewal is not None:
             renewal.stop()
@@ -45,7 +45,7 @@ class Renew(bootsteps.StartStopStep):
 
 def _kind(transport: str) -> Callable[[Any, Any], Leases] | None:
     if transport == 'sqs':
-        # Its client library is there only where it is needed.
+        # Only an app on Amazon SQS has the client library that this module imports.
         from .sqs import SQSLeases
 
         return SQSLeases

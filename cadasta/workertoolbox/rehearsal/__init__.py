@@ -1,1 +1,1 @@
-"""Let an app publish into a broker in memory, and write down what happens."""
+"""Let an app publish into a broker in memory, and record its messages."""

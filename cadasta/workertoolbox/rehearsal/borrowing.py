@@ -1,4 +1,4 @@
-"""Borrow an app: what happens to it, and to the process for its sake, is undone afterwards."""
+"""Borrow an app: change it, and the process that it runs in, and undo all changes afterwards."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,7 +10,7 @@ from ..seams.celery_app import copied_amqp, observers_of, states_of, store_no_re
 from ..seams.celery_signals import disconnect_all, disconnect_django, kept_receivers
 from .memory_broker import Broker
 
-#: Their receivers would take the messages of the tests for tasks that were sent.
+#: Receivers of these signals would take the messages of a rehearsal for tasks that somebody sent.
 _ABOUT_SENDING = (signals.before_task_publish, signals.after_task_publish, signals.task_sent)
 
 
@@ -18,7 +18,8 @@ _ABOUT_SENDING = (signals.before_task_publish, signals.after_task_publish, signa
 def borrowed(app: Celery) -> Iterator[None]:
     """Let an app be changed, and undo that at the end.
 
-    The app's AMQP API is a copy, its result backend one that stores nothing, and nobody hears of tasks that are sent.
+    The borrowed app has a copy of its AMQP API and a result backend that stores nothing. No receiver of a signal
+    hears of the tasks that it publishes.
 
     :param app: the app, with its task modules imported.
     """
@@ -34,7 +35,7 @@ def borrowed(app: Celery) -> Iterator[None]:
         store_no_results(app)
         app.conf.task_always_eager = False
         app.conf.task_send_sent_event = False
-        # There is nothing to wait for: a broker in memory never fails.
+        # A broker in memory never fails, so a producer has nothing to retry.
         app.conf.task_publish_retry = False
         for signal in _ABOUT_SENDING:
             disconnect_all(signal)
@@ -47,7 +48,7 @@ def redirected(app: Celery, broker: Broker) -> Iterator[None]:
     """Connect a borrowed app to another broker.
 
     :param app: the app, inside `borrowed`.
-    :param broker: where its messages go.
+    :param broker: the broker that gets its messages.
     """
     app.amqp.Connection = lambda *args, **kwargs: broker.connection()
     connections = broker.connection().Pool(limit=10)

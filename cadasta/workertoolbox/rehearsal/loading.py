@@ -1,4 +1,4 @@
-"""Import the task modules of an app, and say which one is broken."""
+"""Import the task modules of an app, and name the one that is broken."""
 
 import importlib
 import traceback
@@ -12,7 +12,7 @@ def load(app: Celery) -> None:
     """Import the task modules of an app and finalize it, as a worker does before anything else.
 
     :param app: the app.
-    :raises TaskModuleError: where a module cannot be imported; it names the module.
+    :raises TaskModuleError: if Python cannot import a module. The error names the module.
     """
     try:
         app.loader.import_default_modules()

@@ -1,4 +1,4 @@
-"""A broker in memory that forgets what a producer has declared, as if each message came from a new connection."""
+"""A broker in memory that forgets all declarations after each message, as if each came from a new connection."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from ..seams.kombu_virtual import queues_reached
 
 
 class Sent(NamedTuple):
-    """A message that was published, and the queues it reached with what its producer had declared."""
+    """A published message, and the queues that it reached by the declarations of its producer alone."""
 
     exchange: str
     routing_key: str
@@ -22,7 +22,7 @@ class Sent(NamedTuple):
 
 
 class Broker:
-    """Keeps note of all that is published on its connections; each of its connections has a topology of its own.
+    """Records all messages that producers publish on its connections. Each connection has its own exchanges and queues.
 
     >>> broker = Broker()
     >>> with broker.connection() as connection, connection.Producer() as producer:
@@ -35,18 +35,18 @@ class Broker:
         self.sent: list[Sent] = []
 
     def connection(self) -> Connection:
-        """Make a connection to this broker: no socket is opened."""
+        """Make a connection to this broker. It opens no socket."""
         return Connection(transport=_Transport, transport_options={'broker': self})
 
 
 class Bindings:
-    """What is bound to what when everybody has declared their queues.
+    """The bindings of an app once it has declared all of its queues.
 
     :param queues: the queues to declare.
     """
 
     def __init__(self, queues: Iterable[Queue]) -> None:
-        #: The queues that could not be declared, with the reason.
+        #: The queues that the broker refused to declare, with the error.
         self.refused: dict[str, Exception] = {}
         self._reached: dict[tuple[str, str], frozenset[str]] = {}
         self._connection = Broker().connection()
@@ -58,16 +58,16 @@ class Bindings:
                 self.refused[queue.name] = error
 
     def type_of(self, exchange: str) -> str | None:
-        """Tell the type that an exchange was declared with."""
+        """Tell the type of a declared exchange."""
         declared = self._channel.state.exchanges.get(exchange)
         return declared['type'] if declared else None
 
     def exchanges_of(self, queue: str) -> frozenset[str]:
-        """Tell the exchanges that a queue is bound to."""
+        """List the exchanges that a queue is bound to."""
         return frozenset(binding.exchange for binding in self._channel.state.queue_bindings(queue))
 
     def reached(self, exchange: str, routing_key: str) -> frozenset[str]:
-        """Tell the queues that a message reaches."""
+        """List the queues that a message reaches."""
         message = exchange, routing_key
         if message not in self._reached:
             self._reached[message] = queues_reached(self._channel, exchange, routing_key)
@@ -78,14 +78,14 @@ class Bindings:
 
 
 class _Topic(TopicExchange):
-    """A topic exchange that leaves kombu's cache of patterns alone: the process has only one."""
+    """A topic exchange that does not use kombu's cache of patterns, which all apps of a process share."""
 
     def lookup(self, table: Any, exchange: str, routing_key: str, default: Any) -> set[str]:
         return {queue for _, pattern, queue in table if re.match(pattern, routing_key)}
 
 
 class _Foreign(ExchangeType):
-    """An exchange of a type that only some broker knows, such as 'headers': no task gets through it."""
+    """An exchange of a type that this broker does not know, such as 'headers'. It routes no message to a queue."""
 
     def lookup(self, table: Any, exchange: Any, routing_key: Any, default: Any) -> set[str]:
         return set()

@@ -1,4 +1,4 @@
-"""Let an app do its work on a broker in memory, and write down what happens."""
+"""Let an app publish into a broker in memory and start its worker, and record what they do."""
 
 import inspect
 import sys
@@ -22,31 +22,32 @@ from ..topology import key_of
 from .borrowing import borrowed, redirected
 from .memory_broker import Bindings, Broker, Sent
 
-#: The part after the first dot of the names of tasks that nobody has: how other codebases' tasks are named.
+#: For each queue, the rehearsal sends a task that is named by the queue's key, a dot and this word. No app has such a
+#: task, so it stands for a task of another codebase.
 PROBE = 'functional_test'
 
 
 @dataclass
 class Attempt:
-    """An attempt to publish something: the messages that were sent, or what was raised instead."""
+    """An attempt to publish something: the messages that were sent, and the error if one was raised."""
 
     sent: list[Sent]
     error: Exception | None = None
 
 
 class SQSName(NamedTuple):
-    """The name of a queue in Amazon SQS, and what it would be without a prefix."""
+    """The name of a queue in Amazon SQS, with and without the prefix."""
 
     name: str
     bare: str
 
 
 class ResultOptions(NamedTuple):
-    """What a task says of its results.
+    """The options of a task that concern its results.
 
-    :param ignore_result: whether they are not stored.
-    :param track_started: whether its start is stored.
-    :param own_backend: where they are stored; `None` where that is the app's own backend.
+    :param ignore_result: whether the worker leaves its results out of the backend.
+    :param track_started: whether the worker stores its start.
+    :param own_backend: the backend of this task, or `None` if the task uses the backend of its app.
     """
 
     ignore_result: bool
@@ -56,7 +57,7 @@ class ResultOptions(NamedTuple):
 
 @dataclass
 class Worker:
-    """What a worker with default options does once it has initialised itself."""
+    """A worker with default options that has initialised itself."""
 
     consumes: list[str] = field(default_factory=list)
     chord_unlock_retries: Any = None
@@ -65,7 +66,7 @@ class Worker:
 
 @dataclass
 class Observations:
-    """All that the rules are judged by."""
+    """The observations of an app, by which the rules judge it."""
 
     platform_queue: str
     bindings: Bindings
@@ -76,24 +77,24 @@ class Observations:
     default_exchange_type: str
     eager: bool
     backend: Any
-    #: What reaches each queue, by how it was sent.
+    #: The attempts to send a message to each queue, by the way of sending.
     messages: dict[str, dict[str, Attempt]]
     tasks: dict[str, Attempt]
     result_options: dict[str, ResultOptions]
     beat: dict[str, Attempt]
     chords: dict[str, Attempt]
-    #: What each queue is called in Amazon SQS, or why it has no name. Nothing for an app on another broker.
+    #: The name of each queue in Amazon SQS, or the error that kombu raised instead. Empty for an app on another broker.
     sqs: dict[str, SQSName | Exception]
     worker: Worker | None
 
 
 def observe(app: Celery, is_worker: bool, platform_queue: str) -> Observations:
-    """Publish whatever an app can publish, start what its worker starts, and leave no trace.
+    """Publish every task, beat entry and chord of an app, initialise its worker, and undo all changes to the app.
 
     :param app: the app, with its task modules imported.
-    :param is_worker: whether to start the worker's initialisation.
+    :param is_worker: whether to initialise a worker.
     :param platform_queue: the name of the platform queue.
-    :returns: what was seen.
+    :returns: the observations.
     """
     broker = Broker()
     eager = app.conf.task_always_eager
@@ -107,7 +108,8 @@ def observe(app: Celery, is_worker: bool, platform_queue: str) -> Observations:
         with redirected(app, broker):
             return Observations(
                 platform_queue=platform_queue,
-                # In one order: which of two that differ comes first is seen, and sets have no order.
+                # The order is fixed: kombu refuses the second of two queues that declare one exchange differently, and
+                # every run must report the same one.
                 bindings=Bindings(queue for _, queue in sorted(queues.items())),
                 queues=frozenset(queues),
                 architecture=names,
@@ -122,7 +124,7 @@ def observe(app: Celery, is_worker: bool, platform_queue: str) -> Observations:
                 beat={name: _beat_entry(app, broker, entry) for name, entry in app.conf.beat_schedule.items()},
                 chords={name: _chord(app, broker, name) for name in work_queues},
                 sqs=sqs,
-                # The last: a worker's initialisation may change the app.
+                # This comes last, because the initialisation of a worker may change the app.
                 worker=_worker(app, broker) if is_worker else None,
             )
 
@@ -131,7 +133,7 @@ def _architecture(app: Celery, exchange: str, platform_queue: str) -> list[str]:
     """Name the queues that the architecture demands of this app."""
     named = app.conf.get('QUEUES')
     if named is None or not all(isinstance(name, str) for name in named):
-        # Not configured by Config: the queues that share the platform's exchange.
+        # No Config has configured this app. Its queues are those that declare the default exchange.
         named = [queue.name for queue in app.amqp.queues.values() if queue.exchange and queue.exchange.name == exchange]
     return list(dict.fromkeys([DEFAULT_QUEUE, platform_queue, *named]))
 
@@ -141,7 +143,7 @@ def _attempt(broker: Broker, publish: Callable[[], Any]) -> Attempt:
     try:
         publish()
     except SchedulingError as error:
-        # Beat's wrapping of what went wrong.
+        # Beat wraps the error that it met.
         return Attempt(broker.sent[first:], cast(Exception, error.__context__))
     except Exception as error:
         return Attempt(broker.sent[first:], error)
@@ -160,14 +162,14 @@ def _messages(app: Celery, broker: Broker, queue: str) -> dict[str, Attempt]:
 
 
 def _retry_options(sent: Sent) -> dict[str, Any]:
-    """Tell how Celery addresses a task that is retried: to where its message came from."""
+    """Tell how Celery addresses a retry: it uses the exchange and routing key of the message that is retried."""
     if not sent.exchange:
         return {'queue': sent.routing_key}
     return {'exchange': sent.exchange, 'routing_key': sent.routing_key}
 
 
 def _is_own(app: Celery, task: Task) -> bool:
-    """Tell whether a task is this app's: Celery registers the tasks of each app in all apps of a process."""
+    """Tell whether a task belongs to this app: Celery registers each task in all apps of a process."""
     defined = vars(sys.modules.get(task.__module__, sys)).get(type(task).__name__)
     if is_shared(defined) or not isinstance(defined, Task) or defined.name != task.name:
         return True
@@ -180,7 +182,8 @@ def _task(broker: Broker, task: Task) -> Attempt:
         attempts.append(_attempt(broker, partial(task.apply_async, args, kwargs)))
         if attempts[-1].sent and not attempts[-1].error:
             return attempts[-1]
-    # An apply_async of the app's own may need what only its callers have: but not another queue.
+    # An app's own apply_async may need arguments that only its callers know, so the rehearsal also tries Celery's.
+    # A QueueNotFound is final, because a caller must not have to name a queue.
     if type(task).apply_async is not Task.apply_async and not isinstance(attempts[0].error, QueueNotFound):
         args, kwargs = next(_arguments(task))
         return _attempt(broker, partial(Task.apply_async, task, args, kwargs))
@@ -188,7 +191,7 @@ def _task(broker: Broker, task: Task) -> Attempt:
 
 
 def _arguments(task: Task) -> Iterator[tuple[list[None], dict[str, None]]]:
-    """Make up arguments that fit a task's signature: by keyword where possible, then by position."""
+    """Make up arguments that fit a task's signature: first by keyword where possible, then by position."""
     required = [parameter for parameter in accepted(task).parameters.values() if parameter.default is parameter.empty]
     by_keyword = {parameter.name: None for parameter in required if parameter.kind in _BY_KEYWORD}
     yield [None for parameter in required if parameter.kind is inspect.Parameter.POSITIONAL_ONLY], by_keyword
@@ -209,7 +212,7 @@ def _beat_entry(app: Celery, broker: Broker, entry: Any) -> Attempt:
         fields = dict(entry)
         options = dict(fields.get('options') or {})
         if 'headers' in options:
-            # Beat adds to them.
+            # Beat adds headers to this dictionary, so it gets a copy.
             options['headers'] = dict(options['headers'])
         scheduler = Scheduler(app, lazy=True)
         scheduler.apply_async(scheduler.Entry(**{**fields, 'options': options, 'name': '', 'app': app}), advance=False)
@@ -223,7 +226,7 @@ def _chord(app: Celery, broker: Broker, queue: str) -> Attempt:
     attempt = _attempt(broker, chord(header, body, app=app).apply_async)
     unlock = app.tasks[CHORD_UNLOCK]
     for sent in [sent for sent in attempt.sent if sent.headers.get('task') == unlock.name]:
-        # It is retried until the header is done.
+        # A worker retries this task until all tasks of the header are done.
         retry = _attempt(broker, partial(unlock.apply_async, ('', body), **_retry_options(sent)))
         attempt = Attempt(attempt.sent + retry.sent, attempt.error or retry.error)
     return attempt
@@ -234,7 +237,7 @@ def _backend(app: Celery) -> Any:
         backend, url = by_url(app.backend_cls or app.conf.result_backend, app.loader)
         url = url or app.conf.database_url
         if url and is_database_backend(backend):
-            # The dialect, not its driver: whether SQLAlchemy knows what the URL begins with.
+            # SQLAlchemy raises an error here for a URL whose dialect it does not know. It does not import the driver.
             make_url(url).get_dialect()
         return backend
     except Exception as error:
@@ -242,7 +245,7 @@ def _backend(app: Celery) -> Any:
 
 
 def _sqs_names(app: Celery) -> dict[str, SQSName | Exception]:
-    """Send a message to each queue with the app's own SQS transport, and see where in Amazon SQS it would go."""
+    """Send a message to each queue by the app's own SQS transport, and record the queue of Amazon SQS that it names."""
     connection = app.connection_for_write()
     transport = connection.get_transport_cls()
     if transport.driver_type != 'sqs':

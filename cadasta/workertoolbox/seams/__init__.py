@@ -1,8 +1,8 @@
-"""All that this package uses of Celery, kombu, py-amqp and SQLAlchemy without their promise that it stays.
+"""The parts of Celery, kombu, py-amqp and SQLAlchemy that this package uses although they are not public.
 
-Each function here stands for something that these libraries keep to themselves: an attribute that begins with an
-underscore, a class that their documentation lists among the internals, or a form of data that they describe nowhere.
-Each says why no public way serves. No other module of this package uses such a thing.
+Each function here uses something private: an attribute that begins with an underscore, a class that the documentation
+of its library lists among the internals, or a form of data that the library does not document. Its docstring names the
+private part and says why no public one serves. No other module of this package uses private parts.
 
-An upgrade of a library may move any of it. The tests in ``tests/seams`` try each function on the installed library.
+An upgrade of a library may change any of them. The tests in ``tests/seams`` try each function on the installed library.
 """

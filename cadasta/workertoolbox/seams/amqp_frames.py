@@ -1,8 +1,8 @@
-"""RabbitMQ: a message whose properties the client library cannot read is delivered nevertheless.
+"""RabbitMQ: deliver a message even if py-amqp cannot read its properties.
 
-The library reads them before anybody sees the message. Where it cannot, because text is not UTF-8 or tables are nested
-too deep, it raises an error instead of a message, and again after each new connection: no message behind it would ever
-be delivered.
+py-amqp reads the properties before it delivers the message. If their text is not UTF-8 or their tables are nested too
+deep, it raises an error and delivers nothing. RabbitMQ sends the message again on each new connection, so py-amqp would
+never deliver the messages behind it.
 """
 
 from collections.abc import Callable
@@ -11,30 +11,30 @@ from typing import Any
 from amqp import spec
 from amqp.method_framing import frame_handler
 
-#: The name under which a message has its properties, as RabbitMQ sent them, where they could not be read.
+#: A message whose properties py-amqp could not read has their bytes under this name, as RabbitMQ sent them.
 UNREAD = 'unread'
-#: The name under which it has the reason.
+#: It has the reason under this name.
 REASON = 'reason'
 
 _HEADER = 2
-# Class and weight of the content, and the size of its body. Properties come next.
+# A header frame begins with the class and weight of the content and the size of its body. The properties follow.
 _FIXED_SIZE = 12
 _NO_PROPERTIES = bytes(2)
 
-# Class and method, which come before the arguments, and the delivery tag and a flag between two of them.
+# A method frame has the class and method before the arguments. The delivery tag and a flag come between two arguments.
 _METHOD_SIZE, _BETWEEN_SIZE = 4, 9
-# So many characters are never too long for a name of AMQP, in bytes.
+# A text of this many characters always fits into a name of AMQP, which has at most 255 bytes.
 _KEY_LENGTH = 63
 
 _Frame = tuple[int, int, bytes]
 
 
 def tolerant_frame_handler(connection: Any, callback: Callable[..., Any]) -> Callable[[_Frame], bool]:
-    """Make what py-amqp calls for each frame that comes: the transport option ``frame_handler``.
+    """Make the function that py-amqp calls for each frame that it receives: the transport option ``frame_handler``.
 
-    :param connection: the connection of the library.
-    :param callback: what is called for each method that is complete.
-    :returns: a function that takes a frame, and says whether a method was complete.
+    :param connection: the connection of py-amqp.
+    :param callback: the function that py-amqp calls for each complete method.
+    :returns: a function that takes a frame and tells whether it completed a method.
     """
     unread: dict[int, dict[str, Any]] = {}
 
@@ -64,7 +64,8 @@ def tolerant_frame_handler(connection: Any, callback: Callable[..., Any]) -> Cal
 
 
 def _with_readable_key(arguments: bytes) -> bytes:
-    # A consumer tag, and the exchange; the routing key comes last. Only its text may be anything.
+    # The arguments are a consumer tag, the delivery tag, a flag, the exchange and the routing key. Only the routing key
+    # may have text that is not UTF-8.
     exchange = _METHOD_SIZE + 1 + arguments[_METHOD_SIZE] + _BETWEEN_SIZE
     key = exchange + 1 + arguments[exchange]
     text = arguments[key + 1 :].decode('utf-8', 'backslashreplace')[:_KEY_LENGTH].encode()

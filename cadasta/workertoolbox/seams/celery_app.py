@@ -1,4 +1,4 @@
-"""Celery: the state of an app that its own methods set up once, and keep."""
+"""Celery: the state that an app caches, such as its pools, its result backend and its AMQP API."""
 
 import copy
 from typing import Any
@@ -8,28 +8,28 @@ from celery.backends.base import BaseBackend
 from kombu.connection import ConnectionPool
 from kombu.pools import ProducerPool
 
-# An AMQP API makes these when they are first needed, and binds them to itself or to its queues.
+# An AMQP API caches these at first use, and each of them refers to that API or to its queues.
 _BOUND_TO_AMQP = ('send_task_message', 'create_task_message', '_event_dispatcher', 'default_queue')
 
 
 def states_of(app: Celery) -> list[dict[str, Any]]:
-    """Name the mappings in which an app keeps its state: whoever restores them has the app as it was.
+    """List the mappings in which an app keeps its state. A caller who restores their contents restores the app.
 
-    It stands for ``app._local`` and ``app.conf.changes``. Celery has no way to copy an app or to undo its changes.
+    It uses ``app._local`` and ``app.conf.changes``. Celery has no way to copy an app or to undo its changes.
 
     :param app: the app.
-    :returns: the mappings themselves: those of the app, its thread, loader, settings and tasks.
+    :returns: the mappings themselves, not copies: those of the app, its thread, loader, settings and tasks.
     """
     return [vars(app), vars(app._local), vars(app.loader), app.conf.changes, *map(vars, app.tasks.values())]
 
 
 def observers_of(app: Celery) -> list[Any]:
-    """Name the functions that Celery calls when a setting of an app changes.
+    """List the functions that Celery calls when a setting of an app changes.
 
-    It stands for ``app.conf._observers``. ``app.conf.bind_to`` adds a function, and nothing takes one away.
+    It uses ``app.conf._observers``. ``app.conf.bind_to`` adds a function, and no public method removes one.
 
     :param app: the app.
-    :returns: the list itself.
+    :returns: the list itself, not a copy.
     """
     observers: list[Any] = app.conf._observers
     return observers
@@ -38,7 +38,7 @@ def observers_of(app: Celery) -> list[Any]:
 def store_no_results(app: Celery) -> None:
     """Give an app a result backend that stores nothing.
 
-    It stands for ``app._backend_cache``. The setting ``result_backend`` has no effect on an app that has a backend.
+    It uses ``app._backend_cache``. The setting ``result_backend`` has no effect on an app that has a backend.
 
     :param app: the app.
     """
@@ -48,9 +48,9 @@ def store_no_results(app: Celery) -> None:
 def use_pool(app: Celery, connections: ConnectionPool) -> None:
     """Let an app take all connections and producers from a pool.
 
-    It stands for ``app._pool`` and ``app.amqp._producer_pool``. Replacing the public ``app.producer_or_acquire`` would
-    not serve: ``app.pool``, ``app.producer_pool`` and ``app.connection_or_acquire`` would lead to the app's own broker,
-    and the ``apply_async`` of a task class may use them.
+    It uses ``app._pool`` and ``app.amqp._producer_pool``. A replacement of the public ``app.producer_or_acquire`` would
+    not be enough: the ``apply_async`` of a task class may use ``app.pool``, ``app.producer_pool`` or
+    ``app.connection_or_acquire``, and they would still connect to the app's own broker.
 
     :param app: the app.
     :param connections: the pool.
@@ -60,14 +60,14 @@ def use_pool(app: Celery, connections: ConnectionPool) -> None:
 
 
 def copied_amqp(app: Celery) -> Any:
-    """Copy the app's AMQP API with all that was changed in it by hand, such as queues that were added.
+    """Copy the app's AMQP API with all changes that code has made to it, such as added queues.
 
-    It stands for what an AMQP API caches, and for ``app.amqp.queues._consume_from`` and ``_default_consume_from``: a
-    copy of the queues would share with them which queues a worker consumes. ``app.amqp_cls(app)`` would make an API
-    from the settings, without what was changed by hand.
+    It uses the cache of an AMQP API, and ``app.amqp.queues._consume_from`` and ``_default_consume_from``: the
+    queues and their copy would otherwise share the selection of queues that a worker consumes. ``app.amqp_cls(app)``
+    would make an API from the settings alone, without these changes.
 
     :param app: the app.
-    :returns: the copy. What is changed in it does not reach the app.
+    :returns: the copy. A change of the copy does not change the app.
     """
     amqp = copy.copy(app.amqp)
     queues = copy.copy(app.amqp.queues)
@@ -84,13 +84,13 @@ def copied_amqp(app: Celery) -> Any:
 
 
 def selected_queues(app: Celery) -> frozenset[str] | None:
-    """Tell the queues that a worker was told to consume, by ``-Q`` or by ``app.select_queues``.
+    """Tell the queues that ``-Q`` or ``app.select_queues`` has selected for a worker.
 
-    It stands for ``app.amqp.queues._consume_from``. The public ``consume_from`` does not tell a worker that was told
-    to consume all queues from one that was told nothing.
+    It uses ``app.amqp.queues._consume_from``. The public ``consume_from`` returns the same if all queues are
+    selected and if none is.
 
     :param app: the app.
-    :returns: their names; nothing where the worker was told nothing.
+    :returns: their names, or `None` if nothing has selected queues.
     """
     selected = app.amqp.queues._consume_from
     return None if selected is None else frozenset(selected)

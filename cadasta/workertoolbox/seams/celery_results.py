@@ -1,4 +1,4 @@
-"""Celery: its database backend, and the tables of that."""
+"""Celery: the database backend and its tables."""
 
 from collections.abc import Mapping
 from typing import Any, TypeGuard, cast
@@ -11,20 +11,20 @@ from celery.backends.database.models import TaskExtended, TaskSet
 def is_database_backend(value: object) -> TypeGuard[type[Any]]:
     """Tell whether a class of result backends stores results in a database.
 
-    It stands for the class ``DatabaseBackend``, which Celery's documentation lists among the internals. The URL of the
-    setting ``result_backend`` does not tell: a class may be given instead.
+    It uses the class ``DatabaseBackend``, which Celery's documentation lists among the internals. The
+    setting ``result_backend`` does not tell, because it may be a class instead of a URL.
 
-    :param value: a class, or whatever was given for one.
+    :param value: a class, or any other value that an app gives for one.
     """
     return isinstance(value, type) and issubclass(value, DatabaseBackend)
 
 
 def result_table() -> sa.Table:
-    """Name the table in which this process stores results.
+    """Return the table in which this process stores results.
 
-    It stands for the model ``TaskExtended``. Celery documents its tables nowhere.
+    It uses the model ``TaskExtended``. Celery does not document its tables.
 
-    :returns: the table itself. It has the name and schema that the newest backend of this process has given it.
+    :returns: the table itself, not a copy. The newest backend of this process has set its name and schema.
     """
     return cast(sa.Table, TaskExtended.__table__)
 
@@ -32,7 +32,7 @@ def result_table() -> sa.Table:
 def copied_tables(names: Mapping[str, str], schemas: Mapping[str, str]) -> tuple[sa.Table, sa.Table]:
     """Copy the tables in which Celery stores results and saved groups.
 
-    It stands for the models ``TaskExtended`` and ``TaskSet``, and for the name that they have by default: a backend
+    It uses the models ``TaskExtended`` and ``TaskSet``, and the default names in them, because a backend
     renames the tables of the whole process.
 
     :param names: the app's ``database_table_names``.

@@ -1,4 +1,4 @@
-"""Celery: who hears of a signal."""
+"""Celery: the receivers of its signals."""
 
 import weakref
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ _SIGNALS = [value for value in vars(signals).values() if isinstance(value, Signa
 
 @contextmanager
 def kept_receivers() -> Iterator[None]:
-    """Let receivers of any signal come and go, and undo that at the end.
+    """Let code connect and disconnect receivers of any signal, and restore the receivers at the end.
 
-    It stands for the attribute ``receivers`` of each signal, a list of keys and receivers. Celery does not tell who
-    is connected, and ``disconnect`` asks for the receiver.
+    It uses the attribute ``receivers`` of each signal, a list of keys and receivers. Celery has no
+    public list of receivers, and ``disconnect`` needs the receiver.
     """
     kept = [(signal, list(signal.receivers)) for signal in _SIGNALS]
     try:
@@ -28,9 +28,9 @@ def kept_receivers() -> Iterator[None]:
 
 
 def disconnect_all(signal: Any) -> None:
-    """Let nobody hear of a signal.
+    """Disconnect all receivers of a signal.
 
-    It stands for the attribute ``receivers``, as `kept_receivers` does.
+    It uses the attribute ``receivers``, as `kept_receivers` does.
 
     :param signal: the signal.
     """
@@ -40,8 +40,8 @@ def disconnect_all(signal: Any) -> None:
 def disconnect_django() -> None:
     """Leave the connections to Django's databases open when a worker initialises itself.
 
-    It stands for ``DjangoFixup``, which closes them on ``worker_init``, and for the attribute ``receivers``. The
-    app does not tell which fixups it has, and ``disconnect`` asks for the receiver.
+    It uses ``DjangoFixup``, which closes them on ``worker_init``, and the attribute ``receivers``. The app
+    has no public list of its fixups, and ``disconnect`` needs the receiver.
     """
     signals.worker_init.receivers[:] = [entry for entry in signals.worker_init.receivers if not _is_of_django(entry[1])]
 

@@ -1,4 +1,4 @@
-"""Celery: what a task is made of."""
+"""Celery: the parts of a task."""
 
 import inspect
 from typing import Any
@@ -8,36 +8,38 @@ from celery.local import Proxy
 
 
 def own_backend(task: Task) -> Any:
-    """Tell the result backend that was given to a task itself.
+    """Return the result backend of a task that has one of its own.
 
-    It stands for ``task._backend``. The public ``task.backend`` answers with the backend of the app where the task has
-    none, and makes that backend, which may connect.
+    It uses ``task._backend``. If the task has none, the public ``task.backend`` creates and returns the backend of the
+    app, which may connect.
 
     :param task: the task.
-    :returns: the backend; nothing where the task uses that of its app.
+    :returns: the backend, or `None` if the task uses the backend of its app.
     """
     own = inspect.getattr_static(task, 'backend')
     return task._backend if isinstance(own, property) else own
 
 
 def accepted(task: Task) -> inspect.Signature:
-    """Tell the arguments that ``apply_async`` accepts for a task.
+    """Return the signature of the arguments that ``apply_async`` accepts for a task.
 
-    It stands for ``task.__header__``, which ``apply_async`` calls to check them. The signature of the public
+    It uses ``task.__header__``, which ``apply_async`` calls to check them. The signature of the public
     ``task.run`` does not serve: a decorator may take other arguments than the function that it wraps, and Celery wraps
-    ``run`` itself where a task is retried automatically.
+    ``run`` itself if the task has ``autoretry_for``.
 
     :param task: the task.
-    :returns: the signature. Celery checks nothing for a task that is a class: there, it is the signature of ``run``.
+    :returns: the signature. Celery checks no arguments for a task that is a class: for such a task, it is the signature
+        of ``run``.
     """
     return inspect.signature(getattr(task, '__header__', task.run))
 
 
 def is_shared(value: object) -> bool:
-    """Tell whether something is what `celery.shared_task` returns: it stands for a task of whichever app is current.
+    """Tell whether a value comes from `celery.shared_task`: such a value stands for a task of the current app.
 
-    It stands for the class ``celery.local.Proxy``. To `isinstance` and to every attribute, a proxy is the task itself.
+    It uses the class ``celery.local.Proxy``. A proxy passes `isinstance` and every access to an attribute on to
+    its task, so only its type tells it from a task.
 
-    :param value: what a module has under the name of a task.
+    :param value: the value that a module has under the name of a task.
     """
     return type(value) is Proxy

@@ -1,4 +1,4 @@
-"""Celery: the initialisation of a worker, and its pool."""
+"""Celery: the initialisation of a worker, and the kind of its pool."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from celery.worker import WorkController
 
 
 def initialise_worker(app: Celery) -> None:
-    """Initialise a worker as ``celery worker`` does, and go no further: it gets no pool and no consumer.
+    """Initialise a worker as ``celery worker`` does, but create no pool and no consumer.
 
-    It stands for the order in which ``celery.apps.worker.Worker`` calls the hooks of a ``WorkController`` and sends
-    its signals, and for the steps of its blueprint. The public class sets up logging, and makes all of its steps.
+    It uses the order in which ``celery.apps.worker.Worker`` calls the hooks of a ``WorkController`` and sends
+    its signals, and the steps of its blueprint. The public class sets up logging and creates all steps.
 
     :param app: the app.
     """
@@ -31,9 +31,9 @@ class _InitialisedWorker(WorkController):
 
 
 def blocks(pool: Any) -> bool:
-    """Tell whether a pool holds up its worker where it has no room for another task.
+    """Tell whether a pool without room for another task blocks the main loop of its worker.
 
-    It stands for the class of the solo pool, which has no attribute that says so. The pools of greenlets have one.
+    It uses the class of the solo pool, which has no attribute that tells. The pools of greenlets have one.
 
     :param pool: the pool of a worker.
     """

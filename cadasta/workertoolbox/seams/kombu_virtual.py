@@ -1,13 +1,13 @@
-"""kombu: the bindings of transports that have no broker with exchanges, but keep a table of bindings themselves."""
+"""kombu: the table of bindings that it keeps for virtual transports, because their brokers have no exchanges."""
 
 from typing import Any
 
 
 def shares_bindings(channel: Any) -> bool:
-    """Tell whether all connections of the process share one table of bindings, which no lock guards.
+    """Tell whether all connections of the process share one table of bindings, which has no lock.
 
-    It stands for the attribute ``global_state``, by which the memory and filesystem transports share their table. No
-    public attribute of a transport tells.
+    It uses the attribute ``global_state``, by which the memory and filesystem transports share their table. A
+    transport has no public attribute that tells.
 
     :param channel: a channel.
     """
@@ -17,7 +17,7 @@ def shares_bindings(channel: Any) -> bool:
 def bindings_to(channel: Any, exchange: str) -> set[tuple[str, str]]:
     """Tell which queues are bound to an exchange.
 
-    It stands for the form of what ``channel.get_table`` returns. kombu describes the method, and not its result.
+    It uses the form of the result of ``channel.get_table``. kombu documents the method, and not its result.
 
     :param channel: a channel of a virtual transport.
     :param exchange: the name of the exchange.
@@ -27,9 +27,9 @@ def bindings_to(channel: Any, exchange: str) -> set[tuple[str, str]]:
 
 
 def queues_reached(channel: Any, exchange: str, routing_key: str) -> frozenset[str]:
-    """Tell the queues that a message reaches.
+    """List the queues that a message reaches.
 
-    It stands for ``channel._lookup``, which kombu calls to deliver a message. No public method goes without a message.
+    It uses ``channel._lookup``, which kombu calls to deliver a message. Each public method needs a message.
 
     :param channel: a channel of a virtual transport.
     :param exchange: the exchange that the message is sent to.
@@ -41,8 +41,8 @@ def queues_reached(channel: Any, exchange: str, routing_key: str) -> frozenset[s
 def waiting(channel: Any, queue: str) -> int:
     """Count the messages that wait in a queue.
 
-    It stands for ``channel._size``. A passive declaration counts them as well, but not on Redis with the transport
-    option ``global_keyprefix``: kombu looks for the queue without its prefix there, and finds none.
+    It uses ``channel._size``. A passive declaration counts them as well, but fails on Redis with the transport option
+    ``global_keyprefix``: kombu looks for the queue without its prefix and finds none.
 
     :param channel: a channel of a virtual transport.
     :param queue: the name of the queue.

@@ -1,4 +1,4 @@
-"""kombu: how it keeps a queue in Redis."""
+"""kombu: the lists in which it keeps a queue in Redis."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ import redis
 
 
 def lists_of(channel: Any, queue: str) -> list[str]:
-    """Tell the keys of the lists in which kombu keeps a queue, one list for each step of priority.
+    """Return the keys of the lists in which kombu keeps a queue. Each step of priority has a list.
 
-    It stands for ``channel._q_for_pri``, ``priority_steps`` and ``global_keyprefix``. kombu has no public way to look
+    It uses ``channel._q_for_pri``, ``priority_steps`` and ``global_keyprefix``. kombu has no public way to look
     at a message without taking it off its list.
 
     :param channel: a channel of the Redis transport.
@@ -21,10 +21,10 @@ def lists_of(channel: Any, queue: str) -> list[str]:
 def client_of(channel: Any) -> redis.Redis:
     """Make a client that takes its connections from the pool of a channel.
 
-    It stands for ``channel.pool``. The public ``channel.client`` knows of the prefix, but puts it before no key of
-    ``LREM``, and only before the first key of a script.
+    It uses ``channel.pool``. The public ``channel.client`` adds the prefix to the keys of some commands, but to no key
+    of ``LREM``, and only to the first key of a script.
 
     :param channel: a channel of the Redis transport.
-    :returns: the client. It takes keys as Redis knows them.
+    :returns: the client. It takes whole keys, with their prefix.
     """
     return redis.Redis(connection_pool=channel.pool)

@@ -1,19 +1,19 @@
-"""kombu: what it calls a queue in Amazon SQS, and the client of Amazon's API that it has configured for it."""
+"""kombu: the name that it gives a queue in Amazon SQS, and the client of Amazon's API that it configures."""
 
 from typing import Any
 
 from kombu.transport.SQS import DoesNotExistQueueException, UndefinedQueueException
 
-#: `url_of` raises it where Amazon SQS has no queue of that name.
+#: `url_of` raises this error if Amazon SQS has no queue of that name.
 NoSuchQueue: type[Exception] = DoesNotExistQueueException
-#: `url_of` and `client_of` raise it where the queue is not among the ``predefined_queues``.
+#: `url_of` and `client_of` raise this error if the queue is not among the ``predefined_queues``.
 NotPredefined: type[Exception] = UndefinedQueueException
 
 
 def name_of(channel: Any, queue: str) -> str:
-    """Tell what a queue is called in Amazon SQS.
+    """Return the name of a queue in Amazon SQS.
 
-    It stands for ``channel.canonical_queue_name``. kombu documents the prefix, and not which characters it replaces.
+    It uses ``channel.canonical_queue_name``. kombu documents the prefix, but not the characters that it replaces.
 
     :param channel: a channel of the SQS transport.
     :param queue: the name of the queue.
@@ -22,9 +22,9 @@ def name_of(channel: Any, queue: str) -> str:
 
 
 def bare_name_of(channel: Any, queue: str) -> str:
-    """Tell what a queue would be called in Amazon SQS without a prefix.
+    """Return the name that a queue would have in Amazon SQS without a prefix.
 
-    It stands for ``channel.entity_name``, for the reason that `name_of` gives.
+    It uses ``channel.entity_name``, for the reason that `name_of` gives.
 
     :param channel: a channel of the SQS transport.
     :param queue: the name of the queue.
@@ -35,24 +35,24 @@ def bare_name_of(channel: Any, queue: str) -> str:
 def url_of(channel: Any, queue: str) -> str:
     """Look up the URL of a queue.
 
-    It stands for ``channel._resolve_queue_url``. Each public method creates the queue where it is missing.
+    It uses ``channel._resolve_queue_url``. Each public method creates a missing queue.
 
     :param channel: a channel of the SQS transport.
     :param queue: the name of the queue.
-    :raises NoSuchQueue: where Amazon SQS has no such queue.
-    :raises NotPredefined: where only other queues are predefined.
+    :raises NoSuchQueue: if Amazon SQS has no such queue.
+    :raises NotPredefined: if the app has predefined queues, and this one is not among them.
     """
     return str(channel._resolve_queue_url(queue))
 
 
 def client_of(channel: Any, queue: str) -> Any:
-    """Name the client for a queue, with the region, credentials and time limits that kombu has read from the settings.
+    """Return the client for a queue, with the region, credentials and time limits that kombu takes from the settings.
 
-    It stands for ``channel.sqs``, which takes the name that the queue has in Amazon SQS. kombu has no public client.
+    It uses ``channel.sqs``, which takes the name that the queue has in Amazon SQS. kombu has no public client.
 
     :param channel: a channel of the SQS transport.
     :param queue: the name of the queue.
     :returns: a client of boto3.
-    :raises NotPredefined: where only other queues are predefined.
+    :raises NotPredefined: if the app has predefined queues, and this one is not among them.
     """
     return channel.sqs(queue=name_of(channel, queue))

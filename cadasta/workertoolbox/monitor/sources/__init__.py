@@ -1,4 +1,4 @@
-"""Where messages come from: a way to take batches from the platform queue for each kind of transport."""
+"""Sources of messages: each kind of transport has a way to take batches from the platform queue."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,10 +17,10 @@ __all__ = ['Limits', 'Source', 'connection_of', 'errors_of', 'open_source']
 
 
 def connection_of(app: Celery) -> Connection:
-    """Make a connection that brings whatever the platform queue may hold.
+    """Make a connection that delivers every message of the platform queue, even one with unreadable properties.
 
     :param app: the app.
-    :returns: the connection; it connects when it is used.
+    :returns: the connection. It connects at its first use.
     """
     connection = app.connection_for_read(heartbeat=app.conf.broker_heartbeat)
     timeouts = BROKER.get(connection.transport.driver_type, {})
@@ -31,7 +31,7 @@ def connection_of(app: Celery) -> Connection:
 
 
 def errors_of(connection: Connection) -> tuple[type[Exception], ...]:
-    """Tell what is raised while the broker is away, when it is connected to as well.
+    """List the errors that a client raises while the broker is away, also when it tries to connect.
 
     :param connection: a connection to the broker.
     """
@@ -39,18 +39,18 @@ def errors_of(connection: Connection) -> tuple[type[Exception], ...]:
     if connection.transport.driver_type == 'sqs':
         from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # has no types
 
-        # An answer that says that it is away. To kombu it is no error of the connection.
+        # boto3 raises it for an answer of SQS that reports an error. kombu does not list it as an error of connections.
         return (*errors, ClientError)
     return errors
 
 
 def open_source(connection: Connection, queue: Queue, limits: Limits) -> Source:
-    """Open the platform queue by the way that suits its broker.
+    """Declare the platform queue, and open the source that suits its broker.
 
     :param connection: a connection to the broker.
-    :param queue: the platform queue; it is declared.
-    :param limits: how large a batch may become, and how long it may take.
-    :returns: the source; it is closed with the connection.
+    :param queue: the platform queue.
+    :param limits: the limits of a batch, in size and in time.
+    :returns: the source. It closes with the connection.
     """
     channel = connection.channel()
     queue(channel).declare()
@@ -60,7 +60,7 @@ def open_source(connection: Connection, queue: Queue, limits: Limits) -> Source:
 def _kind(connection: Connection) -> Callable[[Connection, Any, str, Limits], Source]:
     if isinstance(connection.transport, pyamqp.Transport):
         return AMQPSource
-    # Their client libraries are there only where they are needed.
+    # Only an app on one of these brokers has the client library that its module imports.
     if connection.transport.driver_type == 'sqs':
         from .sqs import SQSSource
 

@@ -1,4 +1,4 @@
-"""RabbitMQ: a consumer that acknowledges a batch at once."""
+"""RabbitMQ: a consumer that acknowledges all messages of a batch at once."""
 
 import base64
 import json
@@ -13,14 +13,14 @@ from ...seams.amqp_frames import REASON, UNREAD
 from ..message import Message
 from .base import MAX_BATCH_BYTES, PATIENCE, Limits
 
-# Long enough not to be busy with waiting, short enough not to delay an acknowledgement; in seconds.
+# A wait of this many seconds is long enough to spare the processor, and too short to delay an acknowledgement.
 _GLANCE = 0.005
 
 
 class AMQPSource:
-    """Takes messages as the client library delivers them.
+    """Takes messages as py-amqp delivers them.
 
-    A `kombu.Message` would decompress the body, whatever its size, before anybody could look at it.
+    A `kombu.Message` would decompress a body of any size before the monitor could check it.
     """
 
     def __init__(self, connection: Connection, channel: Any, queue: str, limits: Limits) -> None:
@@ -32,7 +32,7 @@ class AMQPSource:
         self._pending: list[Message] = []
         self._pending_bytes = 0
         channel.auto_decode = False
-        # One batch is being stored, one is fetched ahead, and one is under way.
+        # The monitor stores one batch and has fetched another ahead, and a third is on its way.
         channel.basic_qos(0, 3 * limits.batch, False)
         channel.basic_consume(queue, callback=self._on_message)
 
@@ -57,7 +57,7 @@ class AMQPSource:
         self._channel.basic_ack(messages[-1].receipt, multiple=True)
 
     def release(self, messages: Sequence[Message]) -> None:
-        """Do nothing: the broker takes back what is not acknowledged when the connection is closed."""
+        """Do nothing: RabbitMQ takes back the unacknowledged messages when the connection closes."""
 
     def waiting(self) -> int:
         count: int = self._channel.queue_declare(self._queue, passive=True).message_count

@@ -1,4 +1,4 @@
-"""What every source of messages can do."""
+"""The methods of every source of messages."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,18 +6,18 @@ from typing import NamedTuple, Protocol
 
 from ..message import Message
 
-#: How long a source waits for a message at a time, in seconds.
+#: A source waits this long for a message at a time, in seconds.
 PATIENCE = 1.0
-#: A batch is full when its bodies have this many bytes, however few they are.
+#: A batch is full when its bodies have this many bytes together, even if it has few messages.
 MAX_BATCH_BYTES = 8 * 2**20
 
 
 class Limits(NamedTuple):
-    """How large a batch may become, and how long that may take.
+    """The limits of a batch, in size and in time.
 
-    :param batch: messages of a batch, at most.
-    :param linger: how long the first message of a batch waits for more, in seconds.
-    :param stopping: says whether the monitor is about to end.
+    :param batch: the largest number of messages of a batch.
+    :param linger: the time that the first message of a batch waits for others, in seconds.
+    :param stopping: tells whether the monitor is about to stop.
     """
 
     batch: int
@@ -25,35 +25,35 @@ class Limits(NamedTuple):
     stopping: Callable[[], bool]
 
     def sleep(self, seconds: float) -> None:
-        """Sleep, but not on when the monitor is about to end."""
+        """Sleep, but wake early if the monitor is about to stop."""
         end = time.monotonic() + seconds
         while not self.stopping() and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, 0.1))
 
 
 class Source(Protocol):
-    """The platform queue, as a source of batches."""
+    """A source of batches: the platform queue of one kind of broker."""
 
-    #: What the source raises while the broker is away.
+    #: The errors that the source raises while the broker is away.
     errors: tuple[type[Exception], ...]
 
     def receive(self) -> Sequence[Message]:
         """Wait for messages.
 
-        :returns: a batch; none where none came in time, or where the monitor is about to end.
+        :returns: a batch. It is empty if no message came in time, or if the monitor is about to stop.
         """
 
     def fetch_ahead(self, enough: Callable[[], bool]) -> None:
-        """Fetch messages for the next batch, while the last one is being stored.
+        """Fetch messages for the next batch while the monitor stores the current one.
 
-        :param enough: says when to stop.
+        :param enough: tells when to stop.
         """
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
-        """Take the messages that were last received off the queue."""
+        """Remove from the queue the messages that `receive` returned last."""
 
     def release(self, messages: Sequence[Message]) -> None:
-        """Give back the messages that were last received, which could not be stored."""
+        """Give back the messages that `receive` returned last, because the monitor could not store them."""
 
     def waiting(self) -> int:
         """Count the messages that are left in the queue."""

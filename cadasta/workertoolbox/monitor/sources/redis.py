@@ -1,9 +1,9 @@
-"""Redis: messages are read where they lie, and taken off the queue when they are stored.
+"""Redis: read messages without taking them off the queue, and take them off once they are stored.
 
-kombu's own consumer takes a message off its list first and remembers it elsewhere next: it is lost with a process that
-is killed in between. And a message that was not acknowledged in time would be published once more by whichever worker
-looks, into the work queue as well: its task would run twice. Nothing of this can happen to a message that never left
-its queue. Two monitors may read the same messages; they store them once.
+kombu's own consumer takes a message off its list, and then saves it in another place. If the process is killed in
+between, the message is lost. If the monitor does not acknowledge a message in time, some worker publishes it again,
+into the work queue as well, and its task runs twice. Neither can happen to a message that stays in its queue. Two
+monitors may read the same message, but they store it once.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from ...seams.redis import client_of, lists_of
 from ..message import Message, from_envelope
 from .base import MAX_BATCH_BYTES, Limits
 
-# The oldest messages of all lists of the queue, one list for each step of priority, as many as the limits allow.
+# Returns the oldest messages of the queue, as many as the limits allow. The queue has a list for each step of priority.
 _PEEK = """
 local count, size = tonumber(ARGV[1]), tonumber(ARGV[2])
 local messages = {}
@@ -52,7 +52,7 @@ class RedisSource:
         return [from_envelope((self._lists[list_ - 1], raw), raw) for list_, raw in found]
 
     def fetch_ahead(self, enough: Callable[[], bool]) -> None:
-        """Fetch nothing: the next messages are those behind what is taken off the queue."""
+        """Fetch nothing: a read would return the messages of the current batch, which are still in the queue."""
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
         with self._client.pipeline(transaction=False) as pipeline:
@@ -62,7 +62,7 @@ class RedisSource:
             pipeline.execute()
 
     def release(self, messages: Sequence[Message]) -> None:
-        """Do nothing: they never left the queue."""
+        """Do nothing: the messages never left the queue."""
 
     def waiting(self) -> int:
         return sum(self._client.llen(key) for key in self._lists)

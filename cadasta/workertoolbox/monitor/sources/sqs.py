@@ -1,4 +1,4 @@
-"""Amazon SQS: the batch calls of its API, with the client that kombu has configured."""
+"""Amazon SQS: receive and delete messages in batches, with the client that kombu has configured."""
 
 import logging
 import time
@@ -14,14 +14,14 @@ from .base import MAX_BATCH_BYTES, PATIENCE, Limits
 
 logger = logging.getLogger(__name__)
 
-#: The most messages that SQS gives, and deletes, in a call.
+#: SQS returns or deletes this many messages in a call, at most.
 MAX_CALL = 10
-#: How long a message stays hidden, at most, after it was received by a monitor that was then killed, in seconds.
+#: After a monitor was killed, its messages stay hidden for at most this time, in seconds.
 MAX_HIDDEN = 60
 
 
 class SQSSource:
-    """Receives and deletes ten messages a call. kombu would delete them one by one."""
+    """Receives and deletes up to ten messages in a call. kombu would delete them one by one."""
 
     def __init__(self, connection: Connection, channel: Any, queue: str, limits: Limits) -> None:
         self.errors = (*connection.connection_errors, *connection.channel_errors, BotoCoreError, ClientError, OSError)
@@ -45,13 +45,13 @@ class SQSSource:
         return batch
 
     def fetch_ahead(self, enough: Callable[[], bool]) -> None:
-        """Fetch nothing: a long poll would keep the batch at hand from being deleted."""
+        """Fetch nothing: a long poll would delay the deletion of the current batch."""
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
         for entries in _entries(messages):
             answer = self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
             for failure in answer.get('Failed', ()):
-                # It comes again, and is stored again, which changes nothing.
+                # SQS delivers the message again. The monitor stores it again, which changes nothing.
                 logger.warning('SQS did not delete a message: %s', failure.get('Message') or failure['Code'])
 
     def release(self, messages: Sequence[Message]) -> None:

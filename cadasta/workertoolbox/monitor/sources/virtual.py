@@ -1,4 +1,4 @@
-"""Every other transport of kombu: one message at a time."""
+"""Every other transport of kombu: get messages one by one."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,15 +13,15 @@ from .base import MAX_BATCH_BYTES, Limits
 
 
 class _Held:
-    """What a channel holds of a message that is not acknowledged yet: a stand-in for its message class.
+    """An unacknowledged message of a channel. It replaces the message class of the channel.
 
-    A `kombu.transport.virtual.Message` would decompress the body, whatever its size. And to give it back would be to
-    publish it once more, into the work queue as well: this one goes back to where it came from.
+    A `kombu.transport.virtual.Message` would decompress a body of any size. To give it back, the channel would publish
+    it again, into the work queue as well. A message of this class goes back to its own queue alone.
     """
 
     def __init__(self, queue: str, payload: dict[str, Any], channel: virtual.Channel) -> None:
         self.payload = payload
-        # Not the message's own: whoever is no kombu may have given it none, or that of another.
+        # A message has a tag of its own only if kombu published it. Another client may leave it out, or use one twice.
         self.delivery_tag = id(self)
         self.delivery_info = {'exchange': '', 'routing_key': queue}
 
@@ -30,7 +30,7 @@ class _Held:
 
 
 class VirtualSource:
-    """Gets messages from a virtual transport, and acknowledges each."""
+    """Gets messages from a virtual transport, and acknowledges them one by one."""
 
     def __init__(self, connection: Connection, channel: Any, queue: str, limits: Limits) -> None:
         self.errors = (*connection.connection_errors, *connection.channel_errors)
@@ -54,7 +54,7 @@ class VirtualSource:
         return batch
 
     def fetch_ahead(self, enough: Callable[[], bool]) -> None:
-        """Fetch nothing: whatever is held would have to be put back."""
+        """Fetch nothing: the source would have to give back a message that it fetched too early."""
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
         for message in messages:
