@@ -1,21 +1,21 @@
-"""What the role of a worker may not do in the result database is an error there and then."""
+"""Raise an error at once where the database refuses a worker, and notice a database that has gone silent."""
 
 from typing import Any
 
-from .errors import NotAllowed
-from .timeouts import missing_timeouts
+from ..errors import NotAllowed
+from ..timeouts import missing_timeouts
 
 _LIBPQ_DRIVERS = ('psycopg2', 'psycopg')
 
 
 def refuse_clearly(engine: Any) -> None:
-    """Raise `cadasta.workertoolbox.errors.NotAllowed` where the database refuses what is not the storing of a result.
+    """Raise `cadasta.workertoolbox.errors.NotAllowed` where the role of a worker saves a group or forgets a result.
 
-    Celery repeats what the database refuses, in the belief that it is away: saving a group or forgetting a result
-    would hang. A result is worth to be repeated, until the role has the rights to store it. And a database that is
-    silent is noticed.
+    Celery takes the refusal for an outage and tries again for ever, so the caller would hang. This function lets
+    Celery try again only to store a result, which succeeds once somebody has granted the rights. It also gives libpq
+    the timeouts by which a worker notices a silent database.
 
-    :param engine: the engine of a result backend; the function for ``database_engine_callback``.
+    :param engine: the engine of a result backend. Celery calls this function as ``database_engine_callback``.
 
     >>> from celery import Celery
     >>> app = Celery('export', broker='memory://', backend='db+sqlite://')
@@ -23,7 +23,7 @@ def refuse_clearly(engine: Any) -> None:
     """
     import sqlalchemy
 
-    # The options of one driver would be an error in another, so they are no setting of the app.
+    # A driver refuses the options of another driver, so the app has no setting for them.
     if engine.dialect.driver in _LIBPQ_DRIVERS:
         sqlalchemy.event.listen(engine, 'do_connect', _bound_silence)
     sqlalchemy.event.listen(engine, 'handle_error', _on_error)
@@ -34,9 +34,9 @@ def _bound_silence(dialect: Any, record: Any, arguments: Any, parameters: dict[s
 
 
 def _on_error(context: Any) -> None:
-    from .database.refusals import blames_role
-    from .database.tables import sequence
-    from .seams.celery_results import result_table
+    from ..database.refusals import blames_role
+    from ..database.tables import sequence
+    from ..seams.celery_results import result_table
 
     error, statement = context.original_exception, context.statement or ''
     results = result_table()
