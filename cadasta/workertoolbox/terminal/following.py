@@ -12,9 +12,9 @@ from ..tracked.query import TrackedTasks
 from ..tracked.task import TrackedTask
 from .tasks import Screen
 
-# The newest tasks, so many, are watched for a change of their state.
+# The number of newest tasks that are watched for a change of their state.
 _WATCHED = 2_000
-# One monitor may store a task so long after another monitor stored a task with a later time.
+# A monitor may store a task this long after another monitor has stored a task with a later time.
 _LATE = timedelta(seconds=30)
 
 
@@ -23,7 +23,7 @@ class Changes:
 
     :param tracked: a connection.
     :param where: which tasks. A task that reaches the state of the filter is new, too.
-    :param limit: how many of the tasks that exist already count as new at first.
+    :param limit: the number of existing tasks that count as new at first.
     """
 
     def __init__(self, tracked: TrackedTasks, where: Filter, limit: int) -> None:
@@ -77,7 +77,7 @@ def appended(
     :param tracked: a connection.
     :param show: shows a task.
     :param where: which tasks. A task that reaches the state of the filter is new.
-    :param limit: how many of the tasks that exist already.
+    :param limit: the number of existing tasks to show first.
     """
     changes = Changes(tracked, where, limit)
     began = time.monotonic()
