@@ -22,7 +22,7 @@ class Changes:
     """The tasks that are new since the last call.
 
     :param tracked: a connection.
-    :param where: which tasks. A task that reaches the state of the filter is new, too.
+    :param where: the tasks to show. A task that reaches the state of the filter is new, too.
     :param limit: the number of existing tasks that count as new at first.
     """
 
@@ -76,7 +76,7 @@ def appended(
 
     :param tracked: a connection.
     :param show: shows a task.
-    :param where: which tasks. A task that reaches the state of the filter is new.
+    :param where: the tasks to show. A task that reaches the state of the filter is new.
     :param limit: the number of existing tasks to show first.
     """
     changes = Changes(tracked, where, limit)
@@ -95,7 +95,7 @@ def live(tracked: TrackedTasks, screen: Screen, where: Filter, limit: int) -> No
 
     :param tracked: a connection.
     :param screen: the terminal.
-    :param where: which tasks.
+    :param where: the tasks to show.
     :param limit: the most tasks; fewer where the terminal is lower.
     """
     with Live(console=screen.console, auto_refresh=False) as view:

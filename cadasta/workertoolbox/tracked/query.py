@@ -56,8 +56,8 @@ class TrackedTasks(Connected):
 
         The list has such results only where the filter asks for nothing but a state: nothing else is known about them.
 
-        :param where: which tasks.
-        :param limit: how many at most.
+        :param where: the tasks to list.
+        :param limit: the most tasks.
         :param before: the cursor of the last task of the page before.
         :returns: the tasks. They are fewer than the limit only where there are no more.
         :raises NotUsable: where the role may not read the views.
@@ -97,7 +97,7 @@ class TrackedTasks(Connected):
         mentions the result. One example is the failure of a body that Celery did not send because the header failed.
 
         :param task_id: the id of any of its tasks, stored or yet to be sent, or of its group.
-        :param limit: how many at most.
+        :param limit: the most tasks.
         :returns: the tasks in the order in which they were first seen; none where the id is not known.
         :raises NotUsable: where the role may not read the view.
         """
