@@ -1,6 +1,6 @@
 """A release, step by step: ``python setup.py test clean build tag publish``.
 
-The steps need requirements-deploy.txt. What the distribution is made of is in pyproject.toml.
+The steps need requirements-deploy.txt. The file pyproject.toml describes the distribution.
 """
 
 import shutil
@@ -18,7 +18,7 @@ LEFT_BY_BUILDS = ('build', 'dist', '*.egg-info', '.eggs', '.*_cache', 'cadasta/*
 
 
 def run(*command: str, remedy: str) -> None:
-    """Run a command at the top of the repository; end the release, saying the remedy, if it fails."""
+    """Run a command at the top of the repository. If it fails, end the release and print the remedy."""
     try:
         subprocess.run(command, cwd=ROOT, check=True)
     except (OSError, subprocess.CalledProcessError) as e:
@@ -64,8 +64,8 @@ class Clean(Step):
 class Build(build):
     """Make dist/: the source distribution and the wheel that comes out of it.
 
-    setuptools has a command of this name, and runs it for every wheel. That one is left as it is: only the
-    `build` of the command line is a step of a release.
+    setuptools runs a command of this name for every wheel. This class leaves those runs as they are: only the `build`
+    of the command line is a step of a release.
     """
 
     description = 'make the source distribution and the wheel in dist/'

@@ -1,4 +1,4 @@
-"""What it costs to import `Config` and to make one: `python -m benchmarks.importing`."""
+"""Measure the time to import `Config` and to make one: `python -m benchmarks.importing`."""
 
 from __future__ import annotations
 

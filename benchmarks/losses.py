@@ -1,4 +1,4 @@
-"""What is lost or doubled where nothing fails, and what is lost where something does: `python -m benchmarks.losses`."""
+"""Count the messages that are lost or doubled, with and without failures: `python -m benchmarks.losses`."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from rig.workers.services import BEAT, WORKFLOWS, Services
 from .monitor import make_app
 from .table import Row, show
 
-# Seconds that all may take, and seconds that PostgreSQL is away.
+# The seconds that all tasks may take, and the seconds for which PostgreSQL is away.
 PATIENCE = 300
 AWAY = 20
 AT_ONCE = 50
 
 
 def measure(tasks: int = 2000, kills: int = 50) -> Iterator[Row]:
-    """Count the rows about loss.
+    """Measure the rows about loss.
 
-    :param tasks: how many are sent by eight threads, and while monitors are killed
-    :param kills: how many monitors are killed
+    :param tasks: the number of tasks that eight threads send, and that are sent while monitors are killed
+    :param kills: the number of monitors that are killed
     """
     with started(Postgres()) as postgres:
         for name in ('filesystem', 'redis', 'sqs', 'amqp'):
@@ -54,7 +54,7 @@ def measure(tasks: int = 2000, kills: int = 50) -> Iterator[Row]:
 
 
 def mixture(services: Services, tasks: int) -> Row:
-    """Eight threads with four connections, then workflows, retries, chords and beat, for prefork workers."""
+    """Send from eight threads over four connections, then workflows, retries, chords and beat, to prefork workers."""
     services.produce('export', 'flood', str(tasks))
     workers = services.start_workers()
     _wait_until_done(services, {'export.tasks.add': tasks})
@@ -72,7 +72,7 @@ def mixture(services: Services, tasks: int) -> Row:
 
 
 def mixture_in_one_process(services: Services) -> Row:
-    """The same for the broker that is in the memory of one process."""
+    """Send the same over the broker in the memory of one process."""
     worker = send_all_in_one(services)
     _wait_until_done(services, SENT)
     worker.send_line('write')
@@ -82,7 +82,7 @@ def mixture_in_one_process(services: Services) -> Row:
 
 
 def outage(services: Services) -> Row:
-    """PostgreSQL is away while tasks finish."""
+    """Stop PostgreSQL while tasks finish."""
     worker = finish_in_outage(services, AT_ONCE, AWAY)
     with suppress(TimeoutError):
         wait_until(lambda: 'STARTED' not in services.database.states().values(), 'results to be stored', PATIENCE)
@@ -92,7 +92,7 @@ def outage(services: Services) -> Row:
 
 
 def restart(services: Services, server: RabbitMQ) -> Row:
-    """The broker is restarted while tasks are published."""
+    """Restart the broker while tasks are published."""
     publish_in_restart(services, server)
     published = services.published()
     work = Counter(message.key for message in services.broker.drain('export'))
@@ -101,7 +101,7 @@ def restart(services: Services, server: RabbitMQ) -> Row:
 
 
 def killed(name: str, postgres: Postgres, tasks: int, kills: int) -> Row:
-    """Monitors are killed while they store."""
+    """Kill monitors while they store tasks."""
     with _broker(name) as (broker, directory), Processes(directory) as processes:
         expect_kills(broker)
         database = TaskDatabase(url_of(postgres.create_database()))
@@ -117,13 +117,13 @@ def killed(name: str, postgres: Postgres, tasks: int, kills: int) -> Row:
 
 
 def _wait_until_done(services: Services, tasks: dict[str, int]) -> None:
-    # What does not come is counted.
+    # The row counts the messages that do not come.
     with suppress(TimeoutError):
         services.wait_until_done(tasks, PATIENCE)
 
 
 def compared(services: Services, copies: Counter[Key]) -> Row:
-    """Compare what was run and what the platform queue had with what was published."""
+    """Compare the messages that workers ran, and those of the platform queue, with those that were published."""
     published = services.published()
     wrong = sum(_difference(published, found) for found in (services.ran(), copies))
     return _row(f'messages lost or doubled, nothing fails, {services.broker.name}', wrong, published.total())

@@ -1,7 +1,7 @@
-"""How fast the task monitor is, and how many calls of the SQS API it takes: `python -m benchmarks.monitor`.
+"""Measure the speed of the task monitor, and its calls of the SQS API: `python -m benchmarks.monitor`.
 
-It starts servers of its own: RabbitMQ, PostgreSQL, and SQS as moto plays it. The same stream of messages is drained by
-the monitor, by a consumer that stores each message in a transaction of its own, and by one that stores nothing.
+It starts servers of its own: RabbitMQ, PostgreSQL, and moto's SQS. Three programs drain the same stream of messages:
+the monitor, a consumer that stores each message in a transaction of its own, and a consumer that stores nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from rig.servers.started import started
 from .table import Row, alternately, show
 
 PREFETCH = 500
-#: What the monitor is compared with.
+#: The consumers that the monitor is compared with.
 EACH = f'SQLAlchemy {sa.__version__}, a transaction each'
 NOTHING = f'kombu {kombu.__version__}, drained, not stored'
 
@@ -90,7 +90,7 @@ def measure_speed(broker: Broker, url: str, messages: int, rounds: int) -> Itera
     few = messages // 10
     rates = alternately(
         {
-            # At the end it waits to see that the queue is empty.
+            # At the end, the consumer waits to see that the queue is empty.
             'ours': lambda: rate(messages, lambda: Monitor(app, url, once=True).run(), PATIENCE),
             'each': lambda: rate(few, lambda: consume(broker, platform, few, store_each(url))),
             'nothing': lambda: rate(messages, lambda: consume(broker, platform, messages, lambda message: None)),

@@ -1,7 +1,7 @@
-"""Publishes tasks over the memory transport, a round for each line that it reads, and prints the rate of each.
+"""Publishes tasks over the memory transport: one round for each line that it reads. It prints the rate of each round.
 
-The rate is for a second of CPU time: there is nothing to wait for, and other programs do not count. Each app has a
-process of its own, so that releases of the package do not meet: `python benchmarks/publisher.py plain`.
+The rate is for a second of CPU time: the app waits for nothing, and other programs do not count. Each app runs in a
+process of its own, so that each imports its own release of the package: `python benchmarks/publisher.py plain`.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from celery import Celery
 from kombu import Queue
 
 TASKS = 1000
-# A backend that Celery can load on any machine; nothing is stored in it.
+# Celery can load this backend on any machine. The app stores nothing in it.
 SETTINGS = {'broker_url': 'memory://', 'result_backend': 'db+sqlite://'}
 
 
 def project(number: int) -> None:
-    """Stand for what a task does."""
+    """Do nothing, in place of a task's work."""
 
 
 def plain() -> Celery:
-    """An app with one queue, as Celery is used by itself."""
+    """Make an app with one queue, in plain Celery."""
     app = Celery('plain')
     app.conf.update(SETTINGS, task_queues=[Queue('export', routing_key='export')], task_default_queue='export')
     return app
@@ -38,7 +38,7 @@ def ours(queues: int) -> Celery:
 
 
 def earlier() -> Celery:
-    """The earlier release, which needs its set-up to be done by hand."""
+    """Make an app of the earlier release, which leaves its set-up to the caller."""
     from cadasta.workertoolbox.conf import Config
     from cadasta.workertoolbox.setup import setup_app
 

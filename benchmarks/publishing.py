@@ -1,4 +1,4 @@
-"""How many tasks an app publishes in a second of CPU time: `python -m benchmarks.publishing`."""
+"""Measure the tasks that an app publishes in a second of CPU time: `python -m benchmarks.publishing`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from .table import Row, alternately, show
 
-#: The release that the package is compared with.
+#: The earlier release that the package is compared with.
 EARLIER = '0.1.15'
 PUBLISHER = Path(__file__).with_name('publisher.py')
 

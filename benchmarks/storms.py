@@ -1,4 +1,4 @@
-"""What is lost or doubled in a storm on each broker: `python -m benchmarks.storms`."""
+"""Count the messages that a storm loses or doubles on each broker: `python -m benchmarks.storms`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEED = 7
 
 
 def measure(seconds: float) -> Iterator[Row]:
-    """Count the rows about loss: a storm on each broker, and its books."""
+    """Measure the rows about loss: run a storm on each broker, and count in its books."""
     for broker in FAULTS:
         with redirect_stdout(sys.stderr):
             books = storm_on(broker, SEED, seconds, rate=5, interval=2)
@@ -30,5 +30,5 @@ def measure(seconds: float) -> Iterator[Row]:
 
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--seconds', type=float, default=60, help='how long a storm lasts')
+    parser.add_argument('--seconds', type=float, default=60, help='the length of a storm')
     sys.exit(not show(measure(parser.parse_args().seconds)))

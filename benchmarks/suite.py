@@ -1,4 +1,4 @@
-"""How long the functional tests of an app with 100 queues and 1,000 tasks take, beyond imports.
+"""Time the functional tests of an app with 100 queues and 1,000 tasks, without the imports.
 
 python benchmarks/suite.py [queues] [tasks]
 """
@@ -15,7 +15,7 @@ from cadasta.workertoolbox.tests import build_functional_tests
 
 
 def export(project: str, page: int = 1) -> None:
-    """Stand for what a task does."""
+    """Do nothing, in place of a task's work."""
 
 
 def make_app(queues: int, tasks: int) -> Celery:
@@ -30,7 +30,7 @@ def make_app(queues: int, tasks: int) -> Celery:
 
 
 def run(app: Celery) -> tuple[float, float]:
-    """Run the functional tests of an app, and tell how many seconds, and seconds of CPU time, they took."""
+    """Run the functional tests of an app. Give the seconds that they took, and the seconds of CPU time."""
     started, cpu_started = time.perf_counter(), time.process_time()
     result = unittest.TestResult()
     unittest.defaultTestLoader.loadTestsFromTestCase(build_functional_tests(app)).run(result)
@@ -43,6 +43,6 @@ def run(app: Celery) -> tuple[float, float]:
 if __name__ == '__main__':
     warnings.simplefilter('ignore')
     queues, tasks = [int(argument) for argument in sys.argv[1:]] or [100, 1000]
-    run(make_app(2, 2))  # the imports that are made late
+    run(make_app(2, 2))  # this run makes the late imports
     seconds, cpu_seconds = run(make_app(queues, tasks))
     print(f'{queues} queues, {tasks} tasks: {seconds:.2f} s, of which {cpu_seconds:.2f} s of CPU time')

@@ -1,4 +1,4 @@
-"""A table of what was measured: ours beside theirs, and whether a target is met."""
+"""A table of measurements: our figure beside theirs, and whether ours meets its target."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ HEADINGS = ('What', 'Ours', 'Theirs', 'Ratio', 'Target', 'Met')
 
 
 class Row(NamedTuple):
-    """What was measured.
+    """A measurement.
 
-    :param what: what it is, and of what
+    :param what: the quantity, and the thing that has it
     :param ours: our figure, with its unit
-    :param theirs: theirs, and who they are
-    :param ratio: how they compare, or our figure where it is one that is counted
-    :param target: the least that the ratio may be, or the most where it begins with `at most`
+    :param theirs: their figure, and their name
+    :param ratio: the ratio of both figures, or our figure where it is a count
+    :param target: the lowest ratio allowed, or the highest where it begins with `at most`
     """
 
     what: str
@@ -27,7 +27,7 @@ class Row(NamedTuple):
 
     @property
     def is_met(self) -> bool:
-        """Whether the ratio is what it should be: one that was timed, as it is shown."""
+        """Whether the ratio meets the target. A ratio of times counts as it is shown."""
         _, _, bound = self.target.rpartition(' ')
         if self.target.startswith('at most'):
             return self.ratio <= float(bound)
@@ -35,10 +35,10 @@ class Row(NamedTuple):
 
 
 def alternately(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """Measure several ways in turn, so that what else goes on on the machine meets all of them.
+    """Measure several ways in turn, so that other work on the machine slows all of them alike.
 
     :param ways: functions that measure once, by name
-    :param rounds: how often each is called; each comes first as often as the others
+    :param rounds: the number of calls of each. Each comes first as often as the others
     :returns: the medians, by name
     """
     names = list(ways)
@@ -51,7 +51,7 @@ def alternately(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[st
 
 
 def show(rows: Iterable[Row]) -> bool:
-    """Print rows, each as soon as it is measured.
+    """Print each row as soon as it is measured.
 
     :returns: whether all targets are met
     """

@@ -1,1 +1,1 @@
-"""What tests and benchmarks are rigged up with: servers, monitors, workers and storms, all of them real."""
+"""Real servers, monitors, workers and storms, for tests and benchmarks."""

@@ -2,7 +2,7 @@
 
 #: Amazon SQS demands this ending of a FIFO queue's name.
 FIFO = '.fifo'
-#: The queue of tasks whose name leads nowhere else, and of Celery's own tasks.
+#: The queue of Celery's own tasks, and of tasks whose name leads to no other queue.
 DEFAULT_QUEUE = 'celery'
 #: The queue that gets a copy of every message.
 PLATFORM_QUEUE = f'platform{FIFO}'

@@ -1,4 +1,4 @@
-"""One class that configures an app: the difference between Celery's defaults and what the platform needs."""
+"""One class that configures an app: it changes the defaults of Celery that the platform cannot use."""
 
 import os
 import warnings
@@ -21,13 +21,13 @@ else:
 class Config(Base):
     """The configuration of an app whose every task and result is accounted for.
 
-    A setting comes from the first that has it: keyword, attribute of a subclass, environment, default. Any setting
-    of Celery may be given, in lower case; upper case is for variables. All of them can be read as attributes, and
-    from the app as ``app.conf.NAME``. The manual has a table of them.
+    A setting comes from the first of these that has it: keyword, attribute of a subclass, environment, default. You can
+    give any setting of Celery, in lower case. Names in upper case are variables. You can read all of them as
+    attributes, and from the app as ``app.conf.NAME``. The manual has a table of them.
 
-    It is a mapping of all of them, credentials included, and it cannot be changed. A credential is text whose ``repr``
-    is asterisks; of a URL, only the user and the password are. So ``repr(dict(config))`` and a log with ``%r`` show
-    none. ``str()`` and ``%s`` show it.
+    A `Config` is a mapping of all settings and variables, credentials included, and it cannot be changed. The ``repr``
+    of a credential is asterisks. The ``repr`` of a URL hides its user and its password. So ``repr(dict(config))`` and a
+    log with ``%r`` show no credentials. ``str()`` and ``%s`` show them.
 
     A type checker knows the settings and the variables that this class has. It accepts a variable of your own as an
     attribute of a subclass, or in a `dict` of keywords: ``Config(**variables)``.
@@ -57,7 +57,7 @@ class Config(Base):
         found['task_queues'] = topology.queues
         found.setdefault('task_routes', topology.route)
         url = found['result_backend'] = result_backend.rendered(found)
-        # Celery reads this variable before any configuration, and takes it as it stands.
+        # Celery reads this variable before any configuration, and renders no template in it.
         if isinstance(url, str) and os.environ.get('CELERY_RESULT_BACKEND', url) not in ('', url):
             warnings.warn(
                 "Celery itself reads CELERY_RESULT_BACKEND from the environment, as it stands and before this Config's "

@@ -10,7 +10,7 @@ _UNITS = (('d', 86_400), ('h', 3_600), ('min', 60), ('s', 1))
 
 
 def ago(age: str) -> datetime:
-    """Tell the time at which something of an age began.
+    """Subtract an age from the present time.
 
     :param age: a number, and ``s``, ``m``, ``h``, ``d`` or ``w``: seconds to weeks.
     :returns: the time, with a time zone.
@@ -27,7 +27,7 @@ def ago(age: str) -> datetime:
 
 
 def written(length: timedelta) -> str:
-    """Write a duration in its largest unit, and the rest in the next one.
+    """Write a duration in its largest unit and the next smaller one.
 
     >>> [written(timedelta(seconds=seconds)) for seconds in (0.0312, 7.25, 250, 7_201, 100_000)]
     ['31 ms', '7.2 s', '4 min 10 s', '2 h', '1 d 3 h']

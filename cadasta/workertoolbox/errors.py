@@ -2,7 +2,7 @@
 
 
 class ToolboxError(Exception):
-    """The base of all of them.
+    """The base class of all errors of this package.
 
     >>> try:
     ...     raise NotUsable('The database has no table.')
@@ -38,7 +38,7 @@ class ChangeError(ToolboxError, AttributeError, TypeError):
 
 
 class NotConfigured(ToolboxError):  # noqa: N818  # the app is at fault
-    """A `cadasta.workertoolbox.conf.Config` is needed, and the app is configured by something else.
+    """An app must be configured by a `cadasta.workertoolbox.conf.Config`, and this one is not.
 
     >>> from celery import Celery
     >>> from cadasta.workertoolbox.diagram.contents import diagram_of
@@ -64,7 +64,7 @@ class TaskModuleError(ToolboxError, ImportError):
 
 
 class NotUsable(ToolboxError):  # noqa: N818  # the database or the file is at fault
-    """A database or a file cannot be used, and waiting does not help.
+    """A database or a file cannot be used. To try again later does not help.
 
     >>> from cadasta.workertoolbox import TrackedTasks
     >>> try:
@@ -76,7 +76,7 @@ class NotUsable(ToolboxError):  # noqa: N818  # the database or the file is at f
 
 
 class NotAllowed(ToolboxError):  # noqa: N818  # the database refuses
-    """The role of a worker may store results, and nothing else.
+    """The role of a worker lacks a right: it may store results, and nothing else.
 
     >>> try:
     ...     raise NotAllowed('permission denied for table celery_tasksetmeta')
@@ -87,7 +87,7 @@ class NotAllowed(ToolboxError):  # noqa: N818  # the database refuses
 
 
 class Unreadable(ToolboxError, ValueError):  # noqa: N818  # the sender is at fault
-    """Nobody can read a message as a task.
+    """A message cannot be read as a task.
 
     >>> from cadasta.workertoolbox.monitor.body import load
     >>> try:

@@ -1,4 +1,4 @@
-"""Make an app ready to work: what cannot be said in its configuration."""
+"""Make an app ready to work, by the steps that its configuration cannot express."""
 
 import logging
 from collections.abc import Callable
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 def setup_app(app: Celery, throw: bool = False) -> None:
     """Run each of `SETUP_FUNCS` on an app; workers configured by `.Config` do this by themselves.
 
-    A function that fails is logged and the next one runs. ``app.is_set_up`` tells whether all went well.
+    If a function fails, this logs the error and runs the next one. ``app.is_set_up`` tells whether all succeeded.
 
     :param app: an app that is configured by `.Config`.
     :param throw: raise the first error instead of logging it.
@@ -42,7 +42,7 @@ def setup_app(app: Celery, throw: bool = False) -> None:
 
 
 def limit_chord_unlock(app: Celery) -> None:
-    """Let ``celery.chord_unlock`` give up one day: Celery would retry it for ever where a task of the chord is lost."""
+    """Limit the retries of ``celery.chord_unlock``: Celery would retry for ever where a task of the chord is lost."""
     task: Any = app.tasks[CHORD_UNLOCK]
     if task.max_retries is None:
         task.max_retries = app.conf.CHORD_UNLOCK_MAX_RETRIES

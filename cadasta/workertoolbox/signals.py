@@ -1,4 +1,4 @@
-"""What happens by itself in apps that use `Config`: set-up when a worker starts, message groups when a task is sent."""
+"""Listen to Celery's signals: set up the app of a worker that starts, and give each message that is sent its group."""
 
 import string
 from typing import Any

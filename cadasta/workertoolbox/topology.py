@@ -1,9 +1,9 @@
-"""The exchange, its queues and bindings, and the router that brings them along with every message.
+"""The exchange, its queues and bindings, and the router that has every message declare them.
 
-On Amazon SQS and other virtual transports a binding lives only in the memory of the connection that declared it.
-A producer whose connection declared nothing would publish without an error, and the message would be gone. So
-every route carries a `Declaration`: kombu declares the work queue and the platform queue on whatever connection
-publishes, once for each connection, before the first message that needs them.
+On Amazon SQS and other virtual transports a binding lives only in the memory of the connection that declared it. A
+producer whose connection declared nothing would publish without an error, and the message would be gone. So every route
+carries a `Declaration`: kombu declares the work queue and the platform queue on the connection that publishes, once for
+each connection, before the first message that needs them.
 """
 
 import os
@@ -49,7 +49,7 @@ def key_of(queue_name: str) -> str:
 
 
 def bindings_of(queue: Queue) -> list[tuple[Exchange, str]]:
-    """Tell the exchanges that a queue declares itself bound to, each with the routing key.
+    """Give the exchanges to which a queue binds itself, each with the routing key.
 
     >>> [(exchange.name, key) for exchange, key in bindings_of(Queue('export', Exchange('tasks'), routing_key='key'))]
     [('tasks', 'key')]
@@ -60,9 +60,9 @@ def bindings_of(queue: Queue) -> list[tuple[Exchange, str]]:
 
 
 class WorkQueue(Queue):
-    """A queue whose declaration by a producer brings the platform queue along.
+    """A work queue. A producer that declares it declares the platform queue as well.
 
-    Takes what `kombu.Queue` takes, and
+    It takes the parameters of `kombu.Queue`, and
 
     :param platform: the platform queue.
 
@@ -76,12 +76,13 @@ class WorkQueue(Queue):
     attrs = (*Queue.attrs, ('platform', None))
 
     def declare(self, nowait: bool = False, channel: Any = None) -> str:
-        """Declare this queue; for a producer the platform queue, too. Their exchange and bindings come with them.
+        """Declare this queue with its exchange and bindings. For a producer, declare the platform queue first.
 
-        :param channel: kombu's producers name it, and its consumers declare on the one that the queue is bound to.
+        :param channel: the channel of a producer. kombu's consumers give none: they declare on the channel that the
+            queue is bound to.
         """
-        # On Amazon SQS, what a consumer puts back goes to every queue that its connection has bound, and the platform
-        # queue would refuse the receipt of another queue.
+        # On Amazon SQS, kombu puts the message of a consumer back into every queue that its connection has bound. The
+        # platform queue would refuse the receipt of another queue.
         for_producer, channel = channel is not None, channel or self.channel
         with _declaring if shares_bindings(channel) else nullcontext():
             if for_producer:
@@ -93,10 +94,11 @@ class WorkQueue(Queue):
 class Declaration(MaybeChannelBound):
     """A work queue as an entity for the ``declare`` argument of `kombu.Producer.publish`.
 
-    The queue itself would do. But kombu remembers what a connection has declared by the hash of the entity, and
-    apps with the same broker URL share their connections: here the hash tells apart queues of one name on different
-    exchanges. And kombu copies the entity for each message: this one is cheap to copy. A channel that is not the
-    first of its connection has to serve the platform queue first as well, so each message asks.
+    A `kombu.Queue` has three disadvantages there. kombu remembers by the hash of an entity whether a connection has
+    declared it, and apps with the same broker URL share their connections: the hash of this entity tells apart queues
+    of one name on different exchanges. kombu copies the entity for each message: this one is cheap to copy. kombu
+    declares an entity on one channel of a connection only, but every channel has to serve the platform queue first:
+    this one is declared for each message, and looks up by itself whether there is anything to do.
 
     :param queue: the queue.
     :param grouped: whether messages published with it get a ``MessageGroupId``.
@@ -188,7 +190,8 @@ class Topology:
         self.platform = _completed(by_name.pop(platform, Queue(platform)), exchange, '#')
         self._keys: dict[str, str] = {}
         self._routes: dict[str, tuple[WorkQueue, Declaration]] = {}
-        # Queues that are bound elsewhere, by the key of tasks that are sent to them by name, and of their retries.
+        # Queues with bindings or an exchange of their own. Each key is the routing key of the tasks that are sent to
+        # the queue by name, and of their retries.
         self._others: dict[str, Queue] = {}
         #: All queues, as the value for ``task_queues``.
         self.queues = {self.platform, *(self._bound(queue) for queue in by_name.values())}
@@ -212,8 +215,8 @@ class Topology:
         :param args: not used.
         :param kwargs: not used.
         :param options: the options of the call, of the task, or of a retried message. A ``routing_key`` or ``queue``
-            among them comes before the name. An ``exchange`` is taken out of them: a message to another exchange
-            would not reach the platform.
+            among them comes before the name. The router removes an ``exchange``: a message to another exchange would
+            not reach the platform.
         :param task: not used.
         :returns: ``queue``, ``exchange``, ``routing_key`` and ``declare``.
         :raises celery.exceptions.QueueNotFound: where no work queue serves the routing key.
@@ -309,7 +312,7 @@ def _by_name(queues: Iterable[Queue] | Mapping[str, Any]) -> dict[str, Queue]:
 
 
 def _completed(queue: Queue, exchange: Exchange, key: str) -> Queue:
-    # Celery would fill in the routing key of the default queue, and the queue would get that queue's tasks as well.
+    # Celery would fill in the routing key of the default queue, and this queue would get the tasks of that one as well.
     if not queue.bindings:
         if queue.exchange is None or not queue.exchange.name:
             queue.exchange = exchange

@@ -6,14 +6,14 @@ from celery import Task
 
 
 def extract_followups(task: Task) -> dict[str, Any]:
-    """Take the callbacks from the running task, so that it can hand them to the last step of what it schedules.
+    """Take the callbacks from the running task, to hand them to the last step of a workflow that it schedules.
 
-    A task that schedules a chain or a chord is done before that has run. Its callbacks would run too early, with the
-    wrong result: this function takes them away from the task and returns them as options for the last step.
+    A task that schedules a chain or a chord ends before these have run. Its callbacks would run too early, with the
+    wrong result. This function takes the callbacks away from the task and returns them as options for the last step.
 
-    Where the task does nothing after it scheduled the others, `celery.app.task.Task.replace` is the better tool: it
-    also hands on the rest of a chain and the chord that the task belongs to, which are not callbacks and which this
-    function leaves alone.
+    If the task does nothing more after it scheduled the others, prefer `celery.app.task.Task.replace`: it also hands on
+    the rest of the chain and the chord that the task belongs to. These are not callbacks, and this function leaves them
+    alone.
 
     :param task: the running task, bound (``bind=True``).
     :returns: ``{'link': callbacks, 'link_error': errbacks}``: options for

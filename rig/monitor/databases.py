@@ -1,4 +1,4 @@
-"""A database with the Task table, whichever kind it is."""
+"""A database of any kind with the Task table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..servers.postgres import ADMIN, ADMIN_PASSWORD, Database
 
 
 class TaskDatabase:
-    """Reads what the monitor wrote.
+    """Reads the rows that the monitor wrote.
 
     :param url: the database's URL, with a role that owns the tables
     """

@@ -1,4 +1,4 @@
-"""A producer that knows what must be stored, and a monitor that is killed."""
+"""A producer that knows which tasks must be stored, and a monitor that is killed."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Producer:
 
     def wait_until_stored(self, tasks: TaskDatabase, broker: Broker, patience: float) -> None:
         """Waits until each task is stored with its last retry, and the platform queue is empty."""
-        # RabbitMQ does not count what it has sent to a monitor that has not stored it.
+        # RabbitMQ does not count the messages that it has sent to a monitor which has not stored them yet.
         wait_until(lambda: tasks.retries() == self.retries, 'tasks to be stored', patience, 0.1)
         wait_until(lambda: broker.count(PLATFORM_QUEUE) == 0, 'the queue to be empty', patience, 0.1)
 
 
 def expect_kills(broker: Broker) -> None:
-    """Has what a killed monitor had received delivered again soon."""
+    """Makes the broker deliver again soon the messages that a killed monitor had received."""
     if broker.name == 'sqs':
         broker.options['visibility_timeout'] = 2
 
@@ -53,13 +53,13 @@ def kill_while_it_stores(
     tasks: int,
     kills: int,
 ) -> Process:
-    """Kills monitor after monitor while tasks are sent, each when it has begun to store its share of them.
+    """Kills one monitor after another while tasks are sent. Each has begun to store its share of them.
 
     :param toolbox: starts the monitors
     :param producer: sends the tasks
-    :param database: where they are stored
-    :param tasks: how many
-    :param kills: how many monitors
+    :param database: the database that stores them
+    :param tasks: the number of tasks
+    :param kills: the number of monitors
     :returns: the last monitor, which still runs
     """
     chance = random.Random(4)

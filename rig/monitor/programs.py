@@ -22,7 +22,8 @@ ENTRY_POINTS = '[celery.commands]\ntoolbox = cadasta.workertoolbox.commands:tool
 class Toolbox:
     """Starts `celery -A project toolbox ...`.
 
-    :param directory: gets the project, and the metadata by which Celery finds the command in a source tree
+    :param directory: the directory for the project, and for the metadata by which Celery finds the command in a source
+        tree
     """
 
     def __init__(self, directory: Path, processes: Processes, broker: Broker, database: str) -> None:

@@ -1,1 +1,1 @@
-"""Real servers and real processes: private, on loopback, and gone when whoever started them is done."""
+"""Real servers and real processes: private, on loopback, and stopped when the program that started them is done."""

@@ -1,4 +1,4 @@
-"""What the tests ask of a broker, whichever it is."""
+"""The interface of every broker to the tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLATFORM_QUEUE = 'platform.fifo'
 
 
 class Key(NamedTuple):
-    """What tells one message from every other: a retry has the id of its first try."""
+    """The key that tells a message from every other: a retry has the id of its first try."""
 
     task: str
     id: str
@@ -26,7 +26,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Message:
-    """A message as it lay in a queue."""
+    """A message as the queue held it."""
 
     headers: dict[str, Any]
     properties: dict[str, Any]
@@ -38,10 +38,10 @@ class Message:
 
 
 class Broker:
-    """A broker, or a corner of one, that nothing else uses.
+    """A broker, or a part of one, that nothing else uses.
 
     :param name: kombu's name of the transport
-    :param url: the `broker_url`, `{port}` in it stands for the server's port
+    :param url: the `broker_url`, in which `{port}` stands for the server's port
     :param options: the `broker_transport_options`
     :param port: the server's port, `None` where there is no server
     :param prefix: `QUEUE_PREFIX`, for brokers whose queues carry one
@@ -66,7 +66,7 @@ class Broker:
 
     @property
     def proxied_url(self) -> str:
-        """The broker by a way that `cut` cuts; the broker's own where there is no server."""
+        """The URL of the broker by a way that `cut` cuts; the broker's own URL where it has no server."""
         if self._port is None:
             return self.url
         if self._proxy is None:
@@ -80,26 +80,26 @@ class Broker:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The same as variables, for a process whose code says nothing about its broker."""
+        """The same settings as variables, for a process whose code does not name its broker."""
         return self._environment(self.url)
 
     @property
     def proxied_environment(self) -> dict[str, str]:
-        """Variables for a process whose connections `cut` is to cut."""
+        """Variables for a process whose connections `cut` cuts."""
         return self._environment(self.proxied_url)
 
     def mute(self) -> None:
-        """Swallows all that is sent over the connections that came by `proxied_url` and are open now."""
+        """Swallows all data on the connections that came by `proxied_url` and are open now."""
         if self._proxy:
             self._proxy.mute()
 
     def wait_until_swallowed(self) -> None:
-        """Waits until something was sent over the connections that are muted."""
+        """Waits until a process has sent data over the muted connections."""
         assert self._proxy is not None
         assert self._proxy.swallowed.wait(PATIENCE)
 
     def cut(self) -> int:
-        """Drops the open connections that came by `proxied_url`; returns how many there were."""
+        """Drops the open connections that came by `proxied_url`, and returns their number."""
         return self._proxy.cut() if self._proxy else 0
 
     def connect(self) -> Connection:
@@ -107,7 +107,7 @@ class Broker:
         return Connection(self.url, transport_options=self.options)
 
     def count(self, queue: str) -> int:
-        """How many messages the queue holds, 0 where there is no such queue."""
+        """The number of messages in the queue; 0 where there is no such queue."""
         with self.connect() as connection:
             try:
                 return connection.default_channel.queue_declare(queue, passive=True).message_count
@@ -121,7 +121,7 @@ class Broker:
             channel = connection.default_channel
             try:
                 while raw := channel.basic_get(queue, no_ack=True):
-                    # amqp hands its own messages out, virtual transports kombu's.
+                    # The amqp transport gives messages of its own type, and virtual transports give kombu's.
                     message = raw if hasattr(raw, 'payload') else channel.message_to_python(raw)
                     messages.append(Message(message.headers, message.properties, message.payload))
             except (ChannelError, *connection.channel_errors):
@@ -141,7 +141,7 @@ class Broker:
 
 
 def decoded(body: str) -> Message:
-    """A message from the JSON, in base64 or not, that virtual transports write."""
+    """Make a message from the JSON that virtual transports write, in base64 or not."""
     text = body if body.startswith('{') else base64.b64decode(body)
     message = json.loads(text)
     return Message(message['headers'], message['properties'], json.loads(base64.b64decode(message['body'])))

@@ -1,4 +1,4 @@
-"""A broker with a server of its own, for programs that are no tests."""
+"""Start a broker with a server of its own, for programs other than tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def open_broker(name: str, directory: Path) -> Iterator[Broker]:
     """Open a broker for as long as a `with` block lasts.
 
     :param name: kombu's name of the transport
-    :param directory: for the broker that keeps its messages in files
+    :param directory: the directory for the broker that keeps its messages in files
     """
     if name in SERVERS:
         with started(SERVERS[name]()) as server, closing(server.broker()) as broker:

@@ -11,19 +11,19 @@ from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
 from .programs import find_program
 
-#: A page in a window of this size is one on a desk, and one on a phone.
+#: The sizes of a window on a desk and on a phone.
 DESK, PHONE = (1280, 900), (375, 740)
 
 
 class Browser:
-    """A browser without a window, which logs what its pages ask for and complain about."""
+    """A browser without a window, which logs the requests and the complaints of its pages."""
 
     def __init__(self) -> None:
         browser, driver = find_program('chromium'), find_program('chromedriver')
         self.directory = tempfile.TemporaryDirectory(prefix='chromium-', ignore_cleanup_errors=True)
         options = ChromeOptions()
         options.binary_location = browser
-        # In a container, root has no sandbox and shared memory is small.
+        # In a container, the browser has no sandbox as root, and shared memory is small.
         for argument in (
             '--headless=new',
             '--no-sandbox',
@@ -49,7 +49,7 @@ class Browser:
         return self.driver.execute_cdp_cmd(name, parameters)
 
     def requested(self) -> set[str]:
-        """Take the hosts that were asked for anything."""
+        """Take the hosts to which the pages sent requests."""
         messages = (json.loads(entry['message'])['message'] for entry in self.driver.get_log('performance'))
         return {
             urlsplit(message['params']['request']['url']).netloc
@@ -58,7 +58,7 @@ class Browser:
         }
 
     def complaints(self) -> list[str]:
-        """Take what the console says: errors of scripts and requests, violations of the Content-Security-Policy."""
+        """Take the lines of the console: errors of scripts and requests, violations of the Content-Security-Policy."""
         return [entry['message'] for entry in self.driver.get_log('browser')]
 
     def close(self) -> None:

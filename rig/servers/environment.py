@@ -1,4 +1,4 @@
-"""The environment that child processes are given: nothing of the caller's that could reach a real system."""
+"""Make the environment of child processes. It has nothing of the caller's that could reach a real system."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def is_foreign(name: str) -> bool:
 def clean_environment(*directories: Path, **extra: str) -> dict[str, str]:
     """Returns an environment for a child process.
 
-    :param directories: put on the child's import path, before the package that is tested
+    :param directories: the directories to put on the child's import path, before the package that is tested
     :param extra: variables to add
     """
     source = Path(next(iter(cadasta.workertoolbox.__path__))).parent.parent

@@ -14,8 +14,9 @@ from .process import POLL_SECONDS
 class FilesystemBroker(Broker):
     """Keeps each message as a file in `directory`.
 
-    A consumer of kombu's takes a file as soon as it is there. It can find it empty, and then both the message and the
-    worker are gone. So producers write into one folder, consumers read from another, and a thread moves finished files.
+    A consumer of kombu's takes a file as soon as it exists. If the file is still empty then, both the message and the
+    worker are lost. So producers write into one folder, consumers read from another, and a thread moves the finished
+    files.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -37,7 +38,7 @@ class FilesystemBroker(Broker):
                 'polling_interval': 0.05,
             },
         )
-        # What kombu knows of exchanges and bindings is one for the whole process.
+        # kombu keeps one table of exchanges and bindings for the whole process.
         Transport.global_state.clear()
         self.moving = threading.Lock()
         self.closed = threading.Event()
@@ -64,6 +65,6 @@ class FilesystemBroker(Broker):
     def _move(self) -> None:
         with self.moving:
             for file in self.sent.iterdir():
-                # kombu writes a message by one call.
+                # kombu writes a message in one call.
                 if file.stat().st_size:
                     file.rename(self.ready / file.name)

@@ -1,4 +1,4 @@
-"""kombu's in-memory broker, emptied: it is one for the whole process."""
+"""Empty kombu's in-memory broker, which the whole process shares."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class MemoryBroker(Broker):
         self._forget()
 
     def _forget(self) -> None:
-        # A connection that has declared something would not declare it again.
+        # A connection that has declared an entity would not declare it again.
         kombu.pools.reset()
         Transport.global_state.clear()
         Channel.queues.clear()

@@ -1,4 +1,4 @@
-"""Serves moto's SQS over connections that stay open, as Amazon does, counts API calls, and throttles where it is told.
+"""Serves moto's SQS over connections that stay open, as Amazon does, counts API calls, and throttles on demand.
 
 Run as a program with the port as its argument; it prints `ready`.
 """
@@ -18,7 +18,7 @@ from moto.sqs import models
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 CALLS_PATH = '/calls'
-#: PUT `{"action": ..., "queue": ...}` here to have this action throttled for the queue of this name; `{}` for none.
+#: PUT `{"action": ..., "queue": ...}` here to throttle this action for the queue of this name, and `{}` to end that.
 THROTTLE_PATH = '/throttle'
 
 moto = DomainDispatcherApplication(create_backend_app)
@@ -26,8 +26,9 @@ moto = DomainDispatcherApplication(create_backend_app)
 lock = threading.Lock()
 calls: Counter[str] = Counter()
 throttled: dict[str, str] = {}
-# Whatever it is asked, moto counts the messages of a queue several times, and asks for the time twice a message. With
-# a thousand messages in a FIFO queue every call takes a second. It counts them where it is asked for their number.
+# For every call, moto counts the messages of a queue several times, and reads the clock twice for each message. With a
+# thousand messages in a FIFO queue, every call takes a second. So moto counts them here only if a client asks for their
+# number.
 ATTRIBUTES = models.Queue.BASE_ATTRIBUTES
 FIXED_ATTRIBUTES = [name for name in ATTRIBUTES if not name.startswith('ApproximateNumberOfMessages')]
 models.unix_time_millis = lambda: time.time() * 1000

@@ -1,4 +1,4 @@
-"""A private PostgreSQL cluster with password authentication, and databases as the platform's operators make them."""
+"""A private PostgreSQL cluster with password authentication, and databases like those of the platform's operators."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ WORKER_GRANTS = (
 
 
 class Database:
-    """A database that has Celery's result tables, and a worker role which may do what a worker needs and no more.
+    """A database with Celery's result tables, and a role with the rights that a worker needs and no others.
 
     :param server: the cluster that holds it
     :param name: name of the database and of the role
@@ -59,7 +59,7 @@ class Database:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that a worker is configured by."""
+        """The variables that configure a worker."""
         return {
             'RESULT_DB_USER': self.role,
             'RESULT_DB_PASS': self.password,
@@ -89,9 +89,9 @@ def run(cursor: Any, statement: str, arguments: tuple[Any, ...]) -> list[tuple[A
 
 
 class Postgres:
-    """A cluster on a free port of 127.0.0.1, in a directory of its own, that demands passwords.
+    """A cluster that demands passwords, on a free port of 127.0.0.1, in a directory of its own.
 
-    PostgreSQL refuses to run as root, so there it runs as `nobody`.
+    PostgreSQL refuses to run as root, so root runs it as `nobody`.
     """
 
     def __init__(self) -> None:
@@ -148,7 +148,7 @@ class Postgres:
 
     @contextmanager
     def connect(self, database: str, user: str = ADMIN, password: str = ADMIN_PASSWORD) -> Iterator[Any]:
-        """A cursor, each statement its own transaction."""
+        """A cursor, on which each statement is a transaction of its own."""
         connection = psycopg2.connect(
             host='127.0.0.1', port=self.port, dbname=database, user=user, password=password, connect_timeout=5
         )

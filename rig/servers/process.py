@@ -1,4 +1,4 @@
-"""A child process with a log: started, awaited by what it logs, stopped, and never left behind."""
+"""A child process with a log: start it, wait for a line in its log, stop it, and never leave it behind."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from types import TracebackType
 from typing import TypeVar
 
 POLL_SECONDS = 0.02
-#: How long anything may take on a machine that is busy with other things, in seconds.
+#: The seconds that anything may take on a machine that is busy with other things.
 PATIENCE = 60.0
-#: Those below the ones that Linux and macOS give to outgoing connections.
+#: These ports are below those that Linux and macOS give to outgoing connections.
 PORTS = range(10_000, 32_000)
 
-# Processes that run tests at the same time, and were started one after the other, begin far apart.
+# Processes that run tests at the same time may have ids that are close together. The factor makes them begin at ports
+# that are far apart.
 _numbers = count(100 * os.getpid())
 
 T = TypeVar('T')
@@ -31,9 +32,9 @@ T = TypeVar('T')
 def wait_until(
     condition: Callable[[], T | None], what: str, timeout: float = PATIENCE, interval: float = POLL_SECONDS
 ) -> T:
-    """Returns the first true answer of `condition`, asked every `interval` seconds.
+    """Calls `condition` every `interval` seconds, and returns its first true answer.
 
-    Raises `TimeoutError`, which says `what` was waited for, after `timeout` seconds.
+    Raises a `TimeoutError` after `timeout` seconds, which names `what` did not happen.
     """
     deadline = time.monotonic() + timeout
     while True:
@@ -103,7 +104,7 @@ class Process:
         return self.popen.poll() is None
 
     def wait_for(self, pattern: str, timeout: float = PATIENCE) -> re.Match[str]:
-        """Waits until the log has a line that `pattern` matches; fails at once if the process ends first."""
+        """Waits until the log has a line that `pattern` matches. Fails at once if the process ends first."""
 
         def found() -> re.Match[str] | None:
             was_running = self.is_running
@@ -126,20 +127,20 @@ class Process:
         self.popen.stdin.flush()
 
     def wait(self, timeout: float = 2 * PATIENCE) -> int:
-        """Returns the exit code; raises with the log if the process does not end by itself."""
+        """Returns the exit code. Raises an error with the log if the process does not end by itself."""
         try:
             return self.popen.wait(timeout)
         except subprocess.TimeoutExpired:
             raise TimeoutError(f'{self.argv} still runs after {timeout} s:\n{self.log}') from None
 
     def ask_to_stop(self, stop_signal: signal.Signals = signal.SIGTERM) -> None:
-        """Sends the signal, once, and does not wait: several processes can stop at the same time."""
+        """Sends the signal once and does not wait, so that several processes can stop at the same time."""
         if self.is_running and not self.asked_to_stop:
             self.asked_to_stop = True
             self.popen.send_signal(stop_signal)
 
     def stop(self, stop_signal: signal.Signals = signal.SIGTERM, timeout: float = PATIENCE) -> int:
-        """Ends the process by `stop_signal`, then whatever is left of its group by SIGKILL; returns the exit code."""
+        """Ends the process by `stop_signal`, then the rest of its group by SIGKILL. Returns the exit code."""
         self.ask_to_stop(stop_signal)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.popen.wait(timeout)

@@ -1,4 +1,4 @@
-"""Programs that no wheel brings: the machine has them or it has not."""
+"""Find the programs that no wheel brings."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import shutil
 
 # The path of a user often lacks the folders where Debian keeps the programs of the administrator.
 SEARCHED = os.pathsep.join([os.environ.get('PATH', os.defpath), '/usr/local/sbin', '/usr/sbin', '/sbin'])
-#: The packages of Debian that are not called like the program that is looked for in them.
+#: The packages of Debian whose names differ from that of the program in them.
 PACKAGES = {'chromedriver': 'chromium-driver', 'epmd': 'erlang-base', 'systemd-analyze': 'systemd'}
 
 
 class MissingError(Exception):
     """The machine lacks something.
 
-    :param what: what it lacks
-    :param remedy: what brings it
+    :param what: the thing that it lacks
+    :param remedy: the command that brings it
     """
 
     def __init__(self, what: str, remedy: str) -> None:

@@ -8,7 +8,7 @@ import threading
 
 
 class Proxy:
-    """Forwards a free port on 127.0.0.1 to `port`, until it is told otherwise.
+    """Forwards a free port on 127.0.0.1 to `port`, until it mutes or cuts a connection.
 
     :param port: port of the real server on 127.0.0.1
     """
@@ -24,13 +24,13 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def mute(self) -> None:
-        """Swallows what is sent over the connections that are open now, like a network that has gone away."""
+        """Swallows all data on the connections that are open now, like a network that has gone away."""
         with self.lock:
             self.swallowed.clear()
             self.muted |= self.sockets
 
     def cut(self) -> int:
-        """Closes every connection that is open now, new ones are welcome; returns how many there were."""
+        """Closes every connection that is open now, and returns their number. It still accepts new ones."""
         with self.lock:
             doomed, self.sockets = self.sockets, set()
         for end in doomed:

@@ -14,7 +14,7 @@ from .environment import clean_environment
 from .process import Process, accepts_connections, free_port, wait_until
 from .programs import find_program
 
-# Debian's `rabbitmq-server` on the path wants to be root or the user `rabbitmq`; the script that it wraps does not.
+# Debian's `rabbitmq-server` on the path must run as root or `rabbitmq`. The script that it wraps runs as any user.
 SCRIPTS = Path('/usr/lib/rabbitmq/bin')
 VHOSTS = 25
 USER = PASSWORD = 'test'
@@ -23,8 +23,8 @@ USER = PASSWORD = 'test'
 class RabbitMQ:
     """A node on free ports of 127.0.0.1, with files, name server and Erlang cookie of its own.
 
-    Starting takes some three seconds, and making a virtual host by `rabbitmqctl` nearly as long, so a number
-    of them is there from the start.
+    A start takes some three seconds, and `rabbitmqctl` takes nearly as long to make a virtual host. So the node has a
+    number of virtual hosts from the start.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class RabbitMQ:
         self.starts = count(1)
         self.process: Process | None = None
         self._write_configuration()
-        # Left to itself, the node would start one that outlives it.
+        # The node would start a name server by itself, which would outlive the node.
         self.name_server = Process(
             [self.name_server_program, '-address', '127.0.0.1', '-port', str(self.name_server_port)],
             self.directory / 'epmd.log',

@@ -8,7 +8,7 @@ from amqp.basic_message import Message
 
 
 class Raw(Message):
-    """A message whose properties are just these bytes: their flags, and then the properties themselves.
+    """A message whose properties are exactly these bytes: first the flags, then the properties themselves.
 
     :param raw: the bytes; without them, the message has no properties
     """

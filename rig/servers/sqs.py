@@ -1,4 +1,4 @@
-"""Amazon SQS, played by moto in a process of its own."""
+"""Amazon SQS, as moto emulates it in a process of its own."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class SQS:
         return SQSBroker(self, f'test{next(self.prefixes)}')
 
     def calls(self) -> dict[str, int]:
-        """The API calls answered so far: action -> count."""
+        """The number of API calls answered so far, by action."""
         with urllib.request.urlopen(f'http://127.0.0.1:{self.port}{moto_server.CALLS_PATH}') as answer:
             return json.load(answer)
 
     def throttle(self, **rule: str) -> None:
-        """Throttles an `action` for a `queue`, given by its full name; without a rule, nothing any more."""
+        """Throttles an `action` for the `queue` with this full name. Without a rule, it throttles nothing."""
         request = urllib.request.Request(
             f'http://127.0.0.1:{self.port}{moto_server.THROTTLE_PATH}', json.dumps(rule).encode(), method='PUT'
         )
@@ -66,10 +66,10 @@ class SQS:
 
 
 class SQSBroker(Broker):
-    """The queues of one prefix. They are read with SQS's own API, which takes ten messages at a time."""
+    """The queues of one prefix. SQS's own API reads them, ten messages at a time."""
 
     def __init__(self, server: SQS, prefix: str) -> None:
-        # moto answers a long poll by blocking, and there is no reason for a test to wait.
+        # moto blocks on a long poll, and a test has no reason to wait.
         options = {
             'region': REGION,
             'queue_name_prefix': f'{prefix}-',
@@ -81,7 +81,7 @@ class SQSBroker(Broker):
         self.client = server.client
 
     def queues(self) -> dict[str, str]:
-        """The queues that exist: name without the prefix -> URL."""
+        """The URLs of the queues that exist, by their names without the prefix."""
         urls = self.client.list_queues(QueueNamePrefix=f'{self.prefix}-').get('QueueUrls', [])
         return {url.rpartition('/')[2].removeprefix(f'{self.prefix}-'): url for url in urls}
 

@@ -1,4 +1,4 @@
-"""A server for as long as a `with` block lasts."""
+"""Run a server for as long as a `with` block lasts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 
 class Server(Protocol):
-    """A server that is made, started, and closed whether it has started or not."""
+    """A server that is started, and is closed even if it failed to start."""
 
     def start(self) -> None:
         """Starts it, and waits until it is ready."""

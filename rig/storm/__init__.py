@@ -1,1 +1,1 @@
-"""A storm on a whole platform, after which its books must balance: `python -m rig.storm --help`."""
+"""Run a storm on a whole platform and balance its books: `python -m rig.storm --help`."""

@@ -1,6 +1,6 @@
 """A storm of any length: `python -m rig.storm --broker redis --minutes 20 --seed 7`.
 
-Prints each fault and, in the end, the books. Exits with 1 if they do not balance.
+It prints each fault, and the books at the end. It exits with 1 if they do not balance.
 """
 
 from __future__ import annotations

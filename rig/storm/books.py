@@ -1,14 +1,14 @@
-"""The books of a storm: what was sent, run, tracked and stored, and whether all of it agrees.
+"""Balance the books of a storm: check that all that was sent, run, tracked and stored agrees.
 
-Celery delivers a message *at least once*. What is promised, and checked, is more exact than that:
+Celery delivers a message *at least once*. The package promises more than that, and the books check it:
 
-- What `delay()` returned for is tracked once, in the state of its last retry. What it raised for, or what was being
-  sent when its process was killed, may be tracked or not. Nothing else is tracked, and nothing is rejected.
-- A message runs until it is acknowledged, which its worker does when its task is done and its result is stored. It
-  runs again only where its worker, the process of the pool that ran it, or the connection over which it would have
-  been acknowledged broke meanwhile, or where the worker held it for longer than the broker's visibility timeout.
-- A message may be in a queue twice, and then be acknowledged twice, where a connection was cut while it was sent.
-- What was scheduled has come to its end, and its result is there. The bodies of all chords ran.
+- The monitor tracks a task once, in the state of its last retry, if `delay()` returned. It may track a task or not, if
+  `delay()` raised an error or its process was killed meanwhile. It tracks nothing else, and rejects nothing.
+- A message runs until its worker acknowledges it, when the task is done and its result is stored. The message runs
+  again only if its worker, the process of the pool that ran it, or the connection for its acknowledgement broke
+  meanwhile, or if the worker held it for longer than the broker's visibility timeout.
+- A message may be in a queue twice, and be acknowledged twice, if a connection was cut while it was sent.
+- Every scheduled task has ended, and its result is stored. The bodies of all chords ran.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from typing import NamedTuple
 from ..servers.broker import Key
 from .journal import Journal
 
-# What the tasks come to that nobody made a promise of. The body of a chord fails with its header.
+# The states of tasks for which the producer promises none. The body of a chord fails with its header.
 ENDS = {'export.fail': ('FAILURE',), 'msg.total': ('SUCCESS', 'FAILURE')}
-# Celery's own chore stores no result.
+# Celery's own task stores no result.
 WITHOUT_RESULT = 'celery.chord_unlock'
 
 
 class Tables(NamedTuple):
-    """What the database holds, and what is still to be stored there.
+    """The contents of the database, and the messages that are not stored there yet.
 
-    :param tracked: the message that each task is tracked by, by id, from the Task table
-    :param rejected: how many rows the table of rejected messages has
-    :param waiting: how many messages the platform queue has
+    :param tracked: the message of each tracked task, by id, from the Task table
+    :param rejected: the number of rows in the table of rejected messages
+    :param waiting: the number of messages in the platform queue
     :param results: the state of each result, by task id
     """
 
@@ -44,17 +44,17 @@ class Tables(NamedTuple):
 class Books(NamedTuple):
     """The balance of a storm.
 
-    :param counts: how much there was, by what it is
-    :param missing: ids that were scheduled, and are not tracked, or not with their last retry
-    :param strange: ids that are tracked, and were never sent
-    :param rejected: how many messages the monitor could not understand
-    :param waiting: how many messages are left in the platform queue
-    :param lost: messages that never came to an acknowledged end
+    :param counts: the number of each thing, by its name
+    :param missing: ids that were scheduled, but are not tracked with their last retry
+    :param strange: ids that are tracked, but were never sent
+    :param rejected: the number of messages that the monitor could not read
+    :param waiting: the number of messages that are left in the platform queue
+    :param lost: messages that no worker acknowledged
     :param doubled: messages that ran again without a reason
     :param sent_again: messages that were sent again without a reason
-    :param unfinished: ids without a result or with another than they must have, and which
+    :param unfinished: ids without a result, or with a wrong state, and that state
     :param chords: ids of the bodies of chords that did not run
-    :param lost_by_transport: messages that were lost as the transport loses them. This one may be other than empty.
+    :param lost_by_transport: messages that the transport lost. This list need not be empty.
     """
 
     counts: Mapping[str, int]
@@ -75,7 +75,7 @@ class Books(NamedTuple):
 
     @property
     def open_items(self) -> int:
-        """How much is still to come, if anything is."""
+        """The number of things that are still to come."""
         lists = (self.missing, self.lost, self.lost_by_transport, self.unfinished, self.chords)
         return self.waiting + sum(map(len, lists))
 
@@ -90,8 +90,8 @@ class Books(NamedTuple):
 def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> Books:
     """Balance the books.
 
-    :param journal: what was sent and run
-    :param tables: what was tracked and stored
+    :param journal: the messages that were sent and run
+    :param tables: the tasks that were tracked, and the results that were stored
     :param transport_loses: whether the transport loses a message that it delivers when a connection breaks
     """
     sent = [key for key in journal.attempts if journal.sendings[key]]
@@ -101,7 +101,7 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
     open_ = [key for key in sent if not journal.acknowledgements[key]]
     by_transport: list[Key] = []
     taken: Counter[str] = Counter()
-    # What breaks once takes along one message of each worker at the most: each has queues of its own.
+    # Each break loses at most one message of each worker, and each worker has queues of its own.
     for key in sorted(open_, key=journal.last_heard.__getitem__, reverse=True):
         service = key.task.partition('.')[0]
         if transport_loses and journal.breaks_after(journal.last_heard[key]) > taken[service]:
@@ -133,7 +133,7 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
         strange=sorted(tables.tracked.keys() - attempted),
         rejected=tables.rejected,
         waiting=tables.waiting,
-        # What looks whether a chord's header is done looks for ever where a task of it was lost.
+        # A `celery.chord_unlock` waits for the header of its chord for ever, if a task of the header was lost.
         lost=[
             key for key in open_ if key not in by_transport and not (key.task == WITHOUT_RESULT and key.id in excused)
         ],

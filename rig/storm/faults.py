@@ -1,28 +1,28 @@
-"""What happens in a storm, and when: it follows from the seed."""
+"""Plan the faults of a storm, and their times, from a seed."""
 
 from __future__ import annotations
 
 import random
 from typing import NamedTuple
 
-#: A disk on which each statement takes so much longer, in seconds.
+#: The seconds by which each statement takes longer on a slow disk.
 SLOWNESS = 0.05
 
 DATABASE = ('cut_database', 'restart_postgres', 'slow_disk')
 RESTARTS = ('restart_worker', 'restart_monitor')
 
 ALL = ('cut_broker', 'kill_worker', 'kill_child', 'kill_monitor', *RESTARTS, *DATABASE)
-#: What a storm does to each broker.
+#: The faults of a storm on each broker.
 FAULTS = {
     'redis': ALL,
     'amqp': ALL,
     'sqs': ALL,
-    # There is no connection that could be cut. And a process that is killed takes along what it had received: kombu
-    # removes a file when it reads it, and acknowledgements are nothing but a list in the memory of the consumer. The
-    # processes of a pool are spared as well: on a transport without an event loop they take their tasks from one pipe
-    # in turn, under a lock, and one that is killed while it has the lock stops all others for ever.
+    # This broker has no connections to cut. A process that is killed loses the messages that it had received: kombu
+    # removes a file when it reads it, and keeps acknowledgements in the memory of the consumer alone. The storm spares
+    # the processes of a pool as well: on a transport without an event loop they take their tasks from one pipe in turn,
+    # under a lock. A process that is killed while it has the lock stops all others for ever.
     'filesystem': (*RESTARTS, *DATABASE),
-    # All is in one process, and gone with it.
+    # Everything is in one process, and a kill would lose all of it.
     'memory': ('close_connections', 'restart_monitor', *DATABASE),
 }
 
@@ -32,7 +32,7 @@ class Fault(NamedTuple):
 
     :param at: seconds since the beginning
     :param name: the method of the platform that makes it happen
-    :param chance: what else it depends on
+    :param chance: the random numbers for its other choices
     """
 
     at: float
@@ -43,9 +43,9 @@ class Fault(NamedTuple):
 def plan(seed: int, names: tuple[str, ...], seconds: float, interval: float) -> list[Fault]:
     """Plan the faults of a storm: each kind as often as the others, in random order.
 
-    :param seed: whatever follows from it is the same again
+    :param seed: the same seed gives the same plan
     :param names: the kinds
-    :param seconds: how long the storm lasts
+    :param seconds: the length of the storm
     :param interval: seconds from one fault to the next, on average
     """
     chance = random.Random(f'faults {seed}')

@@ -1,4 +1,4 @@
-"""What the notes of a storm's processes say about each message."""
+"""Read about each message in the notes of a storm's processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..servers.broker import Key
 
-#: For so long, in seconds, what a process has written to a connection may still be on its way.
+#: The seconds for which data that a process wrote to a connection may still be on their way.
 UNDER_WAY = 2.0
 
 Note = Mapping[str, Any]
@@ -31,15 +31,15 @@ class Acknowledgement(NamedTuple):
 
 
 def read(path: Path) -> list[Note]:
-    """Read notes; the last line may be half written."""
+    """Read notes. The last line may be half written."""
     return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith('\n')]
 
 
 class Journal:
-    """What was sent, received and run, and what broke meanwhile.
+    """The messages that were sent, received and run, and the breaks meanwhile.
 
-    :param notes: as the processes wrote them
-    :param visibility_timeout: seconds after which the broker delivers again what is not acknowledged
+    :param notes: the notes that the processes wrote
+    :param visibility_timeout: the seconds after which the broker delivers a message again that is not acknowledged
     """
 
     def __init__(self, notes: Iterable[Note], visibility_timeout: float = inf) -> None:
@@ -70,7 +70,7 @@ class Journal:
         return index < len(self.cuts) and self.cuts[index] <= end + UNDER_WAY
 
     def times_sent(self, key: Key) -> float:
-        """Count how often a message was sent. Whoever is cut off while it sends may send again."""
+        """Count how often a message was sent. A process that is cut off while it sends may send again."""
         sendings = self.sendings[key]
         if len(sendings) < self.attempts[key] or any(self.is_cut(*times) for times in sendings):
             return inf
@@ -96,20 +96,20 @@ class Journal:
         return sum(at > ends[int(times) - 1] for at in self._deliveries[key]) if len(ends) >= times else 0
 
     def sent_again(self) -> list[Key]:
-        """Name what was sent again though nothing ran again that could have sent it."""
+        """List the messages that were sent again, although no task ran again that could have sent them."""
         excused = self.dependents(
             key for key, runs in self.runs.items() if len(runs) > len(self.sendings[key]) and key.id in self.roots
         )
         return [key for key, sendings in self.sendings.items() if len(sendings) > 1 and key.id not in excused]
 
     def breaks_after(self, at: float) -> int:
-        """Count what could have broken a delivery since then. The processes of pools receive none."""
+        """Count the breaks since then that could have broken a delivery. Processes of pools receive no deliveries."""
         return sum(cut >= at - UNDER_WAY for cut in self.cuts) + sum(
             kill >= at for process, kill in self.kills.items() if process in self._receivers
         )
 
     def dependents(self, keys: Iterable[Key]) -> set[str]:
-        """Name all tasks of the workflows that these messages are of."""
+        """List all tasks of the workflows to which these messages belong."""
         ids = self._with_trees({id_ for key in keys for id_ in (key.id, self.roots[key.id])})
         for workflow in self.workflows:
             if not ids.isdisjoint(workflow):
@@ -127,7 +127,7 @@ class Journal:
         return not (
             self.is_cut(received, at)
             or self.kills.get(worker, inf) <= at + UNDER_WAY
-            # The broker counts from when it sent the message until the acknowledgement has come.
+            # The broker counts the seconds from when it sent the message until the acknowledgement arrives.
             or at - received > self.visibility_timeout - UNDER_WAY
         )
 

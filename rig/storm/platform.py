@@ -1,4 +1,4 @@
-"""What a storm hits: the part that is the same on all brokers, the database."""
+"""The part of a platform that is the same on all brokers."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END $$
 
 
 class Platform:
-    """The part that is the same on all brokers: database and notes.
+    """A platform that a storm hits. This part is the same on all brokers: the database and the notes.
 
     :param broker: the broker
     :param database: the database of tasks and results
-    :param processes: stops what is started here
+    :param processes: stops the processes that are started here
     """
 
     def __init__(self, broker: Broker, database: Database, processes: Processes) -> None:
@@ -51,7 +51,7 @@ class Platform:
             database.execute(f'CREATE TRIGGER disk BEFORE INSERT OR UPDATE ON {table} EXECUTE FUNCTION disk()')
 
     def produce(self, seed: int, seconds: float, workflows: int) -> None:
-        """Begin to send so many workflows in so many seconds."""
+        """Begin to send a number of workflows within some seconds."""
         raise NotImplementedError
 
     def wait_for_producers(self) -> None:
@@ -61,11 +61,11 @@ class Platform:
         raise NotImplementedError
 
     def stop(self) -> None:
-        """Stop as an operator does. What does not end well by itself is an error."""
+        """Stop as an operator does. A process that does not end well by itself is an error."""
         raise NotImplementedError
 
     def supervise(self) -> None:
-        """Start again what has ended by itself, as an operator's system does."""
+        """Restart the processes that ended by themselves, as an operator's system does."""
 
     def strike(self, name: str, chance: random.Random) -> None:
         fault: Callable[[random.Random], None] = getattr(self, name)
@@ -85,23 +85,23 @@ class Platform:
         self.database.server.start()
 
     def slow_disk(self, chance: random.Random) -> None:
-        """The disk becomes slow, or fast again: with a trigger each statement that writes takes longer."""
+        """Make the disk slow, or fast again: a trigger delays each statement that writes."""
         self.is_slow = not self.is_slow
         self._set_disk(SLOWNESS if self.is_slow else 0)
 
     def calm(self) -> None:
-        """No more faults: what is still slow is fast again."""
+        """End the faults: make a slow disk fast again."""
         self._set_disk(0)
 
     def close(self) -> None:
         self.way_to_database.close()
 
     def celery(self, project: str, *arguments: str, **environment: str) -> Process:
-        """Starts `celery -A project ...`."""
+        """Start `celery -A project ...`."""
         return self.python('-m', 'celery', '-A', project, *arguments, **environment)
 
     def python(self, *arguments: str, **environment: str) -> Process:
-        """Starts a process whose connections can be cut."""
+        """Start a process whose connections can be cut."""
         variables = {
             **self.broker.proxied_environment,
             **self.database.environment,
@@ -113,7 +113,7 @@ class Platform:
 
     @property
     def task_database(self) -> str:
-        """The URL of the database, by a way that can be cut, for the monitor."""
+        """The URL of the database for the monitor, by a way that can be cut."""
         return url_of(self.database).replace(f':{self.database.server.port}/', f':{self.way_to_database.port}/')
 
     def _set_disk(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""A storm, from the first process to the last line of the books."""
+"""Run a storm, from the first process to the last line of the books."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from .platform import Platform
 from .separate import Separate
 from .together import Together
 
-#: Seconds without any progress after which nothing more will come.
+#: The seconds without progress after which nothing more will come.
 PATIENCE = 45.0
-#: Seconds without a note after which nothing is under way, over and above the visibility timeout.
+#: The seconds without a note, beyond the visibility timeout, after which no message is on its way.
 QUIET = 3.0
-#: Seconds between two looks at how things are.
+#: The seconds between two looks at the books.
 LOOK = 0.5
-# What a killed worker held is hidden for so long, in seconds.
+# The options that set for how many seconds a broker hides the messages that a killed worker held.
 OPTIONS: dict[str, dict[str, Any]] = {
-    # Redis leaves it to the other workers to look for it. Who is killed while it looks must not keep them from it.
+    # On Redis, the other workers look for these messages. A worker that is killed while it looks must not keep them
+    # from it.
     'redis': {
         'visibility_timeout': 8,
         'unacked_restore_interval': 1,
@@ -36,11 +37,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def storm(platform: Platform, seed: int, seconds: float, rate: float, interval: float) -> Books:
-    """Run a storm. Prints each fault and the books.
+    """Run a storm, and print each fault and the books.
 
-    :param platform: what it hits, at work
-    :param seed: the work, the faults and their order follow from it
-    :param seconds: how long it lasts
+    :param platform: the platform that it hits, at work
+    :param seed: decides the work, the faults and their order
+    :param seconds: its length
     :param rate: workflows a second
     :param interval: seconds from one fault to the next, on average
     """
@@ -65,7 +66,7 @@ def storm(platform: Platform, seed: int, seconds: float, rate: float, interval: 
 
 
 def wait_until_settled(platform: Platform) -> Books:
-    """Waits until the books balance and nothing is delivered again, or until nothing changes any more."""
+    """Wait until the books balance and nothing is delivered again, or until nothing changes any more."""
     quiet = QUIET + platform.broker.options.get('visibility_timeout', 0)
     state, since = (-1, -1), 0.0
     while True:
@@ -79,23 +80,23 @@ def wait_until_settled(platform: Platform) -> Books:
             since = now
         if now > since + (PATIENCE if books.open_items else quiet):
             return books
-        # Long books take long to read. What is still to be done needs the processor, too.
+        # Long books take long to read, and the tasks that are left need the processor, too.
         time.sleep(max(LOOK, 3 * (now - begun)))
 
 
 def read_books(platform: Platform) -> Books:
-    """The books as they stand."""
+    """Balance the books as they are now."""
     rows = platform.database.execute('SELECT name, task_id, retries FROM celery_task')
     tracked = {key.id: key for key in (Key(*row) for row in rows)}
     ((rejected,),) = platform.database.execute('SELECT count(*) FROM celery_task_rejected')
-    # All that the tables hold was noted before it was stored, so they are read before the notes.
+    # Every process writes its note before anything is stored. So this reads the tables before the notes.
     tables = Tables(tracked, rejected, platform.broker.count(PLATFORM_QUEUE), platform.database.states())
     journal = Journal(read(platform.notes), platform.broker.options.get('visibility_timeout', inf))
     return balance(journal, tables, transport_loses=platform.broker.name == 'redis')
 
 
 def make_platform(broker: Broker, database: Database, processes: Processes) -> Platform:
-    """All processes, at work."""
+    """Start a platform for a broker."""
     broker.options |= OPTIONS.get(broker.name, {})
     kind = Together if broker.name == 'memory' else Separate
     return kind(broker, database, processes)

@@ -1,4 +1,4 @@
-"""A platform each part of which is a process of its own, started as a user starts it."""
+"""A platform of separate processes, each started as a user starts it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ..workers.services import READY
 from .platform import PROJECTS, Platform
 
 PRODUCERS = 2
-# Project, queues, and processes of its pool.
+# The project of each worker, its queues, and the number of processes in its pool.
 WORKERS = (('exporting', 'celery,export', 3), ('messaging', 'msg', 2))
 # Workers that have lost their connection before sometimes hang in a warm shutdown, with all of their tasks done.
 SECONDS_TO_STOP = 10
 
 
 class Separate(Platform):
-    """Workers of two services, producers, beat and the monitor, with a way to strike each."""
+    """Workers of two services, producers, beat and the monitor, and the faults that strike them."""
 
     def __init__(self, broker: Broker, database: Database, processes: Processes) -> None:
         super().__init__(broker, database, processes)
@@ -33,7 +33,8 @@ class Separate(Platform):
         self.monitor.wait_for('Ready: ')
         self.workers: list[Process] = []
         for number in range(len(WORKERS)):
-            # One after the other: kombu's filesystem broker spoils its bindings where two processes declare at once.
+            # This starts them one after the other: kombu's filesystem broker spoils its bindings where two processes
+            # declare at once.
             self.workers.append(self._start_worker(number))
             self.workers[-1].wait_for(READY)
         self.beat = self.celery('exporting', 'beat', '-s', str(processes.logs / 'schedule'), '--pidfile=')
@@ -102,7 +103,7 @@ class Separate(Platform):
         self.monitor = self._start_monitor()
 
     def restart_monitor(self, chance: random.Random) -> None:
-        # One that has only just been started does not listen to signals yet.
+        # A monitor that was started just now does not listen to signals yet.
         works = 'Ready: ' in self.monitor.log
         assert self.monitor.stop() == 0 or not works, self.monitor.log[-4000:]
         self.monitor = self._start_monitor()
@@ -115,16 +116,16 @@ class Separate(Platform):
         return self.toolbox.start('monitor', '--batch', '20', '--linger', '0.1', **self.broker.proxied_environment)
 
     def _stop_worker(self, worker: Process) -> None:
-        """Stop a worker as an operator's system does: one that has not ended in time is killed."""
+        """Stop a worker as an operator's system does, which kills a worker that has not ended in time."""
         asked = time.monotonic()
         worker.ask_to_stop()
         try:
             worker.wait(SECONDS_TO_STOP)
         except TimeoutError:
             self.note('hung')
-            # What it has done since is not sure.
+            # It is uncertain what the worker has done since it was asked to stop.
             self.note('killed', at=asked, of=worker.popen.pid)
-            # Celery writes what all threads do into its log.
+            # On this signal, Celery writes the stacks of all threads into its log.
             worker.popen.send_signal(signal.SIGUSR1)
             with contextlib.suppress(TimeoutError):
                 worker.wait(1)

@@ -1,4 +1,4 @@
-"""A storm with servers of its own, for programs that are no tests."""
+"""Run a storm with servers of its own, for programs other than tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def storm_on(
 
     :param broker_name: kombu's name of the transport
     :param seed: see `storm`, as for the following three
-    :param directory: keeps the logs and notes of all processes; without it, nothing is kept
+    :param directory: the directory that keeps the logs and notes of all processes; without it, they are removed
     """
     with ExitStack() as stack:
         if directory is None:

@@ -1,4 +1,4 @@
-"""A platform in one process, for the broker that is in the memory of one."""
+"""A platform in one process, for the broker in its memory."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Worker, producer, beat and platform queue in one process, for the broker that is in the memory of one."""
+"""Run worker, producer, beat and platform queue in one process, for the broker in its memory."""
 
 from __future__ import annotations
 
 from ..servers.process import Process
 from .services import READY, WORKFLOWS, Services
 
-#: The messages that are sent, at the least.
+#: The messages that are sent at least.
 SENT = {
     **WORKFLOWS,
     'export.tasks.add': 200 + WORKFLOWS['export.tasks.add'],
@@ -16,7 +16,7 @@ SENT = {
 
 
 def send_all_in_one(services: Services) -> Process:
-    """Starts the worker, and waits until all has been sent. At a line on stdin it writes down the platform queue."""
+    """Starts the process, and waits until it has sent all tasks. A line on stdin makes it list the platform queue."""
     process = services.start_worker('together.memory', '-P', 'threads', '-c', '4')
     process.wait_for(READY)
     process.wait_for('all sent$')

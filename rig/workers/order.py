@@ -1,6 +1,6 @@
 """Prints into which queues messages were put, in this order: `python order.py SETTINGS...`, each in JSON.
 
-The hash seed of the process decides in which order kombu itself would do it.
+The hash seed of the process decides the order in which kombu itself would do it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def send(settings: dict[str, Any]) -> None:
     ours.send_task('export.project')
     with ours.connection_for_write() as connection:
         ours.send_task('export.project', connection=connection)
-        # The connection has declared all there is, the channel is new to it.
+        # The connection has declared everything, but the channel is new to it.
         ours.send_task('msg.send', producer=Producer(connection))
         ours.send_task('export.project', producer=Producer(connection.channel()))
 

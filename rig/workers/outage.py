@@ -12,8 +12,8 @@ def finish_in_outage(services: Services, tasks: int, seconds: float) -> Process:
     """Stops PostgreSQL while all tasks run, and starts it when they have finished.
 
     :param services: the platform
-    :param tasks: how many
-    :param seconds: how long PostgreSQL is away
+    :param tasks: the number of tasks
+    :param seconds: the seconds for which PostgreSQL is away
     :returns: the worker, which still runs
     """
     gate, done = services.processes.logs / 'gate', services.processes.logs / 'done'

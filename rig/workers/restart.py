@@ -1,4 +1,4 @@
-"""RabbitMQ, restarted while tasks are published."""
+"""Restart RabbitMQ while tasks are published."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from ..servers.process import wait_until
 from ..servers.rabbitmq import RabbitMQ
 from .services import Services
 
-# More messages than can be on their way.
+# This is more messages than can be on their way.
 MANY = 100
 
 
 def publish_in_restart(services: Services, server: RabbitMQ) -> None:
-    """Restarts the server while a producer goes on publishing, whatever it is told.
+    """Restarts the server while a producer goes on publishing, even after errors.
 
     :param services: the platform, whose broker is on the server
     :param server: the server

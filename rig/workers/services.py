@@ -1,4 +1,4 @@
-"""The platform as a test sees it: a broker, a results database, and real processes of the projects beside this file."""
+"""A platform for tests: a broker, a results database, and real processes of the projects beside this file."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ..servers.process import Process, Processes, wait_until
 
 PROJECTS = Path(__file__).parent / 'projects'
 
-# What a worker logs when it begins to work.
+# The line that a worker logs when it begins to work.
 READY = r'ready\.$'
-#: The messages of the stage `workflows`, without those of `celery.chord_unlock`: one or more.
+#: The messages of the stage `workflows`, without those of `celery.chord_unlock`, which are one or more.
 WORKFLOWS = {
     'export.tasks.flaky': 3,
     'audit.flaky': 2,
@@ -31,11 +31,11 @@ BEAT = {'export.tasks.tick': 3, 'audit.tick': 3, 'report.tasks.total': 3}
 
 
 class Services:
-    """Starts workers, producers and beat of one broker and database, and reads what they did.
+    """Starts workers, producers and beat of one broker and database, and reads their journal.
 
     :param broker: their broker
     :param database: their results
-    :param processes: stops them in the end
+    :param processes: stops them at the end
     """
 
     def __init__(self, broker: Broker, database: Database, processes: Processes) -> None:
@@ -47,7 +47,7 @@ class Services:
         self.begin()
 
     def begin(self) -> None:
-        """Forgets all messages until now."""
+        """Forgets all messages before now."""
         self.broker.drain(PLATFORM_QUEUE)
         self.tracked: Counter[Key] = Counter()
         self.journal_begin = self.journal_file.stat().st_size
@@ -63,8 +63,8 @@ class Services:
         """Starts a worker for each of two services, one with `-Q` and one without, and waits until they work."""
         workers = []
         for project, *options in (('export', '-Q', 'celery,export'), ('report',)):
-            # One after the other: two that start at once can spoil the files in which kombu's filesystem broker keeps
-            # bindings.
+            # This starts them one after the other: two that start at once can spoil the files in which kombu's
+            # filesystem broker keeps bindings.
             workers.append(self.start_worker(project, '-c', '2', *options))
             workers[-1].wait_for(READY)
         return workers
@@ -76,7 +76,7 @@ class Services:
         )
 
     def start_producer(self, project: str, stage: str, *arguments: str) -> Process:
-        """Starts a process that does nothing but send tasks, over connections that `broker.cut()` cuts."""
+        """Starts a process that only sends tasks, over connections that `broker.cut()` cuts."""
         return self.processes.start(
             [sys.executable, str(PROJECTS / 'produce.py'), project, stage, *arguments],
             self._environment(self.broker.proxied_environment),
@@ -92,11 +92,11 @@ class Services:
         return self.noted('published')
 
     def ran(self) -> Counter[Key]:
-        """Every message that any worker has run, each time that it ran."""
+        """Every message that a worker has run, once for each run."""
         return self.noted('ran')
 
     def noted(self, event: str) -> Counter[Key]:
-        """What the processes have written into their journal."""
+        """The notes that the processes have written into their journal."""
         with self.journal_file.open() as journal:
             journal.seek(self.journal_begin)
             # The last line may be half written.
@@ -104,12 +104,12 @@ class Services:
         return Counter(Key(note['task'], note['id'], note['retries']) for note in notes if note['event'] == event)
 
     def copies(self) -> Counter[Key]:
-        """Every message that the platform queue has had until now. Takes them from the queue."""
+        """Every message that came to the platform queue until now. It takes them from the queue."""
         self.tracked.update(message.key for message in self.broker.drain(PLATFORM_QUEUE))
         return self.tracked
 
     def wait_until_done(self, tasks: dict[str, int], timeout: float = 120) -> None:
-        """Waits until so many messages of each task were sent in all, and everything that was sent has run."""
+        """Waits until this number of messages of each task was sent, and all of them have run."""
 
         def is_done() -> bool:
             sent = self.published()
@@ -131,5 +131,5 @@ class Services:
 
 
 def names(messages: Counter[Key]) -> Counter[str]:
-    """How many messages of each task."""
+    """The number of messages of each task."""
     return Counter(message.task for message in messages.elements())

@@ -30,13 +30,13 @@ _Path = str | type[Any]
 _KEYWORDS = '''
 
 class Keywords(TypedDict, total=False):
-    """What `Config` takes as keywords, beside ``QUEUES``."""
+    """The keywords that `Config` takes, beside ``QUEUES``."""
 
 '''
 _BASE = '''
 
 class Base(Mapping[str, Any]):
-    """What can be read from a `Config` as attributes."""
+    """The attributes that a `Config` has."""
 
 '''
 

@@ -1,10 +1,10 @@
-"""SQL that is written down as text."""
+"""Make SQL statements out of text."""
 
 import sqlalchemy as sa
 
 
 def literal(sql: str) -> sa.TextClause:
-    """Make a statement of SQL in which a colon is a colon, and begins no parameter.
+    """Make a SQL statement in which no colon begins a parameter.
 
     >>> literal('SELECT 1::bigint').compile().string
     'SELECT 1::bigint'

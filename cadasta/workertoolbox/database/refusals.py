@@ -1,4 +1,4 @@
-"""Why a database refused a statement."""
+"""Tell why a database refused a statement."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def blames_role(error: Any) -> bool:
 
 
 def blames_data(error: DBAPIError) -> bool:
-    """Tell whether the database refused for the data's sake, so that the same data will be refused again."""
+    """Tell whether the database refused the data itself, so that it will refuse the same data again."""
     if error.connection_invalidated:
         return False
     return sqlstate(error.orig).startswith(_FAULTS_OF_DATA) or isinstance(error, IntegrityError | DataError)

@@ -43,7 +43,7 @@ task = sa.Table(
 
 
 def unlock_arguments(args: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
-    """Give the beginning of a task's arguments as text. An index holds that of each ``celery.chord_unlock``.
+    """Give the beginning of a task's arguments as text. An index holds it for each ``celery.chord_unlock``.
 
     :param args: the column of the Task table, or of a view of it.
     """
@@ -76,7 +76,7 @@ task.append_constraint(
     )
 )
 
-#: The messages that nobody can read as a task. Each is kept whole, so that it can be published again.
+#: The messages that cannot be read as a task. Each row keeps the whole message, so that it can be published again.
 rejected = sa.Table(
     'celery_task_rejected',
     metadata,
@@ -104,7 +104,7 @@ def result_tables(names: Mapping[str, str], schemas: Mapping[str, str]) -> tuple
     from ..seams.celery_results import copied_tables
 
     results, groups = copied_tables(names, schemas)
-    # Most results are successes, and nobody looks for a success by its state. So the index leaves them out.
+    # Most results are successes, and nobody searches for them by their state. So the index leaves them out.
     sa.Index(None, results.c.status, postgresql_where=results.c.status != 'SUCCESS')
     return results, groups
 

@@ -15,7 +15,7 @@ from .connection import engine
 from .tables import rejected, result_tables, sequence, task
 from .views import view_statements
 
-# Any number that no other program uses for its own locks in this database.
+# This may be any number that no other program uses for its own locks in this database.
 _LOCK = 6_027_911_034
 
 

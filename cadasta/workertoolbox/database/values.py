@@ -4,7 +4,7 @@ from typing import Any
 
 
 def storable(text: str) -> str:
-    r"""Replace the characters that no database takes.
+    r"""Replace the characters that no database accepts.
 
     >>> storable('a\0b')
     'a\ufffdb'
@@ -13,7 +13,7 @@ def storable(text: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Say in JSON what AMQP can say and JSON cannot: the ``default`` function for `json.dumps`.
+    """Write values of AMQP that JSON has no type for: the ``default`` function for `json.dumps`.
 
     >>> plain(b'bytes'), plain(1j)
     ('bytes', '1j')

@@ -10,8 +10,8 @@ from .quoting import literal
 
 #: Every task and every result.
 VIEW = 'celery_task_status'
-#: The half of it that holds the tasks which are stored; their status is NULL where there is no result. PostgreSQL uses
-#: its indexes for any condition and any order of this one; of a union, for conditions alone.
+#: The tasks of that view that are stored. Their status is NULL where there is no result. PostgreSQL uses its indexes
+#: for any condition and any order on this view. On the whole view, which is a union, it uses them for conditions only.
 SCHEDULED_VIEW = 'celery_task_scheduled'
 
 
@@ -24,7 +24,7 @@ def view_statements(results: sa.Table, on_postgresql: bool) -> Iterator[sa.TextC
     if not on_postgresql:
         for name in (VIEW, SCHEDULED_VIEW):
             yield sa.text(f'DROP VIEW IF EXISTS {name}')
-    # A view that is replaced keeps what people were granted on it.
+    # When a view is replaced, people keep the rights that they were granted on it.
     create = 'CREATE OR REPLACE VIEW' if on_postgresql else 'CREATE VIEW'
     for name in (SCHEDULED_VIEW, VIEW):
         query = files(__package__).joinpath(f'sql/{name}.sql').read_text()

@@ -102,7 +102,7 @@ def _exchanges(app: Celery, seen: Observations) -> tuple[BoundExchange, ...]:
         for sent in attempt.sent:
             for reached in sent.queues:
                 tasks[reached].add(name)
-                # A router may make queues that are missing.
+                # A router may add the queues that are missing.
                 if reached not in app.amqp.queues:
                     keys[sent.exchange][reached].append(sent.routing_key)
 

@@ -1,1 +1,1 @@
-"""Where the settings of a `Config` come from, and which values they may have."""
+"""The settings of a `Config`: the places that it reads them from, and the values that they may have."""

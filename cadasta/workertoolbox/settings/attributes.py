@@ -1,4 +1,4 @@
-"""Settings that a subclass of `Config` has as attributes."""
+"""Read the settings that a subclass of `Config` has as attributes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,14 +9,14 @@ from .names import renamed
 
 
 def settings_of(cls: type, base: type) -> dict[str, Any]:
-    """Give the settings that a class and those between it and a base have as attributes.
+    """Give the settings that are attributes of a class, or of a class between it and a base.
 
-    Methods are no settings, unless Celery has a setting of their name.
+    A method is a setting only if Celery has a setting of that name.
 
     :param cls: the class.
     :param base: the class at which to stop.
     :returns: the settings; those of a subclass come before those of its bases.
-    :raises SettingError: where an attribute is computed, by a property.
+    :raises SettingError: where a property computes an attribute.
 
     >>> class Base: QUEUES = ('msg',)
     >>> class Service(Base): QUEUE_PREFIX = 'prod'

@@ -1,4 +1,4 @@
-"""Which broker an app uses, and with which options."""
+"""The broker that an app uses, and the options of its transport."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,11 +15,11 @@ _AMQP = ('amqp', 'amqps', 'pyamqp')
 
 
 def completed(settings: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Complete the settings about the broker: Amazon SQS where nobody names another, and the options of its transport.
+    """Complete the settings of the broker. The broker is Amazon SQS where no setting names another.
 
     :param settings: the settings and variables.
     :param environ: the environment, such as ``os.environ``.
-    :returns: what is to be set.
+    :returns: the settings to set, such as the options of the transport.
     :raises SettingError: where a URL cannot be read, or the options are no dict.
 
     >>> completed({'QUEUE_NAME_PREFIX': 'dev'}, {})['broker_transport_options']
@@ -63,5 +63,5 @@ def transport(settings: Mapping[str, Any], environ: Mapping[str, str]) -> str:
 
 
 def _urls(settings: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[Any]:
-    # Celery reads its own variables itself, and prefers them.
+    # Celery itself reads these variables, and prefers them to the settings.
     return (environ.get(f'CELERY_{name.upper()}') or settings.get(name) for name in URLS)

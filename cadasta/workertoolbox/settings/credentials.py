@@ -1,4 +1,4 @@
-"""Keep credentials out of what people read: errors, reprs, logs and reports."""
+"""Keep credentials out of the texts that people read: errors, reprs, logs and reports."""
 
 import operator
 import re
@@ -8,11 +8,11 @@ from typing import Any
 
 from .secret import MASK, SecretBytes, SecretNumber, SecretText
 
-# Greedy up to the last '@': a password that should have been percent-encoded may hold '/', '?' or '@' itself.
+# This is greedy up to the last '@': a password that should have been percent-encoded may hold '/', '?' or '@' itself.
 _USERINFO = re.compile(r'(?<=://)(.*)@(.*)', re.DOTALL)
 _PLACEHOLDER = r'\{0[^{}]*\}'
 _ONLY_PLACEHOLDERS = re.compile(rf'(?:{_PLACEHOLDER}|:)*')
-# To the end of the text, for the same reason.
+# This matches to the end of the text, for the same reason.
 _ASSIGNMENT = re.compile(
     rf'(\w*(?:pass|secret|token|signature|access_?key|account_?key|api_?key)\w*=)(?!{_PLACEHOLDER}(?:&|$)).+',
     re.IGNORECASE | re.DOTALL,
@@ -31,7 +31,7 @@ def masked(value: Any, name: str = '') -> Any:
     >>> masked({'region': 'us-west-2', 'secret_access_key': 'hush'})
     {'region': 'us-west-2', 'secret_access_key': '********'}
 
-    What only stands for a credential is shown:
+    A placeholder of a credential is shown:
 
     >>> masked('db+postgresql://{0.RESULT_DB_USER}:{0.RESULT_DB_PASS}@localhost/results')
     'db+postgresql://{0.RESULT_DB_USER}:{0.RESULT_DB_PASS}@localhost/results'
@@ -50,13 +50,14 @@ def masked(value: Any, name: str = '') -> Any:
 
 
 def hidden(value: Any, name: str = '') -> Any:
-    """Give a setting's value, with every credential in it as a value that its `repr` does not show.
+    """Copy a setting's value with every credential replaced by an equal one whose `repr` hides it.
 
-    Containers that hold one are copied, at every depth: a mapping becomes a `dict`. The others are left as they are.
+    It copies the containers that hold a credential, at every depth: a mapping becomes a `dict`. It leaves all else as
+    it is.
 
     :param value: the value: text, a URL, or containers of them.
-    :param name: the name of the setting; all that is text, bytes or a whole number is a credential where it is called
-        like ``RESULT_DB_PASS``.
+    :param name: the name of the setting. With a name like ``RESULT_DB_PASS``, all texts, bytes and whole numbers in the
+        value are credentials.
     :returns: the value, or a copy that is equal to it.
 
     >>> options = hidden({'region': 'us-west-2', 'secret_access_key': 'hush'})
@@ -92,10 +93,10 @@ def _are_same(left: Iterable[Any], right: Iterable[Any]) -> bool:
 def _is_hidden(name: str) -> bool:
     if not name:
         return False
-    # It brings the library of a broker along, which a reader of tasks does not need.
+    # This import loads the library of a broker, which a reader of tasks does not need.
     from celery.app.utils import filter_hidden_settings
 
-    # Celery parses the value of a name that is a broker's URL. No such name begins with a dot.
+    # Celery parses the value if the name is the setting of a broker's URL. The dot makes it another name.
     return bool(filter_hidden_settings({f'.{name}': None})[f'.{name}'])
 
 
@@ -103,6 +104,6 @@ def _masked_userinfo(match: re.Match[str]) -> str:
     userinfo, rest = match.groups()
     if _ONLY_PLACEHOLDERS.fullmatch(userinfo):
         return match[0]
-    # The '@' may be one of the password in a query: what follows it is the rest of that password.
+    # The '@' may belong to a password in a query. Then the rest of that password follows it.
     assignment = _ASSIGNMENT.search(match[0])
     return MASK if assignment and assignment.start() < len(userinfo) else f'{MASK}@{rest}'

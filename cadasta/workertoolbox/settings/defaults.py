@@ -1,4 +1,4 @@
-"""Where a `Config` differs from Celery's defaults."""
+"""The defaults of a `Config` that differ from Celery's."""
 
 from ..architecture import EXCHANGE
 
@@ -11,10 +11,10 @@ SETTINGS = {
         'db+postgresql://{0.RESULT_DB_USER}:{0.RESULT_DB_PASS}@{0.RESULT_DB_HOST}:{0.RESULT_DB_PORT}/{0.RESULT_DB_NAME}'
     ),
     'result_expires': None,
-    # A worker waits for as long as the database is away: Celery would drop the result after three tries. But whoever
-    # only sends tasks must not wait for it, so the tables are left to whoever first stores a result.
+    # A worker waits for as long as the database is away: Celery would drop the result after three tries. But a producer
+    # must not wait for the database, so Celery makes the tables when the first result is stored, and not before.
     'database_create_tables_at_setup': False,
-    # What the role of a worker may not do would be tried for ever as well.
+    # Celery would retry for ever, too, when the role of a worker lacks a right. This callback makes that a plain error.
     'database_engine_callback': 'cadasta.workertoolbox.results:refuse_clearly',
     'result_backend_always_retry': True,
     'result_backend_max_retries': float('inf'),
@@ -22,5 +22,6 @@ SETTINGS = {
 
 #: The options of every broker. Only SQS has regions; the other transports leave this one alone.
 TRANSPORT_OPTIONS = {'region': 'us-west-2'}
-# Without it, what was sent into a connection before it turned out to be broken is lost without an error.
+# Without it, a producer loses messages without an error: those that it sent before a connection turned out to be
+# broken.
 AMQP_OPTIONS = {'confirm_publish': True}

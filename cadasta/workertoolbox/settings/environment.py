@@ -8,9 +8,9 @@ from ..errors import SettingError
 from ..seams.celery_settings import OPTIONS, truth_of
 from .credentials import masked
 
-# Where that table is wrong: RabbitMQ refuses a priority that is text.
+# Celery's table is wrong here: RabbitMQ refuses a priority that is text.
 _TYPES = {'task_default_priority': 'int'}
-# Celery reads these from the environment itself, and takes an empty one for none.
+# Celery itself reads these from the environment, and treats an empty one as not set.
 _URLS = ('broker_url', 'broker_read_url', 'broker_write_url', 'result_backend')
 
 
@@ -18,7 +18,7 @@ def read(environ: Mapping[str, str], prefix: str) -> dict[str, Any]:
     """Read Celery settings from an environment.
 
     :param environ: the environment, such as ``os.environ``.
-    :param prefix: what stands before the upper-case name of a setting, such as ``CELERY_``.
+    :param prefix: the text before the upper-case name of a setting, such as ``CELERY_``.
     :returns: the settings that the environment has, by their lower-case names.
     :raises SettingError: where a value does not parse as the setting's type.
 

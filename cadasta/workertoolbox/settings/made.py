@@ -1,4 +1,4 @@
-"""What a `Config` refuses: to be changed after it was made, and to be used as a class before it is made."""
+"""Refuse to change a `Config` after it was made, and to configure an app by the class instead of an instance."""
 
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -9,7 +9,7 @@ from ..errors import ChangeError
 class _Instances:
     """Refuses a class as the configuration of an app: Celery would take it, and find no settings.
 
-    It has the name of the setting that Celery's loader looks up in each configuration at first.
+    Its name is that of the setting that Celery's loader looks up first in each configuration.
     """
 
     def __get__(self, instance: Any, owner: type) -> NoReturn:
@@ -22,7 +22,7 @@ class _Instances:
 
 
 class Made(Mapping[str, Any]):
-    """The base of `Config` at run time. Type checkers see another, which has an attribute for each setting."""
+    """The base of `Config` at run time. Type checkers see another base, which has an attribute for each setting."""
 
     override_backends = _Instances()
 

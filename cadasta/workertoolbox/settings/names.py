@@ -1,4 +1,4 @@
-"""Which names a setting may have: Celery's own, and any in upper case."""
+"""The names that a setting may have: Celery's own, and any in upper case."""
 
 import warnings
 from collections.abc import Collection, Iterable
@@ -7,12 +7,12 @@ from typing import Any
 from ..errors import SettingError
 from ..seams.celery_settings import NEW_NAMES, OPTIONS
 
-# Celery's loader asks for it, and its table of options does not have it.
+# Celery's loader asks for this setting, and Celery's table of options lacks it.
 _READ_BY_LOADER = 'override_backends'
 
 
 def renamed(settings: dict[str, Any]) -> dict[str, Any]:
-    """Give ``QUEUE_PREFIX`` the name that it has among the variables.
+    """Rename ``QUEUE_PREFIX`` to ``QUEUE_NAME_PREFIX``.
 
     :raises SettingError: where both spellings are given.
 
@@ -30,9 +30,9 @@ def renamed(settings: dict[str, Any]) -> dict[str, Any]:
 def check(names: Iterable[str], reserved: Collection[str]) -> None:
     """Refuse names that no setting can have, and warn of those that look misspelt.
 
-    :param names: the names that somebody gave to settings.
+    :param names: the names of the settings that were given.
     :param reserved: the names that `Config` uses itself.
-    :raises SettingError: where a name is reserved, or of an old version of Celery.
+    :raises SettingError: where a name is reserved, or an old spelling of Celery's.
 
     >>> check(['task_time_limit', 'MY_OWN'], [])
     """
@@ -46,5 +46,5 @@ def check(names: Iterable[str], reserved: Collection[str]) -> None:
             from difflib import get_close_matches
 
             (closest,) = get_close_matches(name, OPTIONS, n=1, cutoff=0)
-            # It blames the line that makes the Config.
+            # The warning points at the line that makes the Config.
             warnings.warn(f'Celery has no setting {name!r}. The closest is {closest!r}.', stacklevel=3)

@@ -1,4 +1,4 @@
-"""The queues of a `Config`, and the topology that they make."""
+"""Make the queues and the topology of a `Config`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ def topology_of(settings: Mapping[str, Any], grouped: bool) -> Topology:
 
     :param settings: the settings and variables.
     :param grouped: whether messages get a ``MessageGroupId``, as on Amazon SQS.
-    :raises SettingError: where a queue cannot be what the settings say.
+    :raises SettingError: where the settings describe a queue that cannot work.
     """
     name = text('task_default_exchange', settings['task_default_exchange'])
     exchange = Exchange(name, text('task_default_exchange_type', settings['task_default_exchange_type']))
@@ -51,7 +51,7 @@ def _names(settings: Mapping[str, Any]) -> list[str]:
 
 
 def _missing_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the arguments of the queues that Celery makes: RabbitMQ refuses a second declaration with others."""
+    """Give the arguments of the queues that Celery creates. RabbitMQ refuses to declare one again with others."""
     kind, priority = settings.get('task_create_missing_queue_type'), settings.get('task_queue_max_priority')
     return {
         **({'x-queue-type': kind} if kind == 'quorum' else {}),
@@ -60,7 +60,7 @@ def _missing_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_predefined(queue: Queue) -> None:
-    # kombu looks up the queue of an acknowledgement by the routing key.
+    # kombu looks up the queue by the routing key when it acknowledges a message.
     if queue.routing_key != queue.name:
         kind = 'is a FIFO work queue' if queue.name.endswith(FIFO) else f'has the routing key {queue.routing_key!r}'
         raise SettingError(

@@ -16,8 +16,8 @@ def rendered(settings: Mapping[str, Any]) -> Any:
     """Render ``result_backend``.
 
     :param settings: the settings and variables, ``result_backend`` among them.
-    :returns: the URL; what is no text as it stands.
-    :raises SettingError: where the template cannot be rendered, or what it gives cannot be read as a URL.
+    :returns: the URL. A value that is not text is returned unchanged.
+    :raises SettingError: where the template cannot be rendered, or its text cannot be read as a URL.
 
     >>> rendered({'result_backend': 'db+postgresql://{0.RESULT_DB_USER}@db/results', 'RESULT_DB_USER': 'a/b'})
     'db+postgresql+psycopg2://a%2Fb@db/results'
@@ -40,7 +40,7 @@ def rendered(settings: Mapping[str, Any]) -> Any:
 
 
 class _Encoded:
-    """The settings as a template sees them: what could break a URL is percent-encoded."""
+    """The settings as a template sees them. Characters that could break a URL are percent-encoded."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._settings = settings
@@ -56,10 +56,10 @@ def _quoted(value: str) -> str:
 
 
 def _database_name(name: str) -> str:
-    # SQLAlchemy decodes the name of the database since 2.1; before, it takes the name as it stands.
+    # SQLAlchemy decodes the name of the database since 2.1. Older versions take the name as it stands.
     if _quoted(name) == name:
         return name
-    # Rarely needed, and a quarter of what the import of `Config` would cost.
+    # Few apps need this import, and it would be a quarter of the cost of importing `Config`.
     from importlib.metadata import version
 
     major, minor, *_ = version('SQLAlchemy').split('.')

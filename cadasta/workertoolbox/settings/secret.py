@@ -1,4 +1,4 @@
-"""Values that work like any other, and that their `repr` does not show.
+"""Values that work like any other, but have a `repr` that hides them.
 
 So a container that holds them can be printed, logged with ``%r`` and reported. ``str()``, ``%s`` and f-strings give
 the text itself, as plain `str`: brokers and databases need it.
@@ -13,7 +13,7 @@ class SecretText(str):
     """Text that holds a credential.
 
     :param text: the text.
-    :param shown: what is shown of it.
+    :param shown: the text that its ``repr`` shows.
 
     >>> url = SecretText('amqp://guest:hush@localhost//', 'amqp://********@localhost//')
     >>> url, url.startswith('amqp://guest:hush')
@@ -45,7 +45,7 @@ class SecretBytes(bytes):
     def __repr__(self) -> str:
         return repr(MASK)
 
-    # That of `bytes` would show them.
+    # The `str` of `bytes` would show the credential.
     __str__ = __repr__
 
 
@@ -59,5 +59,5 @@ class SecretNumber(int):
     def __repr__(self) -> str:
         return repr(MASK)
 
-    # That of `int` would be the `repr`.
+    # The `str` of `int` would be the `repr`, which is asterisks.
     __str__ = int.__repr__

@@ -12,7 +12,7 @@ _Path = str | type[Any]
 
 
 class Keywords(TypedDict, total=False):
-    """What `Config` takes as keywords, beside ``QUEUES``."""
+    """The keywords that `Config` takes, beside ``QUEUES``."""
 
     accept_content: _Names | set[str] | frozenset[str] | None
     arangodb_backend_settings: Mapping[str, Any] | None
@@ -235,7 +235,7 @@ class Keywords(TypedDict, total=False):
 
 
 class Base(Mapping[str, Any]):
-    """What can be read from a `Config` as attributes."""
+    """The attributes that a `Config` has."""
 
     accept_content: _Names | set[str] | frozenset[str] | None
     arangodb_backend_settings: Mapping[str, Any] | None

@@ -1,4 +1,4 @@
-"""How URLs of brokers and of result backends are read."""
+"""Check the URLs of brokers and of result backends."""
 
 import re
 from typing import Any, TypeGuard
@@ -25,10 +25,10 @@ def is_database(backend: object) -> TypeGuard[str]:
 
 
 def check(name: str, url: Any) -> None:
-    """Refuse a URL that two programs could read differently: Celery would log the password that it does not see.
+    """Refuse a URL that two programs could read differently: Celery would log a password that it does not recognise.
 
     :param name: the setting that has the URL.
-    :param url: the URL, or several between semicolons. What is no text passes.
+    :param url: the URL, or several between semicolons. A value that is not text passes.
     :raises SettingError: where the URL cannot be read, or has a password in its query.
 
     >>> check('broker_url', 'amqp://guest:guest@localhost//')

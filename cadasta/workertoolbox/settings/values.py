@@ -1,4 +1,4 @@
-"""Which values a variable may have, and the error where it has another."""
+"""Check the values of variables, and make the error about a bad one."""
 
 import re
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def bad(name: str, value: Any, allowed: str) -> SettingError:
 
 
 def text(name: str, value: Any) -> str:
-    """Give a value that is text.
+    """Check that a value is text, and give it.
 
     >>> text('ENV_PREFIX', 'CELERY_')
     'CELERY_'
@@ -34,7 +34,7 @@ def text(name: str, value: Any) -> str:
 
 
 def queue_name(name: str, value: Any) -> str:
-    """Give a value that every broker takes for the name of a queue.
+    """Check that every broker accepts a value as the name of a queue, and give it.
 
     >>> queue_name('PLATFORM_QUEUE_NAME', 'platform.fifo')
     'platform.fifo'
@@ -45,7 +45,7 @@ def queue_name(name: str, value: Any) -> str:
 
 
 def queue_names(name: str, value: Any) -> Sequence[str]:
-    """Give a value that is a sequence of names of queues.
+    """Check that a value is a sequence of names of queues, and give it.
 
     >>> queue_names('QUEUES', ['export', 'msg'])
     ['export', 'msg']
@@ -58,7 +58,7 @@ def queue_names(name: str, value: Any) -> Sequence[str]:
 
 
 def prefix(name: str, value: Any) -> str:
-    """Give a value that may stand before the name of a queue.
+    """Check that a value can be the prefix of the name of a queue, and give it.
 
     >>> prefix('QUEUE_NAME_PREFIX', 'prod')
     'prod'
@@ -69,7 +69,7 @@ def prefix(name: str, value: Any) -> str:
 
 
 def host(name: str, value: Any) -> str:
-    """Give a value that is the host of a URL.
+    """Check that a value can be the host of a URL, and give it.
 
     >>> host('RESULT_DB_HOST', 'db.example.com')
     'db.example.com'
@@ -81,7 +81,7 @@ def host(name: str, value: Any) -> str:
 
 
 def port(name: str, value: Any) -> Any:
-    """Give a value that is a port, as a number or as text.
+    """Check that a value is a port, as a number or as text, and give it.
 
     >>> port('RESULT_DB_PORT', '5432')
     '5432'
@@ -92,7 +92,7 @@ def port(name: str, value: Any) -> Any:
 
 
 def retries(name: str, value: Any) -> int:
-    """Give a number of retries.
+    """Check that a value is a number of retries, and give it.
 
     >>> retries('CHORD_UNLOCK_MAX_RETRIES', '10')
     10

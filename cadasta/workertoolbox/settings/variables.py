@@ -36,7 +36,7 @@ VARIABLES = {
 
 
 def defaults() -> dict[str, Any]:
-    """Give the variables as nobody has set them.
+    """Give all variables with their defaults.
 
     >>> defaults()['QUEUES']
     ('msg', 'export')
@@ -48,7 +48,7 @@ def read(environ: Mapping[str, str], prefix: str) -> dict[str, Any]:
     """Read variables from an environment.
 
     :param environ: the environment, such as ``os.environ``.
-    :param prefix: what stands before the name of a variable that has no name of its own in the environment.
+    :param prefix: the text before the name of a variable that has no name of its own in the environment.
     :returns: the variables that the environment has.
 
     >>> read({'CELERY_QUEUES': '["export"]', 'QUEUE_PREFIX': 'prod'}, 'CELERY_')
@@ -67,7 +67,7 @@ def parsed(settings: Mapping[str, Any]) -> dict[str, Any]:
 
     :param settings: settings, all variables among them.
     :returns: the variables.
-    :raises SettingError: where a variable has a value that it cannot have.
+    :raises SettingError: where a variable cannot have its value.
 
     >>> parsed({**defaults(), 'CHORD_UNLOCK_MAX_RETRIES': '7'})['CHORD_UNLOCK_MAX_RETRIES']
     7

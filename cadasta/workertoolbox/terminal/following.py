@@ -12,9 +12,9 @@ from ..tracked.query import TrackedTasks
 from ..tracked.task import TrackedTask
 from .tasks import Screen
 
-# The newest tasks, so many, are watched for a change of their state.
+# The number of newest tasks that are watched for a change of their state.
 _WATCHED = 2_000
-# One monitor may store a task so long after another monitor stored a task with a later time.
+# A monitor may store a task this long after another monitor has stored a task with a later time.
 _LATE = timedelta(seconds=30)
 
 
@@ -22,8 +22,8 @@ class Changes:
     """The tasks that are new since the last call.
 
     :param tracked: a connection.
-    :param where: which tasks. A task that reaches the state of the filter is new, too.
-    :param limit: how many of the tasks that exist already count as new at first.
+    :param where: the tasks to show. A task that reaches the state of the filter is new, too.
+    :param limit: the number of existing tasks that count as new at first.
     """
 
     def __init__(self, tracked: TrackedTasks, where: Filter, limit: int) -> None:
@@ -76,8 +76,8 @@ def appended(
 
     :param tracked: a connection.
     :param show: shows a task.
-    :param where: which tasks. A task that reaches the state of the filter is new.
-    :param limit: how many of the tasks that exist already.
+    :param where: the tasks to show. A task that reaches the state of the filter is new.
+    :param limit: the number of existing tasks to show first.
     """
     changes = Changes(tracked, where, limit)
     began = time.monotonic()
@@ -95,7 +95,7 @@ def live(tracked: TrackedTasks, screen: Screen, where: Filter, limit: int) -> No
 
     :param tracked: a connection.
     :param screen: the terminal.
-    :param where: which tasks.
+    :param where: the tasks to show.
     :param limit: the most tasks; fewer where the terminal is lower.
     """
     with Live(console=screen.console, auto_refresh=False) as view:

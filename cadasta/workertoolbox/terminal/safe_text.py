@@ -1,4 +1,4 @@
-"""Tasks as text that is harmless to a terminal, whoever chose the names."""
+"""Write tasks as text that is harmless to a terminal, even where an attacker chose the names."""
 
 import json
 import unicodedata
@@ -26,16 +26,16 @@ def harmless(text: str) -> str:
 
 
 def call(task: TrackedTask) -> str:
-    """Write down what a task was called with, and what it returned or raised.
+    """Write the arguments of a task, and the value that it returned or raised.
 
     >>> call(TrackedTask('1', 'SUCCESS', args=[7], kwargs={'page': 2}, result=b'"a.pdf"'))
     '(7, page=2) → "a.pdf"'
     """
     result = '' if task.result is None else f' → {result_text(task.result)}'
     if isinstance(task.args, str):
-        # The monitor stores no arguments: these are texts which the sender allowed.
+        # The monitor stores no arguments here: these are the texts that the sender chose to show.
         return harmless(f'{task.args} {task.kwargs or ""}'.rstrip() + result)
-    # Of messages of the first protocol, nobody has checked what these are.
+    # These may be of any type in a message of the first protocol: nothing has checked them.
     args = [_json(item) for item in task.args] if isinstance(task.args, list) else []
     named = [f'{name}={_json(item)}' for name, item in task.kwargs.items()] if isinstance(task.kwargs, dict) else []
     return harmless(f'({", ".join([*args, *named])}){result}')

@@ -1,4 +1,4 @@
-"""Tasks on a terminal, as a table that fits it, and in a pipe, as lines of fields."""
+"""Show tasks: on a terminal as a table that fits it, in a pipe as lines of fields."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -20,11 +20,11 @@ _NOT_STORED = '(not stored)'
 _BRANCHES = ('├─ ', '└─ ', '│  ', '   ')
 _ASCII_BRANCHES = ('|- ', '`- ', '|  ', '   ')
 _INDENTS = ('  ', '  ', '  ', '  ')
-# What a tree on a terminal has beside its branches: state, duration, id and name.
+# The width that a tree keeps beside its branches for state, duration, id and name.
 _BESIDE = 72
-# A terminal that has room for the queue.
+# The width from which a terminal has room for the queue.
 _WIDE = 100
-# Arguments in a pipe: nothing says how wide a line may be.
+# The most characters of arguments in a pipe, where nothing limits the width of a line.
 _LONGEST = 500
 
 
@@ -56,8 +56,8 @@ _QUEUE = _Column('QUEUE', lambda line: line.task.routing_key or '', 20)
 class Screen:
     """Shows tasks on the standard output.
 
-    :param console: what shows them on a terminal.
-    :param arguments: show what tasks were called with, and what they returned or raised.
+    :param console: the console that shows them.
+    :param arguments: whether to show the arguments of tasks, and the values that they returned or raised.
     """
 
     def __init__(self, console: Console, arguments: bool = False) -> None:
@@ -66,7 +66,7 @@ class Screen:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether somebody looks at it, on a terminal that can do more than print lines."""
+        """Whether the output is a terminal that can do more than print lines."""
         return self.console.is_terminal and not self.console.is_dumb_terminal
 
     def tasks(self, tasks: Iterable[TrackedTask]) -> None:
@@ -91,7 +91,7 @@ class Screen:
         click.echo(dumped(task, self.arguments))
 
     def tree(self, state: str, roots: list[Node], as_json: bool = False) -> None:
-        """Show a workflow: its overall state, then a task a line."""
+        """Show a workflow: its overall state, then a line for each task."""
         if as_json:
             click.echo(dumped_tree(state, roots, self.arguments))
         elif self.is_terminal:
@@ -114,7 +114,7 @@ class Screen:
         table = Table(box=None, pad_edge=False, header_style='dim')
         for column in columns:
             table.add_column(column.title, justify=column.justify, no_wrap=True, max_width=column.width)
-        # The only one that gives way.
+        # This column alone shrinks where the terminal is narrow.
         table.add_column('NAME', overflow='ellipsis')
         for line in lines:
             name = Text(no_wrap=True).append(line.branches, 'dim').append(self._name(line.task))
@@ -136,7 +136,7 @@ class Screen:
 
     def _name(self, task: TrackedTask) -> str:
         name = harmless(task.name or _NOT_STORED)
-        # More than a terminal is wide would be laid out for nothing.
+        # The terminal shows no more than its width, and the layout of a longer text takes time.
         return (name + (call(task) if self.arguments else ''))[: self.console.width]
 
 
@@ -150,7 +150,7 @@ def _lines(roots: list[Node], branches: Sequence[str], deepest: int) -> Iterator
     while todo:
         node, own, below = todo.pop()
         yield _Line(node.task, node.state, own)
-        # The name shall be seen rather than the way to it.
+        # Deep branches are cut at their left, so that the name of the task stays visible.
         below = below[-deepest:]
         last = len(node.children) - 1
         todo += [

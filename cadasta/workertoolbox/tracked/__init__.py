@@ -1,4 +1,4 @@
-"""What was scheduled and what became of it: the layer that reads the view of tasks and results."""
+"""Read tasks, with their states and results, from the view that joins them."""
 
 from ..errors import NotUsable
 from .counts import Count

@@ -1,4 +1,4 @@
-"""How many tasks were scheduled, by time, state and queue."""
+"""Count the tasks that were scheduled, by time, state and queue."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -10,12 +10,12 @@ from .task import STATES
 
 
 class Count(NamedTuple):
-    """How many tasks were first seen in a stretch of time.
+    """The number of tasks that were first seen in a stretch of time.
 
     :param start: when it begins.
     :param state: the state that they have now.
     :param queue: their routing key.
-    :param tasks: how many they are.
+    :param tasks: their number.
 
     >>> Count(datetime(2030, 1, 1, tzinfo=UTC), 'SUCCESS', 'export', 7).tasks
     7
@@ -31,8 +31,8 @@ def counting(since: datetime, bucket: timedelta) -> Any:
     """Make the query that counts tasks.
 
     :param since: the earliest time at which they were first seen.
-    :param bucket: how long a stretch of time is: whole seconds.
-    :returns: the query; its rows are what `counted` takes.
+    :param bucket: the length of a stretch of time, in whole seconds.
+    :returns: the query, whose rows `counted` reads.
     """
     length = int(bucket.total_seconds())
     seconds = sa.extract('epoch', SCHEDULED.first_seen)

@@ -8,14 +8,14 @@ from typing import Any
 from .task import TrackedTask
 from .tree import Node
 
-# What a task was called with, its result, and messages that may quote both.
+# The columns that hold arguments and results, or messages that may quote them.
 _PRIVATE = ('args', 'kwargs', 'options', 'result', 'traceback')
 
 
 def document(task: TrackedTask, arguments: bool) -> dict[str, Any]:
-    """Make what is written as JSON of a task: the columns of the view, and its duration in seconds.
+    """Give the fields of a task's JSON document: the columns of the view, and the duration in seconds.
 
-    :param arguments: with its arguments, options, result and traceback.
+    :param arguments: whether to include its arguments, options, result and traceback.
 
     >>> list(document(TrackedTask('1', 'SUCCESS'), False))[:3]
     ['task_id', 'status', 'date_done']
@@ -33,16 +33,16 @@ def dumped(task: TrackedTask, arguments: bool) -> str:
 
 
 def dumped_tree(state: str, roots: list[Node], arguments: bool) -> str:
-    """Give a workflow as JSON, in one line: a document a task, with its state in the tree and with its children.
+    """Give a workflow as JSON, in one line. Each task has a document, with its state in the tree and its children.
 
     :param state: the overall state.
     :param roots: the tree.
-    :param arguments: with arguments and results.
+    :param arguments: whether to include arguments and results.
 
     >>> dumped_tree('SUCCESS', [], False)
     '{"state": "SUCCESS", "tasks": []}'
     """
-    # A chain may have more steps than a recursion can go deep.
+    # This loop replaces a recursion: a chain may have more steps than Python lets calls nest.
     parts = [f'{{"state": {json.dumps(state)}, "tasks": [']
     todo: list[Node | str] = [']}', *_separated(roots)]
     while todo:
@@ -56,7 +56,7 @@ def dumped_tree(state: str, roots: list[Node], arguments: bool) -> str:
 
 
 def _separated(nodes: list[Node]) -> list[Node | str]:
-    # Backwards, for a stack.
+    # The caller puts them on a stack, which gives the last one first.
     found: list[Node | str] = []
     for node in reversed(nodes):
         found += [node, ', ']

@@ -1,4 +1,4 @@
-"""Which tasks are asked for, as a condition of SQL."""
+"""Filter tasks by conditions in SQL."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,14 +14,14 @@ from .task import STATES, Cursor
 
 @dataclass(frozen=True)
 class Filter:
-    """Which tasks to list: those that meet all conditions which are given.
+    """The conditions on the tasks of a list. A task must meet all that are given.
 
     :param state: their state, one of ``STATES`` or of the app's own.
     :param name: their name, or its beginning and a ``*``.
     :param root: the id of the task that began their workflow.
     :param queue: their routing key.
-    :param newer_than: when they were first seen, at the earliest; with a time zone.
-    :param older_than: when they were first seen, before this; with a time zone.
+    :param newer_than: the earliest time at which they were first seen, with a time zone.
+    :param older_than: the time before which they were first seen, with a time zone.
 
     >>> Filter(state='FAILURE', name='export.*')
     Filter(state='FAILURE', name='export.*', root=None, queue=None, newer_than=None, older_than=None)
@@ -36,14 +36,14 @@ class Filter:
 
     @property
     def is_of_results(self) -> bool:
-        """Whether a result whose task is not stored can meet it."""
+        """Whether it can match a result whose task is not stored."""
         return self == Filter(state=self.state)
 
 
 def conditions(where: Filter) -> list[sa.ColumnElement[bool]]:
-    """Make the conditions on tasks that are stored, but for that on their state.
+    """Make all conditions on tasks that are stored, except the condition on their state.
 
-    :param where: which tasks.
+    :param where: the tasks to find.
     """
     found = []
     if where.name is not None:

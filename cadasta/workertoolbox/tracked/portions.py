@@ -1,11 +1,11 @@
-"""Conditions with many values, as several of fewer values."""
+"""Split a condition with many values into several with fewer values."""
 
 from collections.abc import Iterator
 from typing import TypeVar
 
 _T = TypeVar('_T')
 
-#: How many values a condition has at most. SQLite allows 32,766, and one of ours may be two of its own.
+#: The most values in a condition. SQLite allows 32,766 in a statement, and may count one of ours as two.
 VALUES = 500
 
 

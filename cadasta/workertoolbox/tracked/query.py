@@ -1,4 +1,4 @@
-"""What was scheduled and what became of it, read from the view of tasks and results."""
+"""Read tasks, with their states and results, from the database."""
 
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
@@ -19,9 +19,9 @@ from .relations import relatives
 from .task import STATES, Cursor, TrackedTask
 from .workflow_search import related, senders
 
-#: More tasks than this are not read of one workflow unless asked for.
+#: The most tasks that are read of one workflow, unless the caller asks for more.
 WORKFLOW_LIMIT = 10_000
-# Of so many tasks PostgreSQL looks up the states in a few milliseconds.
+# PostgreSQL looks up the states of this many tasks in a few milliseconds.
 _NEWEST = 2_000
 
 
@@ -42,7 +42,7 @@ class TrackedTasks(Connected):
     """
 
     def _prepare(self) -> None:
-        # A statement is a transaction: somebody who watches keeps nothing from being cleaned up.
+        # Each statement is a transaction of its own: a long one would keep PostgreSQL from cleaning up old rows.
         self._connection.execution_options(isolation_level='AUTOCOMMIT')
         if self._engine.dialect.name == 'postgresql':
             self._connection.execute(sa.text('SET default_transaction_read_only = on'))
@@ -52,14 +52,14 @@ class TrackedTasks(Connected):
         self._require('view', (VIEW, SCHEDULED_VIEW))
 
     def page(self, where: Filter, limit: int, before: Cursor | None = None) -> list[TrackedTask]:
-        """List tasks, newest first. Last come results whose task is not stored (yet), by their ids.
+        """List tasks, newest first. Results whose task is not stored (yet) come last, in the order of their ids.
 
-        Those are listed only where the filter asks for nothing but a state: all else is unknown of them.
+        The list has such results only where the filter asks for nothing but a state: nothing else is known about them.
 
-        :param where: which tasks.
-        :param limit: how many at most.
+        :param where: the tasks to list.
+        :param limit: the most tasks.
         :param before: the cursor of the last task of the page before.
-        :returns: the tasks; fewer than the limit where there are no more.
+        :returns: the tasks. They are fewer than the limit only where there are no more.
         :raises NotUsable: where the role may not read the views.
         """
         found: list[TrackedTask] = []
@@ -74,7 +74,7 @@ class TrackedTasks(Connected):
         """Look up tasks and results.
 
         :param task_ids: the ids.
-        :returns: those which are known, in any order.
+        :returns: those that are known, in any order.
         :raises NotUsable: where the role may not read the view.
         """
         ids = sorted({storable(task_id) for task_id in task_ids})
@@ -92,13 +92,13 @@ class TrackedTasks(Connected):
     def workflow(self, task_id: str, limit: int = WORKFLOW_LIMIT) -> list[TrackedTask]:
         """List all tasks of the workflow to which a task belongs.
 
-        They are those with its root, its parent or its group, the chord that its group is the header of, and so on.
-        A result whose task is not stored is one of them where the message of a task mentions it: so is the failure of a
-        body that was not sent because its header failed.
+        Tasks belong to one workflow if they have the same root, parent or group, if one is in the chord whose header is
+        the group of the other, and so on. A result whose task is not stored belongs to it if the message of a task
+        mentions the result. One example is the failure of a body that Celery did not send because the header failed.
 
         :param task_id: the id of any of its tasks, stored or yet to be sent, or of its group.
-        :param limit: how many at most.
-        :returns: the tasks in the order first seen; none where the id is not known.
+        :param limit: the most tasks.
+        :returns: the tasks in the order in which they were first seen; none where the id is not known.
         :raises NotUsable: where the role may not read the view.
         """
         found: dict[str, TrackedTask] = {}
@@ -121,7 +121,7 @@ class TrackedTasks(Connected):
         """Count the tasks that were first seen in each stretch of time, by state and queue.
 
         :param since: the earliest time, with a time zone.
-        :param bucket: how long a stretch is: whole seconds. Stretches begin at multiples of it since 1970, in UTC.
+        :param bucket: the length of a stretch, in whole seconds. Stretches begin at multiples of it since 1970, in UTC.
         :returns: the counts that are not 0, by time, state and queue.
         :raises NotUsable: where the role may not read the view.
         """
@@ -134,14 +134,16 @@ class TrackedTasks(Connected):
         newest = sa.select(*SCHEDULED).where(*met).order_by(*newest_first(SCHEDULED))
         if where.state is None:
             return self._rows(newest.limit(limit))
-        # No index is of the state and the time, which are in two tables. Most often the page is full before long.
+        # No index can cover both the state and the time, which are in two tables. The newest tasks alone fill most
+        # pages, so this looks at them first.
         some = newest.limit(_NEWEST).subquery().c
         found = self._rows(
             sa.select(*some).where(has_state(some, where.state)).order_by(*newest_first(some)).limit(limit)
         )
         if len(found) == limit:
             return found
-        # If not, PostgreSQL would go on like that to the end. It is faster where it does not know what comes next.
+        # PostgreSQL would now look up one task after another to the end of the table. The materialized query makes it
+        # find all matching tasks first, which is faster.
         met.append(has_state(SCHEDULED, where.state))
         matching = sa.select(SCHEDULED.task_id, SCHEDULED.first_seen).where(*met).cte('matching')
         keys = matching.prefix_with('MATERIALIZED', dialect='postgresql')
@@ -168,7 +170,7 @@ class TrackedTasks(Connected):
         return {found for condition in senders(task_ids) for found in self._ids(condition, WORKFLOW_LIMIT)}
 
     def _ids(self, condition: sa.ColumnElement[bool], limit: int) -> set[str]:
-        # The ids alone: for the other columns, it would read all results to join them.
+        # This reads ids alone: for the other columns, PostgreSQL would read all results to join them.
         return {row.task_id for row in self._run(sa.select(EVERYTHING.task_id).where(condition).limit(limit))}
 
     def _rows(self, query: Any) -> list[TrackedTask]:

@@ -1,4 +1,4 @@
-"""What the row of a task says about the other tasks of its workflow."""
+"""Read how a task relates to the other tasks of its workflow, from the task's own row."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 from ..architecture import CHORD_UNLOCK
 from .task import TrackedTask
 
-#: Arguments that are signatures: those of chains, groups and chords, by the type of the signature.
+#: The arguments of chains, groups and chords that are signatures themselves, by the type of the signature.
 _CANVAS = {'chain': ('tasks',), 'group': ('tasks',), 'chord': ('header', 'body')}
-# Embedded in the message of a task.
+# The fields of a message that hold other tasks.
 _EMBEDDED = ('chord', 'chain', 'callbacks', 'errbacks')
 _WRAPPING = '"([\' '
 
 
 class Join(NamedTuple):
-    """What a ``celery.chord_unlock`` waits for and then sends.
+    """The tasks that a ``celery.chord_unlock`` waits for, and the task that it then sends.
 
     :param group_id: the group of the header.
     :param header: the ids of the header's tasks; empty where the monitor stores no arguments.
@@ -27,7 +27,7 @@ class Join(NamedTuple):
 
 
 def join_of(task: TrackedTask) -> Join | None:
-    """Read what a ``celery.chord_unlock`` is for.
+    """Read the header and the body that a ``celery.chord_unlock`` joins.
 
     :param task: the task.
     :returns: `None` for every other task.
@@ -51,20 +51,20 @@ def steps(task: TrackedTask) -> list[str]:
     """List the tasks that a chain has after one of its tasks.
 
     :param task: the task.
-    :returns: their ids, the next one first; that of a chord is the id of its body. A group has none.
+    :returns: their ids, the next one first. The id of a chord is that of its body. A group has no id.
 
     >>> following = {'task': 'export.archive', 'options': {'task_id': '2'}}
     >>> steps(TrackedTask('1', 'SUCCESS', options={'chain': [following]}))
     ['2']
     """
     chain = task.options.get('chain') if isinstance(task.options, dict) else None
-    # Celery takes them from the end.
+    # Celery stores the steps in reverse: it takes the next one from the end.
     found = [_option(_last(step), 'task_id') for step in reversed(chain)] if isinstance(chain, list) else []
     return [task_id for task_id in found if task_id is not None]
 
 
 def relatives(task: TrackedTask) -> Iterator[tuple[str, str]]:
-    """List what the tasks of a workflow can be found by.
+    """List the columns and values by which the other tasks of a workflow can be found.
 
     :param task: one of its tasks.
     :returns: names of columns, and the values that they have in other tasks.
@@ -84,7 +84,7 @@ def relatives(task: TrackedTask) -> Iterator[tuple[str, str]]:
     if join is not None:
         if join.group_id:
             yield 'group_id', join.group_id
-        # A header's part may be a group that was sent before.
+        # An id in the header may be that of a group, which was sent before.
         for name in join.header:
             yield 'task_id', name
             yield 'group_id', name
@@ -93,7 +93,7 @@ def relatives(task: TrackedTask) -> Iterator[tuple[str, str]]:
 
 
 def _mentioned(embedded: Any) -> Iterator[tuple[str, str]]:
-    # No recursion: whoever may send a message chooses how deep it is.
+    # This loop replaces a recursion: the sender of a message chooses how deeply it is nested.
     stack = [embedded]
     while stack:
         item = stack.pop()

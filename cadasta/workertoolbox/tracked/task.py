@@ -1,4 +1,4 @@
-"""A task, as the view of tasks and results tells it."""
+"""A task, as a row of the view of tasks and results."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 
 from celery import states
 
-#: The states that Celery gives, in the order in which a task goes through them. A task may have one of its own, too.
+#: The states that Celery gives, in the order in which a task goes through them. A task may have a state of its own,
+#: too.
 STATES = (states.PENDING, states.RECEIVED, states.STARTED, states.RETRY, states.SUCCESS, states.FAILURE, states.REVOKED)
 
 
 class Cursor(NamedTuple):
-    """A place in the list of all tasks: that of the task which has these values.
+    """A place in the list of all tasks: the place of the task with these values.
 
     :param first_seen: when the monitor stored it; `None` where the task is not stored.
     :param task_id: its id.
@@ -28,17 +29,17 @@ class Cursor(NamedTuple):
 class TrackedTask:
     """A row of the view ``celery_task_status``. All times have a time zone.
 
-    Where a result came and the task is not stored, whatever the message would have told is `None`.
+    Where a result is stored but its task is not, the values that the message would have brought are `None`.
 
     :param task_id: the id of the task.
-    :param status: its state; ``PENDING`` where there is no result, be it that the task has not begun, that its worker
-        does not say when it begins, or that it ignores its result.
-    :param date_done: when its state changed the last time: that of a task that has started is when it started.
-    :param result: what it returned or raised, as its worker serialized it.
+    :param status: its state. It is ``PENDING`` where there is no result: the task has not begun, its worker does not
+        store when it begins, or it ignores its result.
+    :param date_done: when its state last changed. For the state ``STARTED``, that is when it started.
+    :param result: the value that it returned or raised, as its worker serialized it.
     :param first_seen: when the monitor stored its first message.
     :param last_seen: when the monitor stored its latest message.
 
-    The others are the columns of the Task table.
+    The other parameters are the columns of the Task table.
 
     >>> task = TrackedTask('1', 'SUCCESS', name='export.project')
     >>> task.is_done, task.name
@@ -78,9 +79,10 @@ class TrackedTask:
 
     @property
     def duration(self) -> timedelta | None:
-        """How long it took from when the monitor stored it until it was done, which includes its time in the queue.
+        """The time from when the monitor stored it until it was done. That includes its time in the queue.
 
-        `None` where it is not done, or one of the times is not known. No table tells when a task that is done began.
+        It is `None` where the task is not done, or one of the times is not known. No table tells when a finished task
+        began.
 
         >>> from datetime import UTC
         >>> noon = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -89,5 +91,5 @@ class TrackedTask:
         """
         if not self.is_done or self.first_seen is None or self.date_done is None:
             return None
-        # The monitor may be later than a worker, and the clocks of two machines differ.
+        # The monitor may store a task after a worker has run it, and the clocks of two machines differ.
         return max(self.date_done - self.first_seen, timedelta())

@@ -1,4 +1,4 @@
-"""The tasks of a workflow as a tree, and what became of the workflow."""
+"""Arrange the tasks of a workflow in a tree, and tell its overall state."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,13 +14,14 @@ _Parents = dict[str, str | None]
 
 @dataclass
 class Node:
-    """A task with what came of it.
+    """A task in the tree of its workflow.
 
     :param task: the task.
-    :param state: its state, as far as its workflow tells more of it than its row: Celery stores no result of a
-        ``celery.chord_unlock``, which is done when it has sent the body. ``IGNORED`` where nobody stores one.
-    :param children: the tasks that it sent, in the order first seen. Those of a ``celery.chord_unlock`` are the tasks
-        of the chord's header, then what it sent: the body.
+    :param state: its state. The workflow may tell more about it than the row: Celery stores no result of a
+        ``celery.chord_unlock``, which is done when it has sent the body. It is ``IGNORED`` where no worker stores a
+        result.
+    :param children: the tasks that it sent, in the order first seen. A ``celery.chord_unlock`` has the tasks of the
+        chord's header, then the body that it sent.
 
     >>> Node(TrackedTask('1', 'SUCCESS'), 'SUCCESS').children
     []
@@ -34,7 +35,8 @@ class Node:
 def tree(tasks: Iterable[TrackedTask]) -> list[Node]:
     """Draw up the tree of a workflow.
 
-    A task is below the one that sent it; where that one is not among them, below the task that began the workflow.
+    Each task is below the one that sent it. Where that one is not among the tasks, it is below the one that began the
+    workflow.
 
     :param tasks: the tasks, as `TrackedTasks.workflow` gives them, or any others.
     :returns: the roots: one, or the members of a group that nothing joins. Each task occurs once.
@@ -53,7 +55,7 @@ def tree(tasks: Iterable[TrackedTask]) -> list[Node]:
         headers |= _join_header(known, parents, task_id, join)
     found = _states(known, joins)
     nodes = {task_id: Node(task, found[task_id]) for task_id, task in known.items()}
-    # What a join waits for comes before what it sends.
+    # The header of a chord comes before its body.
     for task_id in sorted(known, key=lambda task_id: task_id not in headers):
         parent = parents[task_id]
         if parent is not None:
@@ -62,15 +64,15 @@ def tree(tasks: Iterable[TrackedTask]) -> list[Node]:
 
 
 def overall(tasks: Iterable[TrackedTask]) -> str:
-    """Say what became of a workflow.
+    """Tell the overall state of a workflow.
 
-    Tasks whose results nobody stores do not count: Celery's own, and those that ignore their results, while they are
+    Tasks whose results no worker stores do not count: Celery's own, and those that ignore their results, while they are
     ``PENDING``.
 
     :param tasks: all tasks of the workflow.
     :returns: ``FAILURE`` if any failed; else ``REVOKED`` if any was revoked, for then it will never be complete;
-        ``SUCCESS`` if all succeeded, and nothing that chains and chords have yet to send is missing; ``PENDING`` if
-        none has begun; else ``STARTED``.
+        ``SUCCESS`` if all succeeded, and chains and chords have nothing left to send; ``PENDING`` if none has begun;
+        else ``STARTED``.
 
     >>> overall([TrackedTask('1', 'SUCCESS'), TrackedTask('2', 'PENDING')])
     'STARTED'
@@ -102,7 +104,7 @@ def _states(known: Mapping[str, TrackedTask], joins: Mapping[str, Join]) -> dict
         if state == states.PENDING and task_id in joins:
             body = known.get(joins[task_id].body_id or '')
             if body is not None and body.first_seen is None:
-                # It was not sent, because the header failed.
+                # Celery did not send the body, because the header failed.
                 state = body.status
             elif body is not None or task_id in senders:
                 state = states.SUCCESS
@@ -118,13 +120,14 @@ def _keeps_result(task: TrackedTask) -> bool:
 
 
 def _parents(known: Mapping[str, TrackedTask], joins: Mapping[str, Join]) -> _Parents:
-    # What has failed before it was sent has no row that says where it belongs, but what was to send it has.
+    # A task that failed before it was sent has no row that names its parent. But the message of the task that should
+    # have sent it names its id.
     senders = {step: task_id for task_id, task in known.items() for step in steps(task)}
     senders |= {step: task_id for task_id, task in known.items() for step in steps(task)[:1]}
     senders |= {join.body_id: task_id for task_id, join in joins.items() if join.body_id}
     parents: _Parents = {}
     for task_id, task in known.items():
-        # A task that nobody sent names itself after a retry.
+        # After a retry, a task that no other task sent names itself as its parent.
         candidates = (task.parent_id, senders.get(task_id), task.root_id)
         parents[task_id] = next((other for other in candidates if other in known and other != task_id), None)
     return parents

@@ -1,4 +1,4 @@
-"""The tasks of a workflow, as conditions of SQL."""
+"""Find the tasks of a workflow by conditions in SQL."""
 
 from collections.abc import Iterable, Iterator
 
@@ -14,7 +14,7 @@ _FEW = 20
 
 
 def related(relatives: Iterable[tuple[str, str]]) -> Iterator[sa.ColumnElement[bool]]:
-    """Make the conditions that tasks have one of some values.
+    """Make the conditions that find tasks by the values of their columns.
 
     :param relatives: names of columns, and values, as `relations.relatives` gives them.
     :returns: a condition for each portion of the values.
@@ -29,18 +29,18 @@ def related(relatives: Iterable[tuple[str, str]]) -> Iterator[sa.ColumnElement[b
 
 
 def senders(task_ids: Iterable[str]) -> Iterator[sa.ColumnElement[bool]]:
-    """Make the conditions that tasks are to send one of some others: they name it in their message.
+    """Make the conditions that find the tasks that are to send others: their messages name the ids of those.
 
     :param task_ids: the ids of the others.
     :returns: a condition for each portion of the ids.
     """
-    # PostgreSQL cannot know how many tasks name an id. Of few ids it believes that an index helps.
+    # PostgreSQL cannot know how many tasks name an id. It uses the index where a condition has few ids.
     for some in portions(sorted(map(storable, task_ids)), _FEW):
         yield later_id(EVERYTHING.options).in_(some)
 
 
 def _unlocks(group_id: str) -> sa.ColumnElement[bool]:
-    # As arguments, and as the representation of them.
+    # The column holds the arguments as JSON, or the text of their `repr`.
     beginning = unlock_arguments(EVERYTHING.args)
     starts = (beginning.startswith(text, autoescape=True) for text in (f'["{group_id}"', f"\"('{group_id}'"))
     return sa.and_(EVERYTHING.name == CHORD_UNLOCK, sa.or_(*starts))

@@ -36,10 +36,11 @@ _HEADERS = {
 def create_app(url: str, show_arguments: bool = False, hosts: Collection[str] | None = LOOPBACK) -> Flask:
     """Make the application. It only reads, and it has no authentication.
 
-    :param url: the URL of the database that has the tables; the application connects to it for each page.
+    :param url: the URL of the database that has the tables. The application opens a connection for each page.
     :param show_arguments: whether to show arguments, results and tracebacks of tasks.
-    :param hosts: the host names to which the application answers, without a port; `None` for any. Every web site that
-        its user visits could read a page on loopback that answers to any name: the site would point a name there.
+    :param hosts: the host names to which the application answers, without a port; `None` for any. An application on
+        loopback must not answer to any name: a web site that its user visits could point a name of its own there and
+        read the pages.
     :returns: the WSGI application.
     :raises NotUsable: where the URL is not that of a database that can hold the tables.
 

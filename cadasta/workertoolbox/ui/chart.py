@@ -44,7 +44,7 @@ class Line:
     """The tasks of a queue that are in one state.
 
     :param state: the state.
-    :param numbers: for each bar, how many of them were scheduled in its time.
+    :param numbers: for each bar, the number of tasks that were scheduled in its time.
     """
 
     state: str

@@ -28,7 +28,7 @@ def to_filter(fields: Mapping[str, str]) -> Filter:
     """Make a filter.
 
     :param fields: the fields, as `read` returns them.
-    :raises BadRequest: where an age is none; the text names the field.
+    :raises BadRequest: where the text of an age is no age. The error names the field.
 
     >>> to_filter(read({'name': 'export.*', 'newer': '1 year'}))
     Traceback (most recent call last):
@@ -67,7 +67,7 @@ def read_cursor(arguments: Mapping[str, str]) -> Cursor | None:
 
     :param arguments: the query of the address.
     :returns: `None` where the list begins with the newest task.
-    :raises BadRequest: where the parameter is no place; the text names it.
+    :raises BadRequest: where the parameter is no place. The error names it.
 
     >>> read_cursor({'before': '2026-11-22T15:04:05+00:00,export-7'}).task_id
     'export-7'

@@ -18,7 +18,7 @@ _CLASSES = {
     'STARTED': 'started',
     'RECEIVED': 'started',
 }
-# The page shows so many characters of a value: a page of many megabytes helps nobody.
+# The page shows this many characters of a value at most: a page of many megabytes helps nobody.
 _LONGEST = 20_000
 
 

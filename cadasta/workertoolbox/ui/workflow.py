@@ -1,4 +1,4 @@
-"""A workflow as the page draws it: a line a task, in the order of the tree, with a bar on a common time axis."""
+"""Lay out a workflow for the page: a line for each task, in the order of the tree, with a bar on a common time axis."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,14 +10,14 @@ from celery.states import IGNORED, READY_STATES
 from ..tracked.task import TrackedTask
 from ..tracked.tree import Node, overall, tree
 
-#: How many tasks are drawn, at most. With many more, browsers take seconds.
+#: The most tasks that the page draws. Browsers take seconds to draw many more.
 LIMIT = 1_000
-#: How long the time axis is, in the units of the drawing.
+#: The length of the time axis, in the units of the drawing.
 AXIS = 1_000
-# A chain of a hundred tasks is a hundred levels deep: it would be indented out of the window.
+# A chain of a hundred tasks is a hundred levels deep: its last tasks would be indented out of the window.
 _DEEPEST = 12
 _DONE = READY_STATES | {IGNORED}
-# So that the bar of the shortest task can be seen.
+# The bar of the shortest task has this width, so that people can see it.
 _NARROWEST = 4
 
 
@@ -27,10 +27,11 @@ class DrawnTask:
 
     :param task: the task.
     :param state: its state, as its workflow tells it.
-    :param depth: how many tasks are above it.
-    :param after: how long after the workflow's first task it was stored; `None` where it is not stored.
-    :param left: where its bar begins on the axis.
-    :param width: how long its bar is.
+    :param depth: the number of tasks above it.
+    :param after: the time from when the workflow's first task was stored until it was stored; `None` where it is not
+        stored.
+    :param left: the place on the axis at which its bar begins.
+    :param width: the length of its bar.
     """
 
     task: TrackedTask
@@ -54,9 +55,9 @@ class Workflow:
     """A workflow.
 
     :param state: its overall state.
-    :param total: how many tasks it has.
-    :param numbers: the states of its tasks, and how many have them, most first.
-    :param length: from the first moment that is known to the last; `None` where none is known.
+    :param total: the number of its tasks.
+    :param numbers: the states of its tasks, each with the number of tasks in it, the most frequent first.
+    :param length: the time from the first known moment to the last; `None` where no moment is known.
     :param rows: the tasks that are drawn.
     """
 
@@ -92,9 +93,9 @@ def _row(node: Node, depth: int, start: datetime | None, end: datetime | None) -
     task, state = node.task, node.state
     if start is None or end is None or task.first_seen is None:
         return DrawnTask(task, state, depth, None, 0, 0)
-    # What is not done takes until the end, whenever that is. Of some that are done, nothing tells since when.
+    # The bar of a task that is not done reaches to the end of the axis. Some finished tasks have no time of their end.
     until = (task.date_done or task.first_seen) if state in _DONE else end
-    # Of no length, an axis has one place only.
+    # An axis of no length has only one place.
     scale = AXIS / ((end - start).total_seconds() or 1)
     after = task.first_seen - start
     left = min(round(after.total_seconds() * scale), AXIS - _NARROWEST)
@@ -103,7 +104,7 @@ def _row(node: Node, depth: int, start: datetime | None, end: datetime | None) -
 
 
 def _walk(roots: Sequence[Node]) -> Iterator[tuple[Node, int]]:
-    # No recursion: a chain of a thousand tasks is a thousand levels deep.
+    # This loop replaces a recursion: a chain of a thousand tasks is a thousand levels deep.
     waiting = [(root, 0) for root in reversed(roots)]
     while waiting:
         node, depth = waiting.pop()

@@ -1,4 +1,4 @@
-"""Everything in one process, for the broker that is in its memory: worker, producer, beat and monitor.
+"""Run worker, producer, beat and monitor in one process, for the broker in its memory.
 
 When the worker is ready, a thread obeys the lines on stdin.
 """
@@ -64,7 +64,7 @@ def produce(seed: str, seconds: float, workflows: int) -> None:
 
 
 def close_connections() -> None:
-    """There is no server that could do it."""
+    """Close the connections here: this broker has no server that could do it."""
     connections = [app.pool.acquire(block=True) for _ in range(THREADS)]
     for connection in connections:
         connection.close()

@@ -33,7 +33,7 @@ def fail() -> NoReturn:
 
 @shared_task(name='export.regret')
 def regret(task_id: str) -> str:
-    """An errback that this service has."""
+    """An errback in this service."""
     return task_id
 
 

@@ -1,4 +1,4 @@
-"""A service, and beat."""
+"""The service `export`, and beat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service that has none of the first one's code."""
+"""The service `msg`, which has none of the code of the service `export`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notes, for the books, what each process of the storm sends and runs, and when: one line of JSON each."""
+"""Write notes for the books: a line of JSON for each message that a process sends or runs, with the time."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from celery import Task
 from celery.signals import after_task_publish, before_task_publish, task_prerun, task_received
 from celery.worker.request import Request
 
-# One write to a file in append mode is never torn by another process.
+# Another process never tears a single write to a file in append mode.
 _file = os.open(os.environ['NOTES'], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-# The children of a worker's pool are forked when this has been imported.
+# A worker forks the children of its pool after it has imported this.
 _process = os.getpid()
 
 
@@ -27,7 +27,7 @@ def note(event: str, **what: Any) -> None:
 def sending(sender: str, headers: dict[str, Any], body: Any, **kwargs: Any) -> None:
     root = headers['root_id']
     if sender == 'celery.chord_unlock':
-        # It is of another tree than the chord that hangs on it.
+        # It belongs to another tree than the chord that depends on it.
         (_, chord_body), *_ = body
         root = chord_body['options']['task_id']
     note('sending', key=[sender, headers['id'], headers['retries']], root=root)

@@ -1,6 +1,6 @@
-"""A producer: `python producing.py SEED SECONDS WORKFLOWS`. It sends so many workflows in so many seconds.
+"""A producer: `python producing.py SEED SECONDS WORKFLOWS`. It sends this number of workflows in these seconds.
 
-What it sends, and in which order, follows from the seed.
+The seed decides the workflows that it sends, and their order.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from service import make_app
 
 THREADS = 3
 
-# Each sends a workflow, and returns the tasks that must come to an end, with the state that they must end in.
+# Each function sends a workflow. It returns the ids of the tasks that must end, with the state that they must end in.
 Promises = dict[str, str]
 
 
@@ -51,7 +51,7 @@ def grouped(app: Celery, chance: random.Random) -> Promises:
 
 
 def with_a_chord(app: Celery, chance: random.Random) -> Promises:
-    """Its body is in another queue than its header."""
+    """The body of this chord is in another queue than its header."""
     header = [app.signature('export.add', (number, 1)) for number in range(chance.randint(2, 4))]
     body = chord([*header, app.signature('export.flaky', (1,))], app.signature('msg.total')).delay()
     note('chord', body=body.id)
@@ -67,7 +67,7 @@ def with_a_chord_that_fails(app: Celery, chance: random.Random) -> Promises:
 
 
 def with_errbacks(app: Celery, chance: random.Random) -> Promises:
-    """The worker has the code of one of them."""
+    """The worker has the code of only one of the errbacks."""
     errbacks = [app.signature(name).set(task_id=str(uuid4())) for name in ('export.regret', 'msg.notify')]
     failing = app.send_task('export.fail', link_error=errbacks)
     return {failing.id: 'FAILURE', **all_succeed(*errbacks)}
@@ -104,7 +104,8 @@ def send(app: Celery, chance: random.Random, seconds: float, workflows: int) -> 
         time.sleep(max(0, begun + number * seconds / workflows - time.monotonic()))
         bag = bag or chance.sample(WORKFLOWS, len(WORKFLOWS))
         workflow = bag.pop()
-        # Whoever loses one connection too many is told so, and knows that what it sent may be there or not.
+        # A producer that loses one connection too many gets an error. It then knows that its message may have arrived
+        # or not.
         try:
             promises = workflow(app, chance)
         except OperationalError:

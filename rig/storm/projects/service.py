@@ -1,4 +1,4 @@
-"""What the apps of all services have in common."""
+"""Make the apps of all services alike."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def make_app(name: str, *modules: str, **settings: Any) -> Celery:
     app.config_from_object(
         Config(
             QUEUES=['export', 'msg'],
-            # Whoever wants no task to be lost with its worker says so: it is acknowledged when it is done, not before.
+            # A worker acknowledges a task when it is done, not before. So no task is lost with its worker.
             task_acks_late=True,
             task_reject_on_worker_lost=True,
-            # What a worker holds waits for that worker. Let it hold no more than it can run.
+            # A task that a worker holds waits for that worker. So a worker holds no more tasks than it can run.
             worker_prefetch_multiplier=1,
             result_backend_max_sleep_between_retries_ms=500,
             **settings,

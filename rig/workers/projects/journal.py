@@ -1,4 +1,4 @@
-"""Writes down, for the test to read, what each process of a project publishes and runs."""
+"""Writes a journal for the tests: the messages that each process of a project publishes and runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from celery import Task
 from celery.signals import after_task_publish, task_prerun
 
-# One write to a file in append mode is never torn by another process.
+# Another process never tears a single write to a file in append mode.
 _file = os.open(os.environ['JOURNAL'], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 

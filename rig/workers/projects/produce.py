@@ -1,4 +1,4 @@
-"""A producer: `python produce.py PROJECT STAGE ARGUMENT...`. It never sets anything up; it only sends tasks."""
+"""A producer: `python produce.py PROJECT STAGE ARGUMENT...`. It sets nothing up, and only sends tasks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def flood(tasks: Any, count: str) -> None:
 
 
 def until_told(tasks: Any) -> None:
-    """Sends tasks until there is a line on stdin, and goes on when it is told that one could not be sent."""
+    """Sends tasks until there is a line on stdin. It goes on after an error that a task could not be sent."""
     told = threading.Event()
 
     def send(thread: int) -> None:
@@ -62,7 +62,7 @@ def until_told(tasks: Any) -> None:
 
 
 def interrupted(tasks: Any) -> None:
-    """Sends 100 tasks, says so, and sends 100 more when it is told that its connections are gone."""
+    """Sends 100 tasks, prints that, and sends 100 more when a line on stdin tells that its connections are gone."""
     flood(tasks, '100')
     print('half', flush=True)
     if sys.stdin.readline() == 'close\n':
@@ -71,7 +71,7 @@ def interrupted(tasks: Any) -> None:
 
 
 def close_connections(app: Celery) -> None:
-    """For brokers without a server that could do it."""
+    """Closes the connections here, for brokers that have no server to do it."""
     connections = [app.pool.acquire(block=True) for _ in range(CONNECTIONS)]
     for connection in connections:
         connection.close()
@@ -100,7 +100,7 @@ def mortal(tasks: Any, died: str) -> None:
 
 
 def held(tasks: Any, queue: str, count: str) -> None:
-    """Sends tasks that a worker holds for longer than a visibility timeout of four seconds: some wait, some run."""
+    """Sends tasks that a worker holds for longer than a visibility timeout of four seconds. Some wait and some run."""
     for acks in ('early', 'late'):
         tasks.BUSY[acks].apply_async((0,), countdown=12, queue=queue)
         tasks.BUSY[acks].apply_async((11,), queue=queue)

@@ -1,4 +1,4 @@
-"""What the tasks of all projects do that are there to be retried."""
+"""The tasks that fail and are retried, in all projects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from celery import Task
 
 
 def fail_first(task: Task, failures: int) -> int:
-    """Has the running task retried so many times, then returns that number."""
+    """Retries the running task this number of times, then returns the number."""
     if task.request.retries < failures:
         raise task.retry(countdown=0)
     return failures

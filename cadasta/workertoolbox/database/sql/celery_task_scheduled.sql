@@ -1,6 +1,6 @@
 -- Every task that the monitor stored, with its result. The status is NULL where there is no result.
 --
--- The condition on the status stands in the join, so that PostgreSQL finds the tasks without a result by an anti-join.
+-- The condition on the status is in the join, so that PostgreSQL finds the tasks without a result by an anti-join.
 SELECT
     t.task_id,
     r.status,

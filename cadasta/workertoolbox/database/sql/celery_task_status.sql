@@ -1,7 +1,7 @@
 -- Every task that the monitor stored, and every result whose task it has not stored (yet).
 --
--- A full join would say the same. But PostgreSQL uses its indexes for a condition on the two halves of a union, and
--- sees that a NULL meets no condition on the task.
+-- A full join would give the same rows. But PostgreSQL uses its indexes for a condition on each half of a union, and it
+-- sees that the NULLs of the second half meet no condition on the task.
 SELECT
     task_id,
     COALESCE(status, 'PENDING') AS status,

@@ -8,9 +8,9 @@ from cadasta.workertoolbox.conf import Config
 
 
 class Thrice(schedule):
-    """Due three times, so that beat can be stopped when it is not about to send something."""
+    """A schedule that is due three times. Then beat sends nothing more, and a test can stop it."""
 
-    # Beat may ask more than once before it sends: what it sent is told by the time that it asks with.
+    # Beat may ask more than once before it sends. The time that it asks with tells what it has sent.
     asked_with: frozenset[datetime] = frozenset()
 
     def is_due(self, last_run_at: datetime) -> schedstate:

@@ -24,7 +24,7 @@ def tick() -> None:
 
 @app.task(name='audit.tick')
 def audit_tick() -> None:
-    """No queue serves the first part of its name, so whoever sends it names a queue."""
+    """A task without a queue for the first part of its name. So its sender names a queue."""
 
 
 @app.task(bind=True)
@@ -34,7 +34,7 @@ def flaky(self: Task, failures: int) -> int:
 
 @app.task(name='audit.flaky', bind=True, queue='export')
 def audit_flaky(self: Task, failures: int) -> int:
-    """The same with a queue of the task's own."""
+    """The same, but the task itself names a queue."""
     return fail_first(self, failures)
 
 

@@ -1,3 +1,3 @@
-"""A service whose tasks are held for longer than brokers like it."""
+"""A service whose workers hold tasks for longer than the visibility timeout of the broker."""
 
 from .celery import app as app

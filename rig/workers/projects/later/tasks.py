@@ -13,7 +13,7 @@ def busy(seconds: float) -> None:
 
 
 def insist(self: Task) -> None:
-    """Asks twice to be tried again."""
+    """Retries twice."""
     if self.request.retries < 2:
         raise self.retry()
 

@@ -1,3 +1,3 @@
-"""The same architecture in plain Celery settings, as one would write them first."""
+"""The same architecture in plain Celery settings, as a beginner would write them."""
 
 from .celery import app as app

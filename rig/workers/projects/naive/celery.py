@@ -11,6 +11,7 @@ app.conf.update(
     broker_url=os.environ['CELERY_BROKER_URL'],
     task_queues=[Queue('export', exchange, routing_key='export'), Queue('platform.fifo', exchange, routing_key='#')],
     task_routes={'export.*': {'queue': 'export'}},
-    # What is lost without it is another fact: a producer that ends at once may take along what it has just sent.
+    # This keeps another loss out of the comparison: without it, a producer that ends at once may lose the messages that
+    # it has just sent.
     broker_transport_options={'confirm_publish': True},
 )

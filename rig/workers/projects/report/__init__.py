@@ -1,3 +1,3 @@
-"""A service whose tasks are scheduled by another one."""
+"""A service whose tasks another service schedules."""
 
 from .celery import app as app

@@ -1,3 +1,3 @@
-"""One service that has two queues to itself, so its workers need no `-Q`."""
+"""A service that has both queues to itself, so its workers need no `-Q`."""
 
 from .celery import app as app

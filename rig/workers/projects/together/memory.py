@@ -1,7 +1,7 @@
-"""The service on the in-memory broker, which is one per process: worker, producer and beat share this one.
+"""Run the service on the in-memory broker: worker, producer and beat are in one process, and share its broker.
 
-When the worker is ready, a thread sends all tasks. Then, at each line on stdin, it writes down what the platform queue
-holds.
+When the worker is ready, a thread sends all tasks. Then, at each line on stdin, it writes down the messages of the
+platform queue.
 """
 
 from __future__ import annotations
