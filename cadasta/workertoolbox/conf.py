@@ -400,6 +400,10 @@ def _retries(name: str, value: Any) -> int:
     return int(value)
 
 
+def _flag(name: str, value: Any) -> bool:
+    return value if isinstance(value, bool) else environment.cast(name, str(value), 'bool')
+
+
 class _Variable(NamedTuple):
     default: Any
     parse: Callable[[str, Any], Any] = _text
@@ -416,6 +420,7 @@ _VARIABLES = {
     'RESULT_DB_PORT': _Variable('5432', _port, 'RESULT_DB_PORT'),
     'RESULT_DB_NAME': _Variable('cadasta', environment='RESULT_DB_NAME'),
     'CHORD_UNLOCK_MAX_RETRIES': _Variable(43200, _retries),
+    'RUN_ONCE': _Variable(True, _flag),
     'ENV_PREFIX': _Variable('CELERY_'),
 }
 
@@ -431,6 +436,8 @@ _SETTINGS = {
     # A worker waits for as long as the database is away: Celery would drop the result after three tries. But whoever
     # only sends tasks must not wait for it, so the tables are left to whoever first stores a result.
     'database_create_tables_at_setup': False,
+    # Celery's loader reads this one: our backend stands in for Celery's wherever results are in a database.
+    'override_backends': dict.fromkeys(('db', 'database'), 'cadasta.workertoolbox.results.backend:Backend'),
     # What the role of a worker may not do would be tried for ever as well.
     'database_engine_callback': 'cadasta.workertoolbox.results:refuse_clearly',
     'result_backend_always_retry': True,

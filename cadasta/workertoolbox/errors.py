@@ -38,3 +38,11 @@ class NotAllowed(ToolboxError):  # noqa: N818  # the database refuses
 
 class Unreadable(ToolboxError, ValueError):  # noqa: N818  # the sender is at fault
     """Nobody can read a message as a task."""
+
+
+class UnreadableResult(ToolboxError):  # noqa: N818  # whoever stored it is at fault
+    """A stored result is a pickle, which is never loaded, or nothing that the app's serializer can read."""
+
+
+class BadTaskId(ToolboxError, ValueError):  # noqa: N818  # the caller is at fault
+    """Neither the table of tasks nor that of results can hold the id of a task."""

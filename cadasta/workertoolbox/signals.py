@@ -5,6 +5,7 @@ from typing import Any
 
 from celery.signals import before_task_publish, worker_init
 
+from .backends import is_database
 from .topology import Declaration
 
 _MAX_GROUP_ID = 128
@@ -19,6 +20,10 @@ def set_up_worker(sender: Any, **kwargs: Any) -> None:
 
     if isinstance(sender.app.loader.conf, Config):
         setup_app(sender.app)
+        if is_database(sender.app.conf.result_backend):
+            from .results.worker import prepare
+
+            prepare(sender)
 
 
 @before_task_publish.connect

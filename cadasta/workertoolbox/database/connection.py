@@ -14,8 +14,8 @@ from ..settings.credentials import masked
 from .values import plain
 
 _DIALECTS = ('postgresql', 'sqlite')
-# A database that is gone is noticed within a minute, also when it owes an answer; libpq would wait for hours.
-_LIBPQ = {
+#: A database that is gone is noticed within a minute, also when it owes an answer; libpq would wait for hours.
+NETWORK_TIMEOUTS = {
     'connect_timeout': 10,
     'keepalives_idle': 30,
     'keepalives_interval': 10,
@@ -43,7 +43,7 @@ def engine(url: str) -> sa.Engine:
         raise NotUsable(f'{masked(url)!r} is not the URL of a PostgreSQL or SQLite database')
     if parsed.drivername == 'postgresql':
         parsed = parsed.set(drivername='postgresql+psycopg2')
-    defaults = _LIBPQ if dialect.name == 'postgresql' else {}
+    defaults = NETWORK_TIMEOUTS if dialect.name == 'postgresql' else {}
     missing = {name: value for name, value in defaults.items() if name not in parsed.query}
     try:
         return sa.create_engine(

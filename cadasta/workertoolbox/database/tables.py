@@ -108,6 +108,15 @@ def result_tables(names: Mapping[str, str], schemas: Mapping[str, str]) -> tuple
     for key, model in (('task', TaskExtended), ('group', TaskSet)):
         name = names.get(key) or model.__tablename__
         tables.append(model.__table__.to_metadata(copies, schema=schemas.get(key), name=name))
+    # Of the run that has claimed the task: see `cadasta.workertoolbox.results.claim`. Celery itself has columns for the
+    # worker and the retries, and fills them where results are extended.
+    for column in (
+        sa.Column('started', _TIME),
+        sa.Column('lease', _TIME),
+        sa.Column('runs', sa.Integer),
+        sa.Column('replaced', sa.Integer),
+    ):
+        tables[0].append_column(column)
     # Most results are successes, and nobody looks for those by their state.
     sa.Index(None, tables[0].c.status, postgresql_where=tables[0].c.status != 'SUCCESS')
     return tables[0], tables[1]

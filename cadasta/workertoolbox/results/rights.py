@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .errors import NotAllowed
+from ..errors import NotAllowed
 
 
 def refuse_clearly(engine: Any) -> None:
@@ -25,7 +25,7 @@ def refuse_clearly(engine: Any) -> None:
 def _on_error(context: Any) -> None:
     from celery.backends.database.models import Task
 
-    from .database.refusals import blames_role
+    from ..database.refusals import blames_role
 
     error, statement = context.original_exception, context.statement or ''
     stores_result = Task.__table__.name in statement or Task.__table__.c.id.default.name in statement

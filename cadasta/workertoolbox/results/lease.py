@@ -1,0 +1,64 @@
+"""A worker vouches for the tasks that it runs, by renewing their leases, and says so if it cannot."""
+
+import logging
+import threading
+from typing import Any
+
+from celery import bootsteps
+from celery.worker.state import active_requests
+
+from . import backend
+
+logger = logging.getLogger(__name__)
+
+#: How often a worker renews its leases, in seconds.
+EVERY = 20.0
+# How soon it tries again where the database is away.
+_SOON = 1.0
+
+
+class Leases(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery
+    """A step of a worker: a thread of its main process, whatever its pool is busy with.
+
+    It goes on while the pool finishes what it runs, and ends with the worker.
+    """
+
+    requires = ('celery.worker.components:Pool',)
+
+    def start(self, parent: Any) -> None:
+        """Start the thread."""
+        threading.Thread(target=self._renew_until_the_end, args=(parent,), name='leases', daemon=True).start()
+
+    def _renew_until_the_end(self, worker: Any) -> None:
+        pause = threading.Event()
+        has_said = False
+        while worker.blueprint.state != bootsteps.TERMINATE:
+            wait = EVERY
+            try:
+                if not has_said:
+                    self._say_what_is_missing(worker.app)
+                    has_said = True
+                if task_ids := _active():
+                    worker.app.backend.renew(task_ids)
+            except Exception as error:  # noqa: BLE001  # the leases must be renewed, whatever happens
+                logger.warning('The leases of running tasks cannot be renewed: %s', error)
+                wait = min(EVERY, _SOON)
+            pause.wait(wait)
+
+    @staticmethod
+    def _say_what_is_missing(app: Any) -> None:
+        if app.conf.get('RUN_ONCE') and not app.backend.can_claim():
+            logger.warning(
+                'The table of results has no columns for claims (%s): tasks run, and may run twice. Run `celery '
+                'toolbox tables` with a role that may change the table, and restart the workers.',
+                ', '.join(backend.COLUMNS),
+            )
+
+
+def _active() -> set[str]:
+    while True:
+        try:
+            return {request.id for request in active_requests}
+        except RuntimeError:
+            # Another thread has added a request meanwhile.
+            continue
