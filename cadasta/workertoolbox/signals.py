@@ -5,10 +5,14 @@ from typing import Any
 
 from celery.signals import before_task_publish, worker_init
 
+from .architecture import ID_LENGTH
 from .backends import is_database
-from .topology import Declaration
+from .database.values import storable
+from .errors import BadTaskId
+from .topology import Declaration, Refusal
 
 _MAX_GROUP_ID = 128
+_ALLOWED = f'1 to {ID_LENGTH} characters, without NUL'
 _GROUP_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + string.punctuation)
 
 
@@ -42,3 +46,18 @@ def group_message(
             root_id = headers.get('root_id') or properties['correlation_id']
             if len(root_id) <= _MAX_GROUP_ID and _GROUP_ID_CHARACTERS.issuperset(root_id):
                 properties['MessageGroupId'] = root_id
+
+
+@before_task_publish.connect
+def refuse_bad_id(headers: dict[str, Any], declare: list[Any] | None = None, **kwargs: Any) -> None:
+    """Keep a task from being sent whose id no table can hold: nobody could say what became of it.
+
+    Celery logs what a receiver raises, and sends the task. What is to be declared before it is sent may refuse.
+    """
+    task_id = headers['id']
+    if declare and any(type(entity) is Declaration for entity in declare) and not _is_good(task_id):
+        declare[:] = [Refusal(BadTaskId(f'The id of a task is {task_id!r:.200}: it must be text of {_ALLOWED}'))]
+
+
+def _is_good(task_id: Any) -> bool:
+    return isinstance(task_id, str) and 0 < len(task_id) <= ID_LENGTH and storable(task_id) == task_id

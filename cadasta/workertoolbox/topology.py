@@ -130,6 +130,23 @@ class Declaration(MaybeChannelBound):
         return name
 
 
+class Refusal(MaybeChannelBound):
+    """An entity for the ``declare`` argument of `kombu.Producer.publish` that keeps the message from being published.
+
+    :param error: what the producer raises.
+    """
+
+    can_cache_declaration = False
+    name = 'refusal'
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def declare(self, nowait: bool = False, channel: Any = None) -> str:
+        """Raise the error."""
+        raise self.error
+
+
 class Topology:
     """One topic exchange, the work queues bound to it by their names, and the platform queue bound to everything.
 

@@ -6,10 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from ..architecture import CHORD_UNLOCK
-
-#: The longest id of a task that Celery's result table and the Task table hold, in characters.
-ID_LENGTH = 155
+from ..architecture import CHORD_UNLOCK, ID_LENGTH
 
 _JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), 'postgresql')
 _TIME = sa.DateTime(timezone=True)

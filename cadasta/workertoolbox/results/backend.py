@@ -34,16 +34,16 @@ _EXTENDED_COLUMNS = ('name', 'args', 'kwargs', 'queue', 'stamps')
 _SHOWN = 300
 
 
-class Dropped(Ignore):  # type: ignore[misc]  # Celery
+class Dropped(Ignore):
     """A state is not stored, because another run has the claim of its task, or the task has ended."""
 
 
-class Backend(DatabaseBackend):  # type: ignore[misc]  # Celery
+class Backend(DatabaseBackend):
     """The result backend of all apps that use `cadasta.workertoolbox.conf.Config` and store results in a database."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.engine_options = with_timeouts(self.url, self.engine_options)
+        self.engine_options: dict[str, Any] = with_timeouts(self.url, self.engine_options)
         self._statements: Statements | None = None
         self._is_probed = False
 
@@ -247,6 +247,13 @@ class Backend(DatabaseBackend):  # type: ignore[misc]  # Celery
             return task_ids
         with self._engine.connect() as connection:
             return statements.renew(connection, task_ids, identity.name(), LEASE)
+
+    def release(self, task_id: str, claim: Claim) -> None:
+        """Give up the claim of a run, if the database is there: otherwise its lease ends by itself."""
+        statements = self._claiming_statements()
+        with suppress(DBAPIError), self._engine.connect() as connection:
+            if statements is not None:
+                statements.release(connection, task_id, identity.name(), claim)
 
     @property
     def _engine(self) -> sa.Engine:

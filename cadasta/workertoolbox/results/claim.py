@@ -66,6 +66,10 @@ UPDATE {table} SET lease = {lease}
 WHERE task_id IN :task_ids AND worker = :worker AND status NOT IN {not_running}
 RETURNING task_id"""
 
+_RELEASE = """
+UPDATE {table} SET lease = NULL
+WHERE task_id = :task_id AND worker = :worker AND runs = :runs"""
+
 _PROBE = 'SELECT {columns} FROM {table} WHERE 1 = 0'
 
 _NOW = {'postgresql': 'now()', 'sqlite': "strftime('%Y-%m-%d %H:%M:%f', 'now')"}
@@ -187,6 +191,7 @@ class Statements:
         }
         self._explain = _text(_EXPLAIN, parts)
         self._renew = _text(_RENEW, parts).bindparams(sa.bindparam('task_ids', expanding=True))
+        self._release = _text(_RELEASE, parts)
         self._probe = _text(_PROBE, {**parts, 'columns': ', '.join(COLUMNS)})
 
     def probe(self, connection: Connection) -> None:
@@ -228,6 +233,10 @@ class Statements:
             return None
         state, worker, runs, replaced, retries, remaining = row
         return Holder(state, worker, runs, (replaced, retries), None if remaining is None else float(remaining))
+
+    def release(self, connection: Connection, task_id: str, worker: str | None, claim: Claim) -> None:
+        """Let whoever gets the next message of a task run it at once."""
+        connection.execute(self._release, {'task_id': task_id, 'worker': worker, 'runs': claim.runs})
 
     def renew(self, connection: Connection, task_ids: Iterable[str], worker: str | None, seconds: int) -> set[str]:
         """Renew the leases of what a worker runs.

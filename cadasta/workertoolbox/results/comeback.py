@@ -9,9 +9,12 @@ from typing import Any
 
 # What a worker adds to the headers of a message to make a request.
 _NOT_HEADERS = frozenset(
-    'args kwargs properties reply_to correlation_id hostname delivery_info callbacks errbacks chain chord is_eager '
-    'called_directly loglevel logfile headers time_limit soft_time_limit compression toolbox_claim _children '
-    '_protected'.split()
+    (
+        *('args', 'kwargs', 'callbacks', 'errbacks', 'chain', 'chord'),
+        *('properties', 'reply_to', 'correlation_id', 'delivery_info', 'compression', 'headers'),
+        *('hostname', 'is_eager', 'called_directly', 'loglevel', 'logfile', 'time_limit', 'soft_time_limit'),
+        *('toolbox_claim', '_children', '_protected'),
+    )
 )
 _PROPERTIES = ('correlation_id', 'reply_to', 'priority', 'MessageGroupId')
 

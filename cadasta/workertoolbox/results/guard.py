@@ -7,8 +7,10 @@ from typing import Any
 
 from celery import Celery
 from celery.exceptions import Ignore, Reject
+from celery.signals import task_postrun
+from celery.states import REJECTED
 
-from .claim import Impossible, Over, Running
+from .claim import Claim, Impossible, Over, Running
 from .comeback import send_back
 
 logger = logging.getLogger(__name__)
@@ -65,3 +67,11 @@ def act(task: Any) -> None:
         )
         send_back(task, claim.seconds)
         raise Ignore(f'It runs on {claim.worker}')
+
+
+@task_postrun.connect
+def release(task: Any, state: str | None, **kwargs: Any) -> None:
+    """Give up the claim of a task that gives its message back to the broker: whoever gets it next may run it."""
+    request = task.request
+    if state == REJECTED and isinstance(getattr(request, 'toolbox_claim', None), Claim):
+        task.backend.release(request.id, request.toolbox_claim)

@@ -50,7 +50,7 @@ class Keeper:
             store, future = self._queue.get()
             try:
                 store()
-            except BaseException as error:  # noqa: BLE001  # the future raises it where somebody waits for it
+            except BaseException as error:
                 if self._is_late:
                     logger.warning('A state was not stored: %s', error)
                 future.set_exception(error)

@@ -7,7 +7,7 @@ from typing import Any
 from celery import bootsteps
 from celery.worker.state import active_requests
 
-from . import backend
+from .claim import COLUMNS
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ EVERY = 20.0
 _SOON = 1.0
 
 
-class Leases(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery
+class Leases(bootsteps.StartStopStep):
     """A step of a worker: a thread of its main process, whatever its pool is busy with.
 
     It goes on while the pool finishes what it runs, and ends with the worker.
@@ -40,7 +40,7 @@ class Leases(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery
                     has_said = True
                 if task_ids := _active():
                     worker.app.backend.renew(task_ids)
-            except Exception as error:  # noqa: BLE001  # the leases must be renewed, whatever happens
+            except Exception as error:
                 logger.warning('The leases of running tasks cannot be renewed: %s', error)
                 wait = min(EVERY, _SOON)
             pause.wait(wait)
@@ -51,7 +51,7 @@ class Leases(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery
             logger.warning(
                 'The table of results has no columns for claims (%s): tasks run, and may run twice. Run `celery '
                 'toolbox tables` with a role that may change the table, and restart the workers.',
-                ', '.join(backend.COLUMNS),
+                ', '.join(COLUMNS),
             )
 
 

@@ -12,7 +12,7 @@ from .waiting import waited
 _NEGLIGIBLE = 0.5
 
 
-class Limits(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery
+class Limits(bootsteps.StartStopStep):
     """A step of a worker with a prefork pool: what a child has waited for its database is added to its limits."""
 
     requires = ('celery.worker.components:Pool',)

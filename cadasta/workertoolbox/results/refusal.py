@@ -10,7 +10,7 @@ _TOO_LARGE = ('invalid memory alloc', 'string buffer')
 _SHOWN = 300
 
 
-class Refused(EncodeError):  # type: ignore[misc]  # kombu
+class Refused(EncodeError):  # noqa: N818  # the database refuses
     """The database refuses a state or a result of a task; Celery stores that the task failed because of it."""
 
 
