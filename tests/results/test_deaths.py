@@ -23,13 +23,12 @@ def test_a_killed_worker(once: Service, tmp_path: Path) -> None:
     if 'redis' in once.broker.url:
         # It would deliver the message again after an hour.
         once.send('late', str(gate), task_id=task_id)
-    second = once.start('-Q', 'once', '-c', '1', lease=3)
+    once.start('-Q', 'once', '-c', '1', lease=3)
     once.wait_until(lambda: once.count('begin', task_id) == 2, 'the task to be taken over')
     gate.touch()
     once.wait_for_state(task_id, 'SUCCESS')
     runs, worker = once.row(task_id, 'runs, worker')
     assert (runs, worker.partition('#')[0]) == (2, 'w2@here')
-    assert 'is not run: it runs on w1@here' in second.log
 
 
 @REDIS

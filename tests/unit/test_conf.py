@@ -49,6 +49,7 @@ def test_default_settings() -> None:
         'result_backend': DEFAULT_BACKEND,
         'result_expires': None,
         'database_create_tables_at_setup': False,
+        'override_backends': dict.fromkeys(('db', 'database'), 'cadasta.workertoolbox.results.backend:Backend'),
         'database_engine_callback': 'cadasta.workertoolbox.results:refuse_clearly',
         'result_backend_always_retry': True,
         'result_backend_max_retries': float('inf'),
@@ -685,3 +686,16 @@ def test_a_setting_can_be_changed_before_the_app_reads_it() -> None:
     config = Config()
     config.task_time_limit = 5
     assert app_with(config).conf.task_time_limit == 5
+
+
+@pytest.mark.parametrize(('text', 'value'), [('false', False), ('1', True)])
+def test_run_once_from_the_environment(monkeypatch: pytest.MonkeyPatch, text: str, value: bool) -> None:
+    assert Config().RUN_ONCE is True
+    monkeypatch.setenv('CELERY_RUN_ONCE', text)
+    assert Config().RUN_ONCE is value
+    assert Config(RUN_ONCE=False).RUN_ONCE is False
+
+
+def test_run_once_must_be_a_flag() -> None:
+    with pytest.raises(ValueError, match='RUN_ONCE'):
+        Config(RUN_ONCE='perhaps')

@@ -3,7 +3,7 @@
 from kombu.exceptions import EncodeError
 from sqlalchemy.exc import DBAPIError
 
-from ..database.refusals import blames_data
+from ..database.refusals import blames_data, sqlstate
 
 # PostgreSQL has no SQLSTATE of its own for these.
 _TOO_LARGE = ('invalid memory alloc', 'string buffer')
@@ -25,6 +25,8 @@ def refusal(error: BaseException) -> Refused | None:
     >>> refusal(ConnectionRefusedError())
     """
     if isinstance(error, DBAPIError):
+        if _was_first(error):
+            return None
         if not blames_data(error) and not any(part in str(error.orig) for part in _TOO_LARGE):
             return None
         error = error.orig or error
@@ -32,3 +34,8 @@ def refusal(error: BaseException) -> Refused | None:
         return None
     first_line, *_ = str(error).strip().splitlines() or [type(error).__name__]
     return Refused(f'The database refuses it: {first_line[:_SHOWN]}')
+
+
+def _was_first(error: DBAPIError) -> bool:
+    """Tell whether somebody else has inserted the row meanwhile: Celery's own statements, repeated, will find it."""
+    return sqlstate(error.orig) == '23505' or 'UNIQUE constraint failed' in str(error.orig)
