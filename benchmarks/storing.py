@@ -92,14 +92,16 @@ def _rate(make: Callable[[str], Any], url: str, number: int) -> float:
 
 
 def count(make: Callable[[str], Any], url: str) -> int:
-    """Count the statements of a task, with those that begin and end transactions."""
+    """Count the statements of a task, with those that begin and end transactions, where there are any."""
     backend = make(url)
     run_one(backend)
     statements = 0
 
-    def note(*arguments: Any) -> None:
+    def note(connection: Any, cursor: Any = None, *arguments: Any) -> None:
         nonlocal statements
-        statements += 1
+        # In autocommit mode, the driver sends nothing to begin or to commit.
+        statements += cursor is None and connection.connection.dbapi_connection.autocommit is False
+        statements += cursor is not None
 
     for event in ('before_cursor_execute', 'begin', 'commit'):
         sqlalchemy.event.listen(sqlalchemy.Engine, event, note)

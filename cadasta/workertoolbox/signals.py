@@ -56,7 +56,7 @@ def refuse_bad_id(headers: dict[str, Any], declare: list[Any] | None = None, **k
     """
     task_id = headers['id']
     if declare and any(type(entity) is Declaration for entity in declare) and not _is_good(task_id):
-        declare[:] = [Refusal(BadTaskId(f'The id of a task is {task_id!r:.200}: it must be text of {_ALLOWED}'))]
+        declare[:] = [Refusal(error=BadTaskId(f'The id of a task is {task_id!r:.200}: it must be text of {_ALLOWED}'))]
 
 
 def _is_good(task_id: Any) -> bool:

@@ -136,15 +136,14 @@ class Refusal(MaybeChannelBound):
     :param error: what the producer raises.
     """
 
+    attrs = (('error', None),)
     can_cache_declaration = False
     name = 'refusal'
 
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-
     def declare(self, nowait: bool = False, channel: Any = None) -> str:
         """Raise the error."""
-        raise self.error
+        error: Exception = self.error
+        raise error
 
 
 class Topology:
