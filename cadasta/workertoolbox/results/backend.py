@@ -239,14 +239,16 @@ class Backend(DatabaseBackend):
         """Renew the leases of tasks that this worker runs.
 
         :param task_ids: their ids.
-        :returns: the ids of those that it has claimed and that have not ended.
+        :returns: the ids of those that were cancelled.
         :raises sqlalchemy.exc.DBAPIError: where the database cannot be reached.
         """
         statements = self._claiming_statements()
         if statements is None:
-            return task_ids
+            return set()
+        worker = identity.name()
         with self._engine.connect() as connection:
-            return statements.renew(connection, task_ids, identity.name(), LEASE)
+            others = task_ids - statements.renew(connection, task_ids, worker, LEASE)
+            return statements.cancelled(connection, others, worker) if others else set()
 
     def release(self, task_id: str, claim: Claim) -> None:
         """Give up the claim of a run, if the database is there: otherwise its lease ends by itself."""

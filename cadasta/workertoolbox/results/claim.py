@@ -66,6 +66,10 @@ UPDATE {table} SET lease = {lease}
 WHERE task_id IN :task_ids AND worker = :worker AND status NOT IN {not_running}
 RETURNING task_id"""
 
+_CANCELLED = """
+SELECT task_id FROM {table}
+WHERE task_id IN :task_ids AND worker = :worker AND status = 'REVOKED'"""
+
 _RELEASE = """
 UPDATE {table} SET lease = NULL
 WHERE task_id = :task_id AND worker = :worker AND runs = :runs"""
@@ -190,7 +194,9 @@ class Statements:
             False: _text(_STORE, {**parts, 'kept': "('SUCCESS')"}),
         }
         self._explain = _text(_EXPLAIN, parts)
-        self._renew = _text(_RENEW, parts).bindparams(sa.bindparam('task_ids', expanding=True))
+        ids: sa.BindParameter[Any] = sa.bindparam('task_ids', expanding=True)
+        self._renew = _text(_RENEW, parts).bindparams(ids)
+        self._cancelled = _text(_CANCELLED, parts).bindparams(ids)
         self._release = _text(_RELEASE, parts)
         self._probe = _text(_PROBE, {**parts, 'columns': ', '.join(COLUMNS)})
 
@@ -245,6 +251,14 @@ class Statements:
         """
         values = {'task_ids': sorted(task_ids), 'worker': worker, 'seconds': seconds}
         return {row.task_id for row in connection.execute(self._renew, values)}
+
+    def cancelled(self, connection: Connection, task_ids: Iterable[str], worker: str | None) -> set[str]:
+        """Tell which tasks of a worker were cancelled.
+
+        :returns: their ids.
+        """
+        values = {'task_ids': sorted(task_ids), 'worker': worker}
+        return {row.task_id for row in connection.execute(self._cancelled, values)}
 
 
 def _text(template: str, parts: Mapping[str, str]) -> sa.TextClause:

@@ -1,10 +1,12 @@
-"""A worker vouches for the tasks that it runs, by renewing their leases, and says so if it cannot."""
+"""A worker vouches for the tasks that it runs, by renewing their leases, and terminates those that were cancelled."""
 
 import logging
 import threading
 from typing import Any
 
 from celery import bootsteps
+from celery.concurrency.prefork import TaskPool as PreforkPool
+from celery.utils.collections import LimitedSet
 from celery.worker.state import active_requests
 
 from .claim import COLUMNS
@@ -15,6 +17,9 @@ logger = logging.getLogger(__name__)
 EVERY = 20.0
 # How soon it tries again where the database is away.
 _SOON = 1.0
+
+# The cancelled tasks of which the log says already that they run on.
+_running_on = LimitedSet(maxlen=1000)
 
 
 class Leases(bootsteps.StartStopStep):
@@ -38,8 +43,9 @@ class Leases(bootsteps.StartStopStep):
                 if not has_said:
                     self._say_what_is_missing(worker.app)
                     has_said = True
-                if task_ids := _active():
-                    worker.app.backend.renew(task_ids)
+                if requests := _active():
+                    for task_id in worker.app.backend.renew(set(requests)):
+                        _terminate(worker, requests[task_id])
             except Exception as error:
                 logger.warning('The leases of running tasks cannot be renewed: %s', error)
                 wait = min(EVERY, _SOON)
@@ -55,10 +61,24 @@ class Leases(bootsteps.StartStopStep):
             )
 
 
-def _active() -> set[str]:
+def _active() -> dict[str, Any]:
     while True:
         try:
-            return {request.id for request in active_requests}
+            return {request.id: request for request in active_requests}
         except RuntimeError:
             # Another thread has added a request meanwhile.
             continue
+
+
+def _terminate(worker: Any, request: Any) -> None:
+    """Terminate a task that was cancelled, in the main loop: it acknowledges the message."""
+    if isinstance(worker.pool, PreforkPool):
+        logger.warning('Task %s[%s] was cancelled, and is terminated', request.name, request.id)
+        worker.consumer.call_soon(request.terminate, worker.pool)
+    elif request.id not in _running_on:
+        _running_on.add(request.id)
+        logger.warning(
+            'Task %s[%s] was cancelled, and runs on: only a prefork pool can terminate it. Its result will be dropped',
+            request.name,
+            request.id,
+        )
