@@ -46,7 +46,12 @@ class Service:
         )
 
     def start(
-        self, *options: str, lease: int = 60, settings: dict[str, Any] | None = None, **environment: str
+        self,
+        *options: str,
+        lease: int = 60,
+        project: str = 'once',
+        settings: dict[str, Any] | None = None,
+        **environment: str,
     ) -> Process:
         """Starts a worker, and waits until it works."""
         self._number += 1
@@ -56,7 +61,7 @@ class Service:
                 '-m',
                 'celery',
                 '-A',
-                'once',
+                project,
                 'worker',
                 '-l',
                 'INFO',

@@ -22,12 +22,17 @@ from cadasta.workertoolbox.monitor import upgrade
 from cadasta.workertoolbox.results import backend as backends
 from cadasta.workertoolbox.results import identity, waiting
 from cadasta.workertoolbox.results.backend import Backend, Dropped
-from cadasta.workertoolbox.results.claim import Claim, Impossible, Over, Running
+from cadasta.workertoolbox.results.claim import Claim, Impossible, Over, Running, Statements
 from cadasta.workertoolbox.results.refusal import Refused, refusal
 
 from ..monitor.databases import url_of
+from ..servers.postgres import Database
 
 NOW = {'postgresql': 'now()', 'sqlite': "strftime('%Y-%m-%d %H:%M:%f', 'now')"}
+
+
+class UniqueViolation(Exception):  # noqa: N818  # the name of psycopg
+    pgcode = '23505'
 
 
 class Table:
@@ -135,7 +140,6 @@ def test_a_lease_that_is_over(table: Table) -> None:
     """Its zombie stores nothing afterwards, and ends where it asks to store a state of its own."""
     table.monkeypatch.setattr(backends, 'LEASE', -1)
     zombie = start(table.backend('a'))
-    table.monkeypatch.undo()
     assert start(table.backend('b')).toolbox_claim == Claim(2)
     backend = table.backend('a')
     with pytest.raises(Dropped, match='run 2, on b, has the claim of it, and is STARTED'):
@@ -144,6 +148,17 @@ def test_a_lease_that_is_over(table: Table) -> None:
     for store in (backend.mark_as_failure, backend.mark_as_retry, backend.mark_as_revoked):
         store('1', ValueError('a zombie'), request=zombie)
     assert table.row('status, worker, runs') == ('STARTED', 'b', 2)
+
+
+def test_a_server_that_was_started_a_moment_ago(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The workers could not renew their leases before; they have time to do so."""
+    table = Table(url_of(database), monkeypatch)
+    monkeypatch.setattr(backends, 'LEASE', 3600)
+    start(table.backend('a'))
+    table.execute("UPDATE celery_taskmeta SET lease = now() - interval '1 second'")
+    claim = start(table.backend('b')).toolbox_claim
+    assert isinstance(claim, Running)
+    assert 600 < claim.seconds <= 3601
 
 
 def test_a_zombie_does_not_fail_the_rest_of_its_chain(table: Table) -> None:
@@ -176,7 +191,8 @@ def test_an_answer_that_was_lost(table: Table) -> None:
 
     def repeated(*args: Any, **options: Any) -> None:
         store(*args, **options)
-        vars(options['request']).pop('toolbox_claim', None)
+        if args[2] == states.STARTED:
+            del options['request'].toolbox_claim
         store(*args, **options)
 
     table.monkeypatch.setattr(backend, '_store_result', repeated)
@@ -217,7 +233,7 @@ def test_somebody_else_corrects_a_failure(table: Table) -> None:
 def test_a_copy_that_expired_while_another_runs_here(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = table.backend('a')
     request = start(backend)
-    monkeypatch.setattr(backends, 'active_requests', [request])
+    monkeypatch.setattr('celery.worker.state.active_requests', [request])
     backend.mark_as_revoked('1', 'expired', request=Context(id='1'))
     assert table.row() == 'STARTED'
 
@@ -280,6 +296,35 @@ def test_whoever_stores_first_makes_the_table(tmp_path: Path, monkeypatch: pytes
     assert start(table.backend('a')).toolbox_claim == Claim(1)
 
 
+def test_a_table_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / 'new.db'
+    path.touch()
+    table = Table(f'sqlite:///file:{path}?mode=ro&uri=true', monkeypatch)
+    assert not table.backend('a').can_claim()
+
+
+def test_a_row_that_is_deleted_between_claim_and_question(table: Table) -> None:
+    start(table.backend('a'))
+    backend = table.backend('b', database_engine_callback=None)
+    statements = backend._claiming_statements()
+    explain = statements.explain
+
+    def delete_first(*args: Any) -> Any:
+        table.execute('DELETE FROM celery_taskmeta')
+        return explain(*args)
+
+    table.monkeypatch.setattr(statements, 'explain', delete_first)
+    assert start(backend).toolbox_claim == Claim(1)
+    assert table.row('worker') == 'b'
+
+
+def test_another_error_than_a_missing_column(table: Table) -> None:
+    backend = table.backend('a')
+    table.monkeypatch.setattr(Statements, 'probe', lambda self, connection: connection.execute(sa.text('SELECT no')))
+    with pytest.raises(sa.exc.DBAPIError):
+        backend.can_claim()
+
+
 def test_another_kind_of_database(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = table.backend('a')
     monkeypatch.setattr(backend._engine.dialect, 'name', 'mysql')
@@ -330,6 +375,11 @@ def test_nul_and_surrogates(table: Table) -> None:
 @pytest.mark.parametrize('text', ['invalid memory alloc request size 1073741824', 'cannot enlarge string buffer'])
 def test_what_has_no_class_of_its_own(text: str) -> None:
     assert text in str(refusal(sa.exc.InternalError('INSERT', {}, Exception(text))))
+
+
+def test_somebody_was_first() -> None:
+    for error in (Exception('UNIQUE constraint failed: celery_taskmeta.task_id'), UniqueViolation()):
+        assert refusal(sa.exc.IntegrityError('INSERT', {}, error)) is None
 
 
 def test_what_passes(table: Table) -> None:

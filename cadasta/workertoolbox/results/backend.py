@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from celery import states
 from celery.backends.database import DatabaseBackend
 from celery.exceptions import BackendStoreError, Ignore
-from celery.worker.state import active_requests
 from sqlalchemy.exc import DBAPIError, NoSuchTableError, OperationalError, ProgrammingError
 
 from ..database.tables import result_tables
@@ -167,7 +166,7 @@ class Backend(DatabaseBackend):
             if runs is not None:
                 request.toolbox_claim = Claim(runs)
                 return
-            holder = statements.explain(connection, values['task_id'])
+            holder = statements.explain(connection, values['task_id'], LEASE)
             # It may be deleted in between.
             if holder is not None:
                 request.toolbox_claim = holder.refuses(attempt)
@@ -179,7 +178,7 @@ class Backend(DatabaseBackend):
         worker = identity.name()
         if statements.store_own(connection, values, worker, claim):
             return
-        holder = statements.explain(connection, values['task_id'])
+        holder = statements.explain(connection, values['task_id'], LEASE)
         if holder is None:
             statements.store(connection, values, worker, is_own_task=True)
         elif (holder.worker, holder.runs, holder.state) != (worker, claim.runs, values['status']):
@@ -189,7 +188,7 @@ class Backend(DatabaseBackend):
         self, statements: Statements, connection: sa.Connection, values: dict[str, Any], is_own_task: bool
     ) -> None:
         task_id, state = values['task_id'], values['status']
-        if is_own_task and state == states.REVOKED and task_id in {request.id for request in active_requests}:
+        if is_own_task and state == states.REVOKED and _runs_here(task_id):
             raise Dropped('another copy of it runs in this worker')
         if not statements.store(connection, values, identity.name(), is_own_task):
             raise Dropped('it has ended, or runs on another worker')
@@ -310,6 +309,13 @@ class _logging_what_is_dropped:  # noqa: N801  # a context manager
             logger.warning('A state of task %s is not stored: %s', self._task_id, error)
             return True
         return False
+
+
+def _runs_here(task_id: str) -> bool:
+    # Programs that run no tasks need nothing of what it imports.
+    from celery.worker.state import active_requests
+
+    return task_id in {request.id for request in active_requests}
 
 
 def _is_own(task_id: str, request: Any) -> bool:

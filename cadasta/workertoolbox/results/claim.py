@@ -38,7 +38,7 @@ WHERE
     OR (stored.status NOT IN {ended}
         AND (excluded.replaced, excluded.retries) > (COALESCE(stored.replaced, 0), COALESCE(stored.retries, 0)))
     -- Nobody vouches for its run any more, or it runs in a worker that claims nothing.
-    OR (stored.status NOT IN {not_running} AND (stored.lease IS NULL OR stored.lease < {now})
+    OR (stored.status NOT IN {not_running} AND (stored.lease IS NULL OR {end_of_lease} < {now})
         AND (excluded.replaced, excluded.retries) >= (COALESCE(stored.replaced, 0), COALESCE(stored.retries, 0)))
     -- This very claim, whose answer was lost.
     OR (stored.worker = excluded.worker AND stored.result = excluded.result)
@@ -58,7 +58,7 @@ WHERE stored.status NOT IN {kept} AND (
 RETURNING runs"""
 
 _EXPLAIN = """
-SELECT status, worker, runs, COALESCE(replaced, 0), COALESCE(retries, 0), {remaining} FROM {table}
+SELECT status, worker, runs, COALESCE(replaced, 0), COALESCE(retries, 0), {remaining} FROM {table} AS stored
 WHERE task_id = :task_id"""
 
 _RENEW = """
@@ -81,9 +81,16 @@ _LEASE = {
     'postgresql': "now() + CAST(:seconds AS integer) * interval '1 second'",
     'sqlite': "strftime('%Y-%m-%d %H:%M:%f', 'now', :seconds || ' seconds')",
 }
+# Workers could not renew their leases while the server was down.
+_END_OF_LEASE = {
+    'postgresql': (
+        "GREATEST(stored.lease, pg_postmaster_start_time() + CAST(:seconds AS integer) * interval '1 second')"
+    ),
+    'sqlite': 'stored.lease',
+}
 _REMAINING = {
-    'postgresql': 'EXTRACT(EPOCH FROM lease - now())',
-    'sqlite': "(julianday(lease) - julianday('now')) * 86400",
+    'postgresql': f'EXTRACT(EPOCH FROM {_END_OF_LEASE["postgresql"]} - now())',
+    'sqlite': "(julianday(stored.lease) - julianday('now')) * 86400",
 }
 
 
@@ -179,6 +186,7 @@ class Statements:
             'changes': ', '.join(f'{column} = excluded.{column}' for column in columns),
             'now': _NOW[dialect.name],
             'lease': _LEASE[dialect.name],
+            'end_of_lease': _END_OF_LEASE[dialect.name],
             'remaining': _REMAINING[dialect.name],
             'ended': _ENDED,
             'not_started': _NOT_STARTED,
@@ -232,9 +240,9 @@ class Statements:
         values = {**row, 'worker': worker}
         return connection.execute(self._store[is_own_task], values).first() is not None
 
-    def explain(self, connection: Connection, task_id: str) -> Holder | None:
+    def explain(self, connection: Connection, task_id: str, seconds: int) -> Holder | None:
         """Tell what the row of a task says; `None` where there is none."""
-        row = connection.execute(self._explain, {'task_id': task_id}).first()
+        row = connection.execute(self._explain, {'task_id': task_id, 'seconds': seconds}).first()
         if row is None:
             return None
         state, worker, runs, replaced, retries, remaining = row
