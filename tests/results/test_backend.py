@@ -456,3 +456,16 @@ def test_patience_outside_a_worker() -> None:
     with waiting.outside_limits():
         waiting.begin_task()
     assert waiting.waited(1) == (0.0, False)
+
+
+def test_a_chord_whose_header_is_a_pickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watch over the chord loads nothing, and stores that the body failed."""
+    table = Table(f'sqlite:///{tmp_path / "results.db"}', monkeypatch)
+    upgrade(table.url, allow_pickle=True)
+    backend = table.backend()
+    backend.store_result('1', 1, states.SUCCESS)
+    table.execute('UPDATE celery_taskmeta SET result = :bomb', bomb=pickle.dumps(Bomb()))
+    body = backend.app.signature('celery.accumulate', app=backend.app, task_id='body')
+    backend.app.tasks['celery.chord_unlock']('group', body, result=[[['1', None], None]])
+    assert table.row('status', 'body') == 'FAILURE'
+    assert 'Pickles are never loaded' in str(backend.get_result('body'))

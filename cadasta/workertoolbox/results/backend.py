@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchTableError, OperationalError, Progr
 
 from ..database.tables import result_tables
 from ..database.values import storable
+from ..errors import UnreadableResult
 from . import identity, keeper, waiting
 from .claim import COLUMNS, Claim, Impossible, Statements
 from .engines import engine, with_timeouts
@@ -57,6 +58,15 @@ class Backend(DatabaseBackend):
     def exception_to_python(self, exc: Any) -> Any:
         """Make the exception that is stored; see `exception`."""
         return exception(super().exception_to_python, exc)
+
+    def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
+        try:
+            meta: dict[str, Any] = super()._get_task_meta_for(task_id)
+        except UnreadableResult as error:
+            # The watch over a chord repeats what raises an error, for hours. A failure makes it fail the chord's body.
+            nothing = dict.fromkeys(('traceback', 'children', 'date_done'))
+            return {'task_id': task_id, 'status': states.FAILURE, 'result': error, **nothing}
+        return meta
 
     # Waiting
 
