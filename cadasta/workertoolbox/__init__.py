@@ -1,6 +1,7 @@
 """Run Celery so that every task and every result is accounted for.
 
-What the package exports is imported when somebody asks for it: an app does not pay for the libraries of the monitor.
+The names in ``__all__`` are public. The package imports each when somebody asks for it, so that an app does not pay for
+the libraries of the monitor. All other names in its modules are private, and may change in any release.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -88,18 +89,16 @@ _NAMES_BY_MODULE = {
 _MODULES = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 
 
-def _find(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    from importlib import import_module
+if not TYPE_CHECKING:
+    # A type checker that saw this function would believe that the package has every name.
+    def __getattr__(name: str) -> Any:
+        if name not in _MODULES:
+            raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+        from importlib import import_module
 
-    value = globals()[name] = getattr(import_module(f'.{_MODULES[name]}', __name__), name)
-    return value
+        value = globals()[name] = getattr(import_module(f'.{_MODULES[name]}', __name__), name)
+        return value
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-# A type checker that saw `__getattr__` would believe that the package has every name.
-globals()['__getattr__'] = _find
