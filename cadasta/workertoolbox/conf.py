@@ -6,7 +6,17 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import signals as _connected  # noqa: F401  # its receivers serve every app that uses Config
-from .settings import attributes, broker, defaults, environment, names, queues, result_backend, values, variables
+from .settings import (
+    attributes,
+    broker_options,
+    defaults,
+    environment,
+    names,
+    parsers,
+    queues,
+    result_backend,
+    variables,
+)
 from .settings.credentials import hidden, masked
 from .topology import Topology
 
@@ -53,7 +63,7 @@ class Config(Base):
         given = {**attributes.settings_of(type(self), Config), **names.renamed(keywords)}
         names.check(given, _RESERVED)
         found = _completed(given, os.environ)
-        topology = queues.topology_of(found, grouped=broker.transport(found, os.environ) == 'sqs')
+        topology = queues.topology_of(found, grouped=broker_options.transport(found, os.environ) == 'sqs')
         found['task_queues'] = topology.queues
         found.setdefault('task_routes', topology.route)
         url = found['result_backend'] = result_backend.rendered(found)
@@ -103,7 +113,7 @@ _RESERVED = frozenset(dir(Config)) - {'override_backends'}
 
 
 def _completed(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    prefix = values.text('ENV_PREFIX', given.get('ENV_PREFIX', variables.VARIABLES['ENV_PREFIX'].default))
+    prefix = parsers.text('ENV_PREFIX', given.get('ENV_PREFIX', variables.VARIABLES['ENV_PREFIX'].default))
     found = {
         **variables.defaults(),
         **defaults.SETTINGS,
@@ -112,5 +122,5 @@ def _completed(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str
         **given,
     }
     found.update(variables.parsed(found))
-    found.update(broker.completed(found, environ))
+    found.update(broker_options.completed(found, environ))
     return found

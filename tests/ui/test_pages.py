@@ -53,7 +53,7 @@ class TestList:
         assert f'<time datetime="{NOW - timedelta(seconds=10):%Y-%m-%dT%H:%M:%SZ}">' in page
 
     def test_empty(self, client: FlaskClient) -> None:
-        assert 'No task matches.' in client.get('/').text
+        assert 'No task is known that matches.' in client.get('/').text
 
     @pytest.mark.parametrize(
         ('query', 'found'),

@@ -1,5 +1,5 @@
 """How workers store results."""
 
-from .rights import refuse_clearly
+from .clear_errors import refuse_clearly
 
 __all__ = ['refuse_clearly']

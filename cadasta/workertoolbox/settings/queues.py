@@ -8,7 +8,7 @@ from kombu import Exchange, Queue
 from ..architecture import DEFAULT_QUEUE, FIFO
 from ..errors import SettingError
 from ..topology import Topology
-from .values import text
+from .parsers import text
 
 #: The longest name that Amazon SQS gives a queue, prefix included, in characters.
 MAX_QUEUE_NAME = 80

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from .. import DEFAULT_QUEUES
 from ..architecture import PLATFORM_QUEUE
-from . import environment, values
+from . import environment, parsers
 
 
 class Variable(NamedTuple):
@@ -17,20 +17,20 @@ class Variable(NamedTuple):
     """
 
     default: Any
-    parse: Callable[[str, Any], Any] = values.text
+    parse: Callable[[str, Any], Any] = parsers.text
     environment: str | None = None
 
 
 VARIABLES = {
-    'QUEUES': Variable(DEFAULT_QUEUES, values.queue_names),
-    'PLATFORM_QUEUE_NAME': Variable(PLATFORM_QUEUE, values.queue_name),
-    'QUEUE_NAME_PREFIX': Variable('dev', values.prefix, 'QUEUE_PREFIX'),
+    'QUEUES': Variable(DEFAULT_QUEUES, parsers.queue_names),
+    'PLATFORM_QUEUE_NAME': Variable(PLATFORM_QUEUE, parsers.queue_name),
+    'QUEUE_NAME_PREFIX': Variable('dev', parsers.prefix, 'QUEUE_PREFIX'),
     'RESULT_DB_USER': Variable('cadasta', environment='RESULT_DB_USER'),
     'RESULT_DB_PASS': Variable('cadasta', environment='RESULT_DB_PASS'),
-    'RESULT_DB_HOST': Variable('localhost', values.host, 'RESULT_DB_HOST'),
-    'RESULT_DB_PORT': Variable('5432', values.port, 'RESULT_DB_PORT'),
+    'RESULT_DB_HOST': Variable('localhost', parsers.host, 'RESULT_DB_HOST'),
+    'RESULT_DB_PORT': Variable('5432', parsers.port, 'RESULT_DB_PORT'),
     'RESULT_DB_NAME': Variable('cadasta', environment='RESULT_DB_NAME'),
-    'CHORD_UNLOCK_MAX_RETRIES': Variable(43200, values.retries),
+    'CHORD_UNLOCK_MAX_RETRIES': Variable(43200, parsers.retries),
     'ENV_PREFIX': Variable('CELERY_'),
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 from ..timeouts import broker_options
 from . import urls
 from .defaults import AMQP_OPTIONS, TRANSPORT_OPTIONS
-from .values import bad
+from .parsers import bad
 
 #: The settings that have the URL of a broker.
 URLS = ('broker_url', 'broker_read_url', 'broker_write_url')
