@@ -107,7 +107,9 @@ def _run(stack: ExitStack, signals: Signals, report: Report, options: argparse.N
     if not options.keep:
         end(workers.values())
     _wait_until_drained(signals, app, connection, monitor)
-    if not options.keep:
+    if options.keep:
+        _wait_until_stored(signals, observation, monitor)
+    else:
         end([monitor])
     observation.look()
     report.step(f'Messages, as the broker counts them now: {_listed(depths(app, connection))}')
@@ -234,6 +236,16 @@ def _wait_until_drained(signals: Signals, app: Celery, connection: Connection, m
     signals.wait_until(
         lambda: monitor.ended or not depths(app, connection)[app.conf.PLATFORM_QUEUE_NAME], DRAIN_SECONDS
     )
+
+
+def _wait_until_stored(signals: Signals, observation: Observation, monitor: Process) -> None:
+    """Wait for the batch that the monitor has received and not stored yet: it counts as drained."""
+
+    def is_stored() -> bool:
+        observation.look()
+        return monitor.ended or not list(problems(observation.workflows, observation.others))
+
+    signals.wait_until(is_stored, DRAIN_SECONDS)
 
 
 def _judge(report: Report, observation: Observation, platform: str, processes: Mapping[str, Process]) -> int:

@@ -20,6 +20,7 @@ import kombu.pools
 import pytest
 from docutils import nodes
 from docutils.core import publish_doctree
+from kombu.transport.filesystem import Transport
 
 import cadasta.workertoolbox
 
@@ -110,8 +111,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         ),
     )
     monkeypatch.setenv('CELERY_RESULT_BACKEND', f'db+sqlite:///{tmp_path}/results.sqlite')
-    # kombu would send over a connection of another test that has the same URL, and into its directory.
+    # kombu would send over a connection of another test that has the same URL, and into its directory. And it would
+    # believe that the bindings of another test are those of this directory.
     kombu.pools.reset()
+    Transport.global_state.clear()
     yield tmp_path
     for name in [name for name in sys.modules if name.partition('.')[0] == 'export']:
         del sys.modules[name]
