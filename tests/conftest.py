@@ -7,9 +7,11 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import celery._state
 import pytest
+from celery import signals
 
 from rig.monitor.databases import TaskDatabase, url_of
 from rig.servers.broker import Broker
@@ -58,6 +60,18 @@ def forgetting_tasks() -> Iterator[None]:
     finalizers = set(celery._state._on_app_finalizers)
     yield
     celery._state._on_app_finalizers.intersection_update(finalizers)
+
+
+@contextmanager
+def leaving_logging() -> Iterator[None]:
+    """A worker that a test runs in its own process changes no logger: they are those of the tests that come after."""
+
+    def leave(**_: Any) -> None:
+        """Take the place of Celery's own set-up."""
+
+    signals.setup_logging.connect(leave)
+    yield
+    signals.setup_logging.disconnect(leave)
 
 
 @pytest.fixture(autouse=True, scope='module')

@@ -18,6 +18,8 @@ from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.errors import ChangeError
 from cadasta.workertoolbox.setup import setup_app
 
+from .conftest import leaving_logging
+
 EXCHANGE = Exchange('task_exchange', 'topic')
 DEFAULT_BACKEND = 'db+postgresql+psycopg2://cadasta:cadasta@localhost:5432/cadasta'
 
@@ -727,7 +729,7 @@ def test_celery_and_a_user_of_the_app_change_the_app_and_not_the_config() -> Non
     app.add_defaults({'task_acks_late': True})
     app.add_periodic_task(60.0, app.signature('export.project'), name='tick')
     setup_app(app, throw=True)
-    with start_worker(app, perform_ping_check=False, shutdown_timeout=60):
+    with leaving_logging(), start_worker(app, perform_ping_check=False, shutdown_timeout=60):
         app.control.inspect(timeout=0.1).conf()
     assert (app.conf.task_time_limit, app.conf.task_soft_time_limit, app.conf.task_acks_late) == (5, 3, True)
     assert dict(config) == before

@@ -220,12 +220,23 @@ nested_settings = st.fixed_dictionaries(
 )
 
 
+def written(value: Any) -> str:
+    """The `repr` of nested containers. A copy of a set may have another order."""
+    if isinstance(value, dict):
+        return f'{{{", ".join(f"{written(key)}: {written(item)}" for key, item in value.items())}}}'
+    if isinstance(value, (list, tuple)):
+        return f'{type(value)}({", ".join(map(written, value))})'
+    if isinstance(value, (set, frozenset)):
+        return f'{type(value)}({", ".join(sorted(map(written, value)))})'
+    return repr(value)
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(keywords=nested_settings)
 def test_nothing_that_is_iterated_is_lost_and_nothing_that_is_shown_is_a_credential(keywords: dict[str, Any]) -> None:
     before = copy.deepcopy(keywords)
     config = Config(['export'], broker_url=f'amqp://guest:{SECRET}@host//', **keywords)
-    assert repr(keywords) == repr(before)
+    assert written(keywords) == written(before)
     for copied in (dict(config), {**config}, dict(copy.deepcopy(config)), dict(pickle.loads(pickle.dumps(config)))):
         for name, value in keywords.items():
             if name == 'broker_transport_options':

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from celery import Celery, chain, chord, signals
+from celery import Celery, chain, chord
 from celery.contrib.testing.worker import start_worker
 from celery.exceptions import ChordError, NotRegistered
 from kombu.transport import memory
 
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.utils import extract_followups
+
+from .conftest import leaving_logging
 
 RAN: list[tuple[str, Any]] = []
 ERRBACKS: queue.Queue[str] = queue.Queue()
@@ -52,14 +54,13 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Celery]:
         chain(note.s('one', 'first'), last).delay()
         return 'scheduled'
 
-    def leave_logging(**_: Any) -> None:
-        """Has the worker change no logger: they are those of the tests that come after."""
-
     memory.Transport.global_state.clear()
-    signals.setup_logging.connect(leave_logging)
-    with start_worker(app, perform_ping_check=False, pool='solo', queues=['celery', 'export'], shutdown_timeout=30):
+    queues = ['celery', 'export']
+    with (
+        leaving_logging(),
+        start_worker(app, perform_ping_check=False, pool='solo', queues=queues, shutdown_timeout=30),
+    ):
         yield app
-    signals.setup_logging.disconnect(leave_logging)
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,8 @@ from rig.servers.postgres import Database
 from rig.servers.process import Process, Processes, wait_until
 from rig.workers.services import READY, Services
 
+pytestmark = pytest.mark.slow
+
 # In seconds. The tasks wait, or run, for more than twice as long.
 VISIBILITY_TIMEOUT = 4
 #: Of each pool, its queues, and how many tasks each of these gets that only have to wait for others.

@@ -16,6 +16,8 @@ from rig.workers import order
 
 from ..conftest import make_broker
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(order.__file__)
 TRANSPORTS = ('memory', 'filesystem', 'redis', 'sqs')
 # With each of the last two, kombu itself would serve one of the work queues first.

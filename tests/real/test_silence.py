@@ -12,6 +12,8 @@ from rig.servers.postgres import Database
 from rig.servers.process import Processes, wait_until
 from rig.workers.services import READY, Services
 
+pytestmark = pytest.mark.slow
+
 #: What a worker logs. What Redis gives to a connection that breaks is lost, so nothing is sent before.
 NOTICED = 'Connection to broker lost|Redis BRPOP got no reply'
 
