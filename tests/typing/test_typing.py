@@ -42,7 +42,8 @@ def found() -> Findings:
     )
     assert run.returncode == 1, run.stdout + run.stderr
     findings: Findings = defaultdict(set)
-    for line in run.stdout.splitlines():
+    # Older releases of the libraries have fewer types, which mypy finds in the package itself.
+    for line in (line for line in run.stdout.splitlines() if line.startswith('tests/typing/')):
         if match := re.fullmatch(r'tests/typing/(\w+\.py):(\d+): error: .*  \[([a-z-]+)\]', line):
             findings[match[1], int(match[2])].add(match[3])
         else:
