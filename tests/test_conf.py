@@ -673,6 +673,7 @@ def test_celery_report_shows_settings_and_variables_but_no_methods_and_no_creden
         assert name not in report
 
 
+@pytest.mark.process
 def test_a_credential_of_a_variable_is_listed_and_not_shown() -> None:
     dsn = 'postgresql://user:hush@host/name'
     config = Config(DSN=dsn)
@@ -720,6 +721,7 @@ def test_a_config_cannot_be_changed(change: Any) -> None:
     assert dict(config) == before
 
 
+@pytest.mark.process
 def test_celery_and_a_user_of_the_app_change_the_app_and_not_the_config() -> None:
     config = Config(broker_url='memory://', result_backend='cache+memory://', task_time_limit=4)
     before = dict(config)
@@ -735,6 +737,7 @@ def test_celery_and_a_user_of_the_app_change_the_app_and_not_the_config() -> Non
     assert dict(config) == before
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     'name',
     ['QUEUES', 'PLATFORM_QUEUE_NAME', 'task_track_started', 'broker_transport_options', 'beat_schedule', 'DSN'],

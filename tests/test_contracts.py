@@ -35,11 +35,13 @@ def lint(directory: Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
+@pytest.mark.process
 def test_the_contracts_hold(copy: Path) -> None:
     done = lint(copy)
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ('file', 'line', 'broken'),
     [

@@ -20,6 +20,9 @@ from .conftest import leaving_logging
 RAN: list[tuple[str, Any]] = []
 ERRBACKS: queue.Queue[str] = queue.Queue()
 
+# A worker runs among these tests.
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope='module')
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Celery]:

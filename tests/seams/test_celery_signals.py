@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from celery.signals import after_task_publish, worker_init, worker_ready
 
 from cadasta.workertoolbox.seams import celery_signals
@@ -65,6 +66,7 @@ with Celery('seams', set_as_current=False) as app:
 """
 
 
+@pytest.mark.process
 def test_django_hears_of_no_worker(tmp_path: Path) -> None:
     (tmp_path / 'site_settings.py').write_text('')
     shown = subprocess.run(

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from rig.servers.environment import clean_environment
 
 PROGRAM = """
@@ -46,6 +48,7 @@ def signals_of(kind: str, directory: Path) -> list[str]:
     return [line for line in shown.stdout.splitlines() if line.startswith(('celeryd_', 'worker_', 'import_'))]
 
 
+@pytest.mark.process
 def test_it_sends_what_a_worker_sends_in_the_same_order(tmp_path: Path) -> None:
     initialised = signals_of('initialised', tmp_path)
     assert [line.split()[0] for line in initialised].count('celeryd_after_setup') == 1

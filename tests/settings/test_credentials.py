@@ -139,6 +139,7 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+@pytest.mark.process
 def test_a_config_shows_no_credential_wherever_it_is_printed(caplog: pytest.LogCaptureFixture) -> None:
     config = Config(**SETTINGS)
     with caplog.at_level(logging.INFO):
@@ -159,6 +160,7 @@ def test_a_config_shows_no_credential_wherever_it_is_printed(caplog: pytest.LogC
             assert config[name] == value
 
 
+@pytest.mark.process
 def test_report_of_a_process_shows_no_credential(tmp_path: Path) -> None:
     (tmp_path / 'jobs.py').write_text(
         'from celery import Celery\n'

@@ -51,6 +51,7 @@ def found() -> Findings:
     return findings
 
 
+@pytest.mark.process
 def test_findings_of_a_type_checker() -> None:
     assert found() == expected()
 
