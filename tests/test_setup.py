@@ -90,6 +90,7 @@ def test_a_failing_function_raises_on_demand(app: Celery, monkeypatch: pytest.Mo
     assert app.is_set_up is False
 
 
+@pytest.mark.long
 def test_an_unreachable_broker_is_logged_without_credentials(caplog: pytest.LogCaptureFixture) -> None:
     app = Celery('test', set_as_current=False)
     app.config_from_object(Config(broker_url='amqp://guest:hush@127.0.0.1:1//', broker_connection_timeout=1))

@@ -162,6 +162,7 @@ class TestBroker:
             # What all of them lack is said once.
             assert f'    Where:  {names}\n    Seen:   there is no queue of this name in' in run(app, 'check').output
 
+    @pytest.mark.long
     def test_all_is_there(self, broker: Broker, tmp_path: Path) -> None:
         app = app_on(broker, QUEUES=['export', 'msg', 'fast.fifo'])
         setup_app(app, throw=True)
@@ -495,6 +496,7 @@ class TestTasks:
             return f'sqlite:///{tmp_path}/tasks.db'
         return url_of(request.getfixturevalue('database'))
 
+    @pytest.mark.long
     def test_tables_and_the_newest_task(self, url: str) -> None:
         app = app_on(Broker('memory', 'memory://', {}))
         finding = found(app, database=url)[self.TITLE]

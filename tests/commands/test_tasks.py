@@ -174,6 +174,7 @@ def test_json(shell: Shell) -> None:
     assert [(child['task_id'], child['children']) for child in root['children']] == [('b', []), ('c', [])]
 
 
+@pytest.mark.long
 def test_a_tree_of_any_depth(shell: Shell, tasks: TaskDatabase) -> None:
     schedule_all(
         tasks,

@@ -195,6 +195,7 @@ class TestDocuments:
         assert max(y for _, y in baselines) < height
 
     @pytest.mark.filterwarnings('ignore::DeprecationWarning:pydot')
+    @pytest.mark.long
     def test_dot(self, app: Celery, diagram: Diagram) -> None:
         (graph,) = pydot.graph_from_dot_data(run(app, 'topology', '--format', 'dot').output)
         labels = [item.get('label') for item in (*graph.get_nodes(), *graph.get_edges()) if item.get('label')]
@@ -236,6 +237,7 @@ class TestDocuments:
             assert run(app, 'topology', '--format', format_).output.isascii()
 
 
+@pytest.mark.long
 def test_a_hundred_queues() -> None:
     app = app_with(QUEUES=[f'queue{number}' for number in range(100)])
     svg = ElementTree.fromstring(run(app, 'topology', '--format', 'svg').output)

@@ -69,6 +69,7 @@ def test_what_is_sent_while_it_runs(broker: Broker, tasks: TaskDatabase, running
 
 
 @pytest.mark.parametrize('broker', ['memory', 'filesystem', 'sqs'], indirect=True)
+@pytest.mark.long
 def test_a_batch_that_cannot_be_stored_goes_back_to_the_platform_queue_alone(
     broker: Broker,
     tasks: TaskDatabase,

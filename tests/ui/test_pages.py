@@ -298,6 +298,7 @@ class TestWorkflow:
         assert ids(client.get('/?root=project').text)[-1] == 'project'
         assert 'href="/?root=project"' in page
 
+    @pytest.mark.long
     def test_long_chain(self, client: FlaskClient, seed: Seed) -> None:
         for number in range(300):
             seed.task(str(number), 'SUCCESS', 300 - number, root_id='0', parent_id=str(number - 1) if number else None)
