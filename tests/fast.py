@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
-from pathlib import Path
 
 import pytest
 
@@ -19,8 +18,6 @@ SLOW_FIXTURES = {
 #: Parameters of fixtures that do so for some of their parameters only.
 SERVED = ('amqp', 'postgresql', 'redis', 'sqs')
 MARKERS = ('hypothesis', 'long', 'packaging', 'process', 'slow')
-#: Of these, all tests are left out: their imports alone would take seconds.
-LEFT_OUT = ('real', 'fuzz', 'test_quickstart.py', 'test_packaging.py', 'test_browser.py', 'test_faults.py')
 #: Python tells an audit hook of these.
 FORBIDDEN = {'os.exec', 'os.fork', 'os.forkpty', 'os.posix_spawn', 'os.system', 'socket.bind', 'subprocess.Popen'}
 
@@ -36,10 +33,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 # After Hypothesis, which marks its own tests here.
 @pytest.hookimpl(trylast=True)
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    return True if config.getoption('fast') and collection_path.name in LEFT_OUT else None
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption('fast'):
         config.hook.pytest_deselected(items=[item for item in items if is_left_out(item)])

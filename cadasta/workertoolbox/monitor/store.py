@@ -31,7 +31,7 @@ _DURABLE = sa.text(
 
 
 class Stored(NamedTuple):
-    """What became of a batch.
+    """The counts of a batch that was stored.
 
     :param tasks: how many messages went into the Task table.
     :param rejected: how many messages went into ``celery_task_rejected``.
