@@ -4,7 +4,7 @@ import argparse
 import sys
 from itertools import chain
 
-from . import importing, losses, monitor, publishing, storms
+from . import importing, losses, monitor, publishing, storing, storms
 from .table import show
 
 if __name__ == '__main__':
@@ -12,7 +12,12 @@ if __name__ == '__main__':
     sys.exit(
         not show(
             chain(
-                publishing.measure(30), importing.measure(15), monitor.measure(), losses.measure(), storms.measure(30)
+                publishing.measure(30),
+                importing.measure(15),
+                monitor.measure(),
+                storing.measure(),
+                losses.measure(),
+                storms.measure(30),
             )
         )
     )

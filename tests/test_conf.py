@@ -54,6 +54,7 @@ def test_default_settings() -> None:
         'result_backend': DEFAULT_BACKEND,
         'result_expires': None,
         'database_create_tables_at_setup': False,
+        'override_backends': dict.fromkeys(('db', 'database'), 'cadasta.workertoolbox.results.backend:Backend'),
         'database_engine_callback': 'cadasta.workertoolbox.results:refuse_clearly',
         'result_backend_always_retry': True,
         'result_backend_max_retries': float('inf'),
@@ -772,9 +773,21 @@ def test_backends_of_ones_own_reach_the_loader() -> None:
     backends = {'ours': 'celery.backends.cache:CacheBackend'}
     with warnings.catch_warnings(action='error'):
         config = Config(override_backends=backends)
-    assert config.override_backends == config['override_backends'] == backends
+    all_backends = {**Config()['override_backends'], **backends}
+    assert config.override_backends == config['override_backends'] == all_backends
     app = app_with(config)
-    assert app.conf.override_backends == backends
-    assert app.loader.override_backends == backends
-    assert not hasattr(Config(), 'override_backends')
-    assert 'override_backends' not in Config()
+    assert app.conf.override_backends == all_backends
+    assert app.loader.override_backends == all_backends
+
+
+@pytest.mark.parametrize(('text', 'value'), [('false', False), ('1', True)])
+def test_run_once_from_the_environment(monkeypatch: pytest.MonkeyPatch, text: str, value: bool) -> None:
+    assert Config().RUN_ONCE is True
+    monkeypatch.setenv('CELERY_RUN_ONCE', text)
+    assert Config().RUN_ONCE is value
+    assert Config(RUN_ONCE=False).RUN_ONCE is False
+
+
+def test_run_once_must_be_a_flag() -> None:
+    with pytest.raises(ValueError, match='RUN_ONCE'):
+        Config(RUN_ONCE='perhaps')  # type: ignore[arg-type]

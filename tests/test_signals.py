@@ -10,6 +10,7 @@ from celery.signals import before_task_publish, worker_init
 from kombu.transport import memory, virtual
 
 from cadasta.workertoolbox.conf import Config
+from cadasta.workertoolbox.errors import BadTaskId
 
 ID = '0a6bd8f2-1234-4d5c-9d8e-1f2a3b4c5d6e'
 
@@ -99,3 +100,12 @@ def test_a_worker_of_another_app_is_left_alone() -> None:
     worker_init.send(sender=Worker(app))
     assert not hasattr(app, 'is_set_up')
     assert app.tasks['celery.chord_unlock'].max_retries is None
+
+
+@pytest.mark.parametrize('task_id', ['L' * 156, 'a\0b', '\ud800'])
+def test_an_id_that_no_table_can_hold_is_refused(grouped: Celery, task_id: str) -> None:
+    with pytest.raises(BadTaskId, match='must be text of 1 to 155 characters'):
+        grouped.send_task('export.project', task_id=task_id)
+    assert not Broker.sent
+    grouped.send_task('export.project', task_id='L' * 155)
+    assert len(Broker.sent) == 2

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .conf import Config
     from .database.upgrade import upgrade
     from .errors import (
+        BadTaskId,
         ChangeError,
         NotAllowed,
         NotConfigured,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         TaskModuleError,
         ToolboxError,
         Unreadable,
+        UnreadableResult,
     )
     from .monitor.loop import Monitor
     from .setup import SETUP_FUNCS, setup_app
@@ -33,6 +35,7 @@ __all__ = [
     'DEFAULT_QUEUES',
     'SETUP_FUNCS',
     'STATES',
+    'BadTaskId',
     'ChangeError',
     'Config',
     'Count',
@@ -51,6 +54,7 @@ __all__ = [
     'TrackedTask',
     'TrackedTasks',
     'Unreadable',
+    'UnreadableResult',
     'WorkQueue',
     'build_functional_tests',
     'create_app',
@@ -69,6 +73,7 @@ _NAMES_BY_MODULE = {
     'conf': ('Config',),
     'database.upgrade': ('upgrade',),
     'errors': (
+        'BadTaskId',
         'ChangeError',
         'NotAllowed',
         'NotConfigured',
@@ -77,6 +82,7 @@ _NAMES_BY_MODULE = {
         'TaskModuleError',
         'ToolboxError',
         'Unreadable',
+        'UnreadableResult',
     ),
     'monitor.loop': ('Monitor',),
     'setup': ('SETUP_FUNCS', 'setup_app'),

@@ -10,3 +10,6 @@ PLATFORM_QUEUE = f'platform{FIFO}'
 EXCHANGE = 'task_exchange'
 #: Celery's task that sends the body of a chord when the header is done.
 CHORD_UNLOCK = 'celery.chord_unlock'
+
+#: The longest id of a task that Celery's result table and the Task table hold, in characters.
+ID_LENGTH = 155

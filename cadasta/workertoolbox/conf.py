@@ -123,4 +123,5 @@ def _completed(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str
     }
     found.update(variables.parsed(found))
     found.update(broker_options.completed(found, environ))
+    found['override_backends'] = {**defaults.BACKENDS, **found['override_backends']}
     return found

@@ -86,6 +86,21 @@ class NotAllowed(ToolboxError):  # noqa: N818  # the database refuses
     """
 
 
+class BadTaskId(ToolboxError, ValueError):  # noqa: N818  # the caller is at fault
+    """Neither the table of tasks nor that of results can hold the id of a task, so the task was not sent.
+
+    >>> from celery import Celery
+    >>> from cadasta.workertoolbox import Config
+    >>> app = Celery('export', set_as_current=False)
+    >>> app.config_from_object(Config(QUEUES=['export'], broker_url='memory://'))
+    >>> try:
+    ...     app.send_task('export.project', task_id='L' * 156)
+    ... except BadTaskId as error:
+    ...     print(str(error).partition(': ')[2])
+    it must be text of 1 to 155 characters, without NUL
+    """
+
+
 class Unreadable(ToolboxError, ValueError):  # noqa: N818  # the sender is at fault
     """A message cannot be read as a task.
 
@@ -95,4 +110,16 @@ class Unreadable(ToolboxError, ValueError):  # noqa: N818  # the sender is at fa
     ... except Unreadable as error:
     ...     print(error)
     the body is 'application/x-python-serialize', and only JSON is read
+    """
+
+
+class UnreadableResult(ToolboxError):  # noqa: N818  # whoever stored it is at fault
+    """A stored result is a pickle, which is never loaded, or the app's serializer cannot read it.
+
+    >>> from cadasta.workertoolbox.results.reading import decoded
+    >>> try:
+    ...     decoded(b'no JSON', 'application/json', 'utf-8', None)
+    ... except UnreadableResult as error:
+    ...     print(str(error).partition('.')[0])
+    A stored result is a pickle, or nothing that can be read
     """

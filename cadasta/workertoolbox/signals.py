@@ -5,7 +5,11 @@ from typing import Any
 
 from celery.signals import before_task_publish, worker_init
 
-from .topology import Declaration, Topology
+from .architecture import ID_LENGTH
+from .database.values import storable
+from .errors import BadTaskId
+from .settings.urls import is_database
+from .topology import Declaration, Refusal, Topology
 
 _MAX_GROUP_ID = 128
 _GROUP_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + string.punctuation)
@@ -13,13 +17,17 @@ _GROUP_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + string.p
 
 @worker_init.connect
 def set_up_worker(sender: Any, **kwargs: Any) -> None:
-    """Run `setup_app` for the app of a starting worker, and let it renew leases, if it uses `Config`."""
+    """Run `setup_app` for the app of a starting worker, let it renew leases and claim tasks, if it uses `Config`."""
     from .leases import renew_leases
     from .setup import setup_app
 
     if isinstance(getattr(sender.app.loader.conf, 'topology', None), Topology):
         renew_leases(sender.app)
         setup_app(sender.app)
+        if is_database(sender.app.conf.result_backend):
+            from .results.worker import prepare
+
+            prepare(sender)
 
 
 @before_task_publish.connect
@@ -38,3 +46,20 @@ def group_message(
             root_id = headers.get('root_id') or properties['correlation_id']
             if len(root_id) <= _MAX_GROUP_ID and _GROUP_ID_CHARACTERS.issuperset(root_id):
                 properties['MessageGroupId'] = root_id
+
+
+@before_task_publish.connect
+def refuse_bad_id(headers: dict[str, Any], declare: list[Any] | None = None, **kwargs: Any) -> None:
+    """Keep a task from being sent whose id no table can hold: nobody could say what became of it.
+
+    Celery logs an error that a receiver raises, and sends the task. So the receiver replaces what is declared before
+    the message is published by an entity that raises the error.
+    """
+    task_id = headers['id']
+    if declare and any(type(entity) is Declaration for entity in declare) and not _is_good(task_id):
+        allowed = f'text of 1 to {ID_LENGTH} characters, without NUL'
+        declare[:] = [Refusal(error=BadTaskId(f'The id of a task is {task_id!r:.200}: it must be {allowed}'))]
+
+
+def _is_good(task_id: Any) -> bool:
+    return isinstance(task_id, str) and 0 < len(task_id) <= ID_LENGTH and storable(task_id) == task_id

@@ -155,6 +155,22 @@ class Declaration(MaybeChannelBound):
         return name
 
 
+class Refusal(MaybeChannelBound):
+    """An entity for the ``declare`` argument of `kombu.Producer.publish` that keeps the message from being published.
+
+    :param error: what the producer raises.
+    """
+
+    attrs = (('error', None),)
+    can_cache_declaration = False
+    name = 'refusal'
+
+    def declare(self, nowait: bool = False, channel: Any = None) -> str:
+        """Raise the error."""
+        error: Exception = self.error
+        raise error
+
+
 class Topology:
     """One topic exchange, the work queues bound to it by their names, and the platform queue bound to everything.
 

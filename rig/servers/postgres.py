@@ -17,9 +17,10 @@ from typing import Any
 
 import psycopg2
 import sqlalchemy
-from celery.backends.database.models import ResultModelBase
 from psycopg2 import sql
 from sqlalchemy.engine import URL
+
+from cadasta.workertoolbox.database.tables import result_tables
 
 from .environment import clean_environment
 from .process import Process, free_port, wait_until
@@ -171,7 +172,7 @@ class Postgres:
         engine = sqlalchemy.create_engine(
             URL.create('postgresql+psycopg2', ADMIN, ADMIN_PASSWORD, '127.0.0.1', self.port, database.name)
         )
-        ResultModelBase.metadata.create_all(engine)
+        result_tables({}, {})[0].metadata.create_all(engine)
         engine.dispose()
         for grant in WORKER_GRANTS:
             database.execute(grant.format(role=database.role))

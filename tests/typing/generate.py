@@ -98,6 +98,7 @@ OURS = {
     'RESULT_DB_PORT': 'int | str',
     'RESULT_DB_NAME': 'str',
     'CHORD_UNLOCK_MAX_RETRIES': 'int',
+    'RUN_ONCE': 'bool',
     'ENV_PREFIX': 'str',
 }
 

@@ -2,6 +2,7 @@
 
 import click
 
+from .cancel import cancel
 from .check import check
 from .monitor import monitor
 from .tables import tables
@@ -15,5 +16,5 @@ def toolbox() -> None:
     """Run the platform's side of the Cadasta Worker Toolbox."""
 
 
-for command in (check, monitor, tables, tasks, topology, ui):
+for command in (cancel, check, monitor, tables, tasks, topology, ui):
     toolbox.add_command(command)

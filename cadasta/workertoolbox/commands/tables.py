@@ -20,6 +20,11 @@ from .options import option
     metavar='NAME',
     help='Let this role store tasks, and nothing else. A role that does not exist is created, without a password.',
 )
+@option(
+    '--allow-pickle',
+    is_flag=True,
+    help='Let the table of results hold pickles, as workers with Celery 4 write them. Who reads one runs its code.',
+)
 @click.pass_context
 @handle_preload_options
 def tables(
@@ -28,6 +33,7 @@ def tables(
     sql: bool,
     worker_role: str | None,
     monitor_role: str | None,
+    allow_pickle: bool,
 ) -> None:
     """Create or upgrade the tables of tasks and results, and the views that join them.
 
@@ -42,6 +48,7 @@ def tables(
         app.conf.database_table_schemas,
         worker_role,
         monitor_role,
+        allow_pickle,
     )
     with usable_database():
         if sql:

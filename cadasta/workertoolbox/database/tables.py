@@ -6,10 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from ..architecture import CHORD_UNLOCK
-
-#: Celery's result table and the Task table hold ids of up to this many characters.
-ID_LENGTH = 155
+from ..architecture import CHORD_UNLOCK, ID_LENGTH
 
 _JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), 'postgresql')
 _TIME = sa.DateTime(timezone=True)
@@ -104,6 +101,15 @@ def result_tables(names: Mapping[str, str], schemas: Mapping[str, str]) -> tuple
     from ..seams.celery_results import copied_tables
 
     results, groups = copied_tables(names, schemas)
+    # These columns say which run has claimed the task: see `cadasta.workertoolbox.results.claim`. Celery's own table
+    # has columns for the worker and the retries.
+    for column in (
+        sa.Column('started', _TIME),
+        sa.Column('lease', _TIME),
+        sa.Column('runs', sa.Integer),
+        sa.Column('replaced', sa.Integer),
+    ):
+        results.append_column(column)
     # Most results are successes, and nobody searches for them by their state. So the index leaves them out.
     sa.Index(None, results.c.status, postgresql_where=results.c.status != 'SUCCESS')
     return results, groups

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from ..database.tables import ID_LENGTH
+from ..architecture import ID_LENGTH
 from ..database.values import plain
 from ..errors import Unreadable
 from .body import load

@@ -2,6 +2,9 @@
 
 from ..architecture import EXCHANGE
 
+#: Celery's loader takes these classes for URLs that begin so. This backend claims tasks, and loads no pickle.
+BACKENDS = dict.fromkeys(('db', 'database'), 'cadasta.workertoolbox.results.backend:Backend')
+
 SETTINGS = {
     'task_default_exchange': EXCHANGE,
     'task_default_exchange_type': 'topic',
@@ -14,6 +17,7 @@ SETTINGS = {
     # A worker waits for as long as the database is away: Celery would drop the result after three tries. But a producer
     # must not wait for the database, so Celery makes the tables when the first result is stored, and not before.
     'database_create_tables_at_setup': False,
+    'override_backends': BACKENDS,
     # Celery would retry for ever, too, when the role of a worker lacks a right. This callback makes that a plain error.
     'database_engine_callback': 'cadasta.workertoolbox.results:refuse_clearly',
     'result_backend_always_retry': True,

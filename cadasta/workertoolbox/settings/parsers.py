@@ -100,3 +100,17 @@ def retries(name: str, value: Any) -> int:
     if isinstance(value, bool) or not re.fullmatch(r'\d{1,9}', str(value)):
         raise bad(name, value, 'a whole number of retries')
     return int(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    """Check that a value is a flag, and give it as such.
+
+    >>> flag('RUN_ONCE', 'no')
+    False
+    """
+    if isinstance(value, bool):
+        return value
+    from .environment import cast
+
+    flagged: bool = cast(name, str(value), 'bool')
+    return flagged

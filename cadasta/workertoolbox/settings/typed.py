@@ -230,6 +230,7 @@ class Keywords(TypedDict, total=False):
     RESULT_DB_PORT: int | str
     RESULT_DB_NAME: str
     CHORD_UNLOCK_MAX_RETRIES: int
+    RUN_ONCE: bool
     ENV_PREFIX: str
     QUEUE_PREFIX: str
 
@@ -453,5 +454,6 @@ class Base(Mapping[str, Any]):
     RESULT_DB_PORT: int | str
     RESULT_DB_NAME: str
     CHORD_UNLOCK_MAX_RETRIES: int
+    RUN_ONCE: bool
     ENV_PREFIX: str
     QUEUES: _Names

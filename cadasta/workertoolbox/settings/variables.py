@@ -31,6 +31,7 @@ VARIABLES = {
     'RESULT_DB_PORT': Variable('5432', parsers.port, 'RESULT_DB_PORT'),
     'RESULT_DB_NAME': Variable('cadasta', environment='RESULT_DB_NAME'),
     'CHORD_UNLOCK_MAX_RETRIES': Variable(43200, parsers.retries),
+    'RUN_ONCE': Variable(True, parsers.flag),
     'ENV_PREFIX': Variable('CELERY_'),
 }
 

@@ -1,0 +1,338 @@
+"""Celery's database backend, with one statement a state, and with claims."""
+
+import logging
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+from celery import states
+from celery.exceptions import BackendStoreError, Ignore
+from sqlalchemy.exc import DBAPIError, NoSuchTableError, OperationalError, ProgrammingError
+
+from ..database.tables import result_tables
+from ..database.values import storable
+from ..errors import UnreadableResult
+from ..seams.celery_database import OpenBackend
+from ..seams.celery_pool import active
+from . import identity, keeper, waiting
+from .claim import COLUMNS, Claim, Impossible, Statements
+from .engines import engine
+from .reading import decoded, exception
+from .refusal import Refused, refusal
+
+logger = logging.getLogger(__name__)
+
+#: For how long a worker vouches for what it runs, in seconds.
+LEASE = 60
+
+_COLUMNS = ('status', 'result', 'date_done', 'traceback', 'children')
+_EXTENDED_COLUMNS = ('name', 'args', 'kwargs', 'queue', 'stamps')
+_SHOWN = 300
+
+
+class Dropped(Ignore):
+    """A state is not stored, because another run has the claim of its task, or the task has ended."""
+
+
+class Backend(OpenBackend):
+    """The result backend of all apps that use `cadasta.workertoolbox.conf.Config` and store results in a database."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._statements: Statements | None = None
+        self._is_probed = False
+
+    # Reading
+
+    def decode(self, payload: Any) -> Any:
+        """Decode what is stored; see `decoded`."""
+        return decoded(payload, self.content_type, self.content_encoding, self.accept)
+
+    def exception_to_python(self, exc: Any) -> Any:
+        """Make the exception that is stored; see `exception`."""
+        return exception(super().exception_to_python, exc)
+
+    def read_state(self, task_id: str) -> dict[str, Any]:
+        """Read the state of a task: a failure, where its result cannot be read."""
+        try:
+            return super().read_state(task_id)
+        except UnreadableResult as error:
+            # The watch over a chord repeats what raises an error, for hours. A failure makes it fail the chord's body.
+            nothing = dict.fromkeys(('traceback', 'children', 'date_done'))
+            return {'task_id': task_id, 'status': states.FAILURE, 'result': error, **nothing}
+
+    # Waiting
+
+    def exception_safe_to_retry(self, exc: BaseException) -> bool:
+        """Tell whether the database may be away: what it refuses for the data's sake, it refuses for ever."""
+        return super().exception_safe_to_retry(exc) and refusal(exc) is None
+
+    def retried(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Call a function, and again for as long as the database is away, until the worker ends."""
+        self._patience = waiting.Patience()
+        return super().retried(function, *args, **options)
+
+    def pause(self, seconds: float) -> None:
+        """Wait before the next try; see `Patience`."""
+        self._patience.sleep(seconds)
+
+    # Storing
+
+    def store_result(
+        self,
+        task_id: str,
+        result: Any,
+        state: str,
+        traceback: str | None = None,
+        request: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Store a state of a task, by one statement.
+
+        :raises Dropped: where another run has the claim of the task, or it has ended.
+        :raises Refused: where the database cannot hold the result of a success, or a state of the task's own.
+        """
+        encoded = self.encode_result(result, state)
+        stored = encoded
+        if _is_start(task_id, state, request):
+            waiting.begin_task()
+            # Tells this start from all others, if the answer of the database is lost and it is asked again.
+            stored = {**encoded, 'claim': uuid.uuid4().hex[:12]}
+        store = partial(self._store_or_shorten, task_id, stored, state, traceback, request)
+        if keeper.is_needed():
+            keeper.store(f'{state} of task {task_id}', store)
+        else:
+            with waiting.outside_limits():
+                store()
+        return encoded
+
+    def _store_or_shorten(self, task_id: str, result: Any, state: str, traceback: str | None, request: Any) -> None:
+        store = partial(
+            self.retried,
+            self.store_state,
+            fallback_exc=partial(BackendStoreError, task_id=task_id, state=state),
+            fallback_msg='failed to store result on the backend',
+            request=request,
+        )
+        try:
+            store(task_id, result, state, traceback=traceback)
+        except Exception as error:
+            refused = refusal(error)
+            if refused is None:
+                raise
+            if _is_start(task_id, state, request):
+                request.toolbox_claim = Impossible(str(refused))
+            elif state not in self.EXCEPTION_STATES:
+                # Celery stores this error in place of the result.
+                raise refused from error
+            else:
+                self._store_shortened(store, task_id, result, state, refused)
+
+    def _store_shortened(
+        self, store: Callable[..., None], task_id: str, result: Any, state: str, refused: Refused
+    ) -> None:
+        shortened = Refused(f'{refused}. It was {result.get("exc_type")}: {str(result.get("exc_message"))[:_SHOWN]}')
+        try:
+            store(task_id, self.prepare_exception(shortened), state)
+        except Exception as error:
+            if refusal(error) is None:
+                raise
+            logger.error('The database cannot hold the state %s of task %.200s: %s', state, task_id, refused)
+
+    def store_state(
+        self,
+        task_id: str,
+        result: Any,
+        state: str,
+        traceback: str | None = None,
+        request: Any = None,
+        **options: Any,
+    ) -> None:
+        """Store a state of a task, once. Celery's own statements do so where the table has no columns for claims."""
+        statements = self._claiming_statements()
+        if statements is None:
+            super().store_state(task_id, result, state, traceback=traceback, request=request, **options)
+            return
+        row = self.values(result, state, traceback, request)
+        values = {'task_id': task_id, **{name: row[name] for name in self._columns}}
+        claim = getattr(request, 'toolbox_claim', None) if _is_own(task_id, request) else None
+        with self._engine.connect() as connection:
+            if isinstance(claim, Claim):
+                self._store_own(statements, connection, values, claim)
+            elif _is_start(task_id, state, request):
+                self._claim(statements, connection, values, request)
+            else:
+                self._store_unclaimed(statements, connection, values, _is_own(task_id, request))
+
+    def _claim(self, statements: Statements, connection: sa.Connection, values: dict[str, Any], request: Any) -> None:
+        attempt = request.replaced_task_nesting or 0, request.retries or 0
+        while True:
+            runs = statements.claim(connection, values, identity.name(), attempt, LEASE)
+            if runs is not None:
+                request.toolbox_claim = Claim(runs)
+                return
+            holder = statements.explain(connection, values['task_id'], LEASE)
+            # It may be deleted in between.
+            if holder is not None:
+                request.toolbox_claim = holder.refuses(attempt)
+                return
+
+    def _store_own(
+        self, statements: Statements, connection: sa.Connection, values: dict[str, Any], claim: Claim
+    ) -> None:
+        worker = identity.name()
+        if statements.store_own(connection, values, worker, claim):
+            return
+        holder = statements.explain(connection, values['task_id'], LEASE)
+        if holder is None:
+            statements.store(connection, values, worker, is_own_task=True)
+        elif (holder.worker, holder.runs, holder.state) != (worker, claim.runs, values['status']):
+            raise Dropped(f'run {holder.runs}, on {holder.worker}, has the claim of it, and is {holder.state}')
+
+    def _store_unclaimed(
+        self, statements: Statements, connection: sa.Connection, values: dict[str, Any], is_own_task: bool
+    ) -> None:
+        task_id, state = values['task_id'], values['status']
+        if is_own_task and state == states.REVOKED and _runs_here(task_id):
+            raise Dropped('another copy of it runs in this worker')
+        if not statements.store(connection, values, identity.name(), is_own_task):
+            raise Dropped('it has ended, or runs on another worker')
+
+    # Celery goes on after each of these as if the state were stored: with callbacks, with the rest of the chain.
+
+    def mark_as_done(self, task_id: str, *args: Any, **options: Any) -> None:
+        """Store that a task succeeded, unless its run has lost its claim."""
+        with _logging_what_is_dropped(task_id):
+            super().mark_as_done(task_id, *args, **options)
+
+    def mark_as_failure(self, task_id: str, *args: Any, **options: Any) -> None:
+        """Store that a task failed, and fail what depends on it, unless its run has lost its claim."""
+        with _logging_what_is_dropped(task_id):
+            super().mark_as_failure(task_id, *args, **options)
+
+    def mark_as_retry(self, task_id: str, *args: Any, **options: Any) -> None:
+        """Store that a task is retried, unless the retry has started."""
+        with _logging_what_is_dropped(task_id):
+            super().mark_as_retry(task_id, *args, **options)
+
+    def mark_as_revoked(self, task_id: str, *args: Any, **options: Any) -> None:
+        """Store that a task was revoked, unless it has ended or runs elsewhere."""
+        with _logging_what_is_dropped(task_id):
+            super().mark_as_revoked(task_id, *args, **options)
+
+    def described(self, **options: Any) -> dict[str, Any]:
+        """Describe a state of a task, with its time in UTC, and without characters that no database accepts."""
+        meta = super().described(**options)
+        if options.get('format_date') is False and meta['date_done'] is not None:
+            # The column has no time zone: a driver would turn it into that of the session.
+            meta['date_done'] = meta['date_done'].astimezone(UTC).replace(tzinfo=None)
+        for name in ('traceback', 'name', 'worker', 'queue'):
+            if isinstance(meta.get(name), str):
+                meta[name] = storable(meta[name])
+        return meta
+
+    # Claims
+
+    def can_claim(self) -> bool:
+        """Tell whether the database has what claims need.
+
+        :raises sqlalchemy.exc.DBAPIError: where the database cannot be reached.
+        """
+        return self._claiming_statements() is not None
+
+    def renew(self, task_ids: set[str]) -> set[str]:
+        """Renew the leases of tasks that this worker runs.
+
+        :param task_ids: their ids.
+        :returns: the ids of those that were cancelled.
+        :raises sqlalchemy.exc.DBAPIError: where the database cannot be reached.
+        """
+        statements = self._claiming_statements()
+        if statements is None:
+            return set()
+        worker = identity.name()
+        with self._engine.connect() as connection:
+            others = task_ids - statements.renew(connection, task_ids, worker, LEASE)
+            return statements.cancelled(connection, others, worker) if others else set()
+
+    def release(self, task_id: str, claim: Claim) -> None:
+        """Give up the claim of a run, if the database is there: otherwise its lease ends by itself."""
+        statements = self._claiming_statements()
+        with suppress(DBAPIError), self._engine.connect() as connection:
+            if statements is not None:
+                statements.release(connection, task_id, identity.name(), claim)
+
+    @property
+    def _engine(self) -> sa.Engine:
+        return engine(self.url, self.engine_options, self.session_manager.engine_callback)
+
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        return (*_COLUMNS, *_EXTENDED_COLUMNS) if self.extended_result else _COLUMNS
+
+    def _claiming_statements(self) -> Statements | None:
+        if not self._is_probed:
+            self._statements = self._probe() if self.app.conf.get('RUN_ONCE') else None
+            self._is_probed = True
+        return self._statements
+
+    def _probe(self) -> Statements | None:
+        conf = self.app.conf
+        tables = result_tables(conf.database_table_names or {}, conf.database_table_schemas or {})
+        if self._engine.dialect.name not in ('postgresql', 'sqlite'):
+            return None
+        statements = Statements(tables[0], self._engine.dialect, self._columns)
+        with self._engine.connect() as connection:
+            try:
+                statements.probe(connection)
+            except (ProgrammingError, OperationalError):
+                try:
+                    present = {
+                        column['name']
+                        for column in sa.inspect(connection).get_columns(tables[0].name, schema=tables[0].schema)
+                    }
+                except NoSuchTableError:
+                    # As Celery does, the first who stores a result makes the tables.
+                    with suppress(DBAPIError):
+                        tables[0].metadata.create_all(connection)
+                        return statements
+                    return None
+                if present.issuperset(COLUMNS):
+                    raise
+                return None
+        return statements
+
+
+class _logging_what_is_dropped:  # noqa: N801  # a context manager
+    def __init__(self, task_id: str) -> None:
+        self._task_id = task_id
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> bool:
+        if isinstance(error, Dropped):
+            logger.warning('A state of task %s is not stored: %s', self._task_id, error)
+            return True
+        return False
+
+
+def _runs_here(task_id: str) -> bool:
+    return task_id in active()
+
+
+def _is_own(task_id: str, request: Any) -> bool:
+    return request is not None and getattr(request, 'id', None) == task_id
+
+
+def _is_start(task_id: str, state: str, request: Any) -> bool:
+    return (
+        state == states.STARTED
+        and _is_own(task_id, request)
+        and not hasattr(request, 'toolbox_claim')
+        and identity.name() is not None
+    )

@@ -1,0 +1,64 @@
+"""Cancel tasks by their rows: a worker neither starts what is ``REVOKED``, nor goes on with it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from celery import states
+
+from ..database.connection import Connected
+from ..database.tables import result_tables, sequence
+from ..seams.sqlalchemy_quoting import QUOTE
+
+_CANCEL = """
+INSERT INTO {table} AS stored ({id}task_id, status, result, date_done)
+VALUES ({next_id}:task_id, 'REVOKED', :result, :date_done)
+ON CONFLICT (task_id) DO UPDATE SET
+    status = 'REVOKED', result = excluded.result, date_done = excluded.date_done, traceback = NULL, lease = NULL
+WHERE stored.status NOT IN {ended}
+RETURNING task_id"""
+
+_RESULT = json.dumps(
+    {'exc_type': 'TaskRevokedError', 'exc_message': ['cancelled'], 'exc_module': 'celery.exceptions'}
+).encode()
+
+
+class Cancelling(Connected):
+    """A connection to the database by which tasks are cancelled, as a context manager.
+
+    :param url: the database's URL, with a role that may store results.
+    :param names: the app's ``database_table_names``.
+    :param schemas: the app's ``database_table_schemas``.
+    """
+
+    def __init__(
+        self, url: str, names: Mapping[str, str] | None = None, schemas: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(url)
+        table, _ = result_tables(names or {}, schemas or {})
+        on_postgresql = self._engine.dialect.name == 'postgresql'
+        self._cancel = sa.text(
+            _CANCEL.format(
+                table=QUOTE.format_table(table),
+                id='id, ' if on_postgresql else '',
+                next_id=f"nextval('{QUOTE.format_sequence(sequence(table))}'), " if on_postgresql else '',
+                ended=tuple(sorted(states.READY_STATES)),
+            )
+        )
+
+    def _prepare(self) -> None:
+        self._connection.execution_options(isolation_level='AUTOCOMMIT')
+
+    def cancel(self, task_ids: Iterable[str]) -> set[str]:
+        """Store that tasks are revoked, unless they have ended.
+
+        :param task_ids: their ids; a task that nobody has stored yet may be among them.
+        :returns: the ids of those that had not ended.
+        """
+        values = {'result': _RESULT, 'date_done': datetime.now(UTC).replace(tzinfo=None)}
+        return {
+            row.task_id
+            for task_id in sorted(set(task_ids))
+            for row in self._connection.execute(self._cancel, {**values, 'task_id': task_id})
+        }

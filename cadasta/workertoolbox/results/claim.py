@@ -1,0 +1,274 @@
+"""The statements by which a run claims its task, and later stores its states. Each is one round trip.
+
+A row holds the claim of the run that started last: its ``worker``, the number of the run (``runs``), which try of the
+task it is (``replaced``, ``retries``), and until when the worker has vouched for it (``lease``). The clock is the
+database's.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from celery import states
+from sqlalchemy.engine import Connection, Dialect
+
+from ..database.tables import sequence
+from ..seams.sqlalchemy_quoting import QUOTE
+
+#: The columns that version 1.0 did not have or did not fill.
+COLUMNS = ('started', 'worker', 'lease', 'runs', 'retries', 'replaced')
+
+_ENDED = f'({", ".join(repr(state) for state in sorted(states.READY_STATES))})'
+_NOT_STARTED = "('PENDING', 'RECEIVED')"
+# Any other state, such as one of the task's own, is that of a task which runs.
+_NOT_RUNNING = f'({", ".join(repr(state) for state in sorted({"PENDING", "RECEIVED", "RETRY", *states.READY_STATES}))})'
+
+_CLAIM = """
+INSERT INTO {table} AS stored
+    ({id}task_id, {columns}, started, worker, lease, runs, retries, replaced)
+VALUES ({next_id}:task_id, {values}, {now}, :worker, {lease}, 1, :retries, :replaced)
+ON CONFLICT (task_id) DO UPDATE SET
+    {changes},
+    started = excluded.started, worker = excluded.worker, lease = excluded.lease,
+    runs = COALESCE(stored.runs, 0) + 1, retries = excluded.retries, replaced = excluded.replaced
+WHERE
+    stored.status IN {not_started}
+    -- A later try. Celery publishes it before it stores that the earlier one is over.
+    OR (stored.status NOT IN {ended}
+        AND (excluded.replaced, excluded.retries) > (COALESCE(stored.replaced, 0), COALESCE(stored.retries, 0)))
+    -- Nobody vouches for its run any more, or it runs in a worker that claims nothing.
+    OR (stored.status NOT IN {not_running} AND (stored.lease IS NULL OR {end_of_lease} < {now})
+        AND (excluded.replaced, excluded.retries) >= (COALESCE(stored.replaced, 0), COALESCE(stored.retries, 0)))
+    -- This very claim, whose answer was lost.
+    OR (stored.worker = excluded.worker AND stored.result = excluded.result)
+RETURNING runs"""
+
+_STORE_OWN = """
+UPDATE {table} SET {own_changes}
+WHERE task_id = :task_id AND worker = :worker AND runs = :runs AND status NOT IN {ended}
+RETURNING runs"""
+
+_STORE = """
+INSERT INTO {table} AS stored ({id}task_id, {columns})
+VALUES ({next_id}:task_id, {values})
+ON CONFLICT (task_id) DO UPDATE SET {changes}, lease = {lease_kept}
+WHERE stored.status NOT IN {kept} AND (
+    stored.status IN {not_running} OR stored.worker = :worker OR stored.lease IS NULL OR stored.lease < {now})
+RETURNING runs"""
+
+_EXPLAIN = """
+SELECT status, worker, runs, COALESCE(replaced, 0), COALESCE(retries, 0), {remaining} FROM {table} AS stored
+WHERE task_id = :task_id"""
+
+_RENEW = """
+UPDATE {table} SET lease = {lease}
+WHERE task_id IN :task_ids AND worker = :worker AND status NOT IN {not_running}
+RETURNING task_id"""
+
+_CANCELLED = """
+SELECT task_id FROM {table}
+WHERE task_id IN :task_ids AND worker = :worker AND status = 'REVOKED'"""
+
+_RELEASE = """
+UPDATE {table} SET lease = NULL
+WHERE task_id = :task_id AND worker = :worker AND runs = :runs"""
+
+_PROBE = 'SELECT {columns} FROM {table} WHERE 1 = 0'
+
+_NOW = {'postgresql': 'now()', 'sqlite': "strftime('%Y-%m-%d %H:%M:%f', 'now')"}
+_LEASE = {
+    'postgresql': "now() + CAST(:seconds AS integer) * interval '1 second'",
+    'sqlite': "strftime('%Y-%m-%d %H:%M:%f', 'now', :seconds || ' seconds')",
+}
+# Workers could not renew their leases while the server was down.
+_END_OF_LEASE = {
+    'postgresql': (
+        "GREATEST(stored.lease, pg_postmaster_start_time() + CAST(:seconds AS integer) * interval '1 second')"
+    ),
+    'sqlite': 'stored.lease',
+}
+_REMAINING = {
+    'postgresql': f'EXTRACT(EPOCH FROM {_END_OF_LEASE["postgresql"]} - now())',
+    'sqlite': "(julianday(stored.lease) - julianday('now')) * 86400",
+}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A run that may store states of its task.
+
+    :param runs: how often the task has been started, this run included.
+    """
+
+    runs: int
+
+
+@dataclass(frozen=True)
+class Over:
+    """A task that must not run again.
+
+    :param reason: why not.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Running:
+    """A task that another run has claimed.
+
+    :param worker: the worker of the other run.
+    :param seconds: after how long it is worth to ask again.
+    """
+
+    worker: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Impossible:
+    """A task that the database cannot hold.
+
+    :param reason: why not.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Holder:
+    """What a row says of the run that has the claim.
+
+    :param state: the state of the task.
+    :param worker: the worker that claimed it.
+    :param runs: how often the task has been started.
+    :param attempt: which try of the task it is: how often it replaced itself, and its retries.
+    :param remaining: for how many seconds the worker vouches for it.
+    """
+
+    state: str
+    worker: str | None
+    runs: int | None
+    attempt: tuple[int, int]
+    remaining: float | None
+
+    def refuses(self, attempt: tuple[int, int]) -> Over | Running:
+        """Tell what becomes of a message whose claim the database refused.
+
+        :param attempt: which try of the task the message is.
+        """
+        if self.state in states.READY_STATES:
+            return Over(f'it ended before, as {self.state}')
+        if self.attempt > attempt or self.state == states.RETRY:
+            return Over('a later try of it was sent')
+        return Running(self.worker, max(self.remaining or 0.0, 0.0) + 1)
+
+
+class Statements:
+    """The statements for one table of results.
+
+    :param table: the table.
+    :param dialect: the dialect of its database.
+    :param columns: Celery's columns that are stored with each state.
+    """
+
+    def __init__(self, table: sa.Table, dialect: Dialect, columns: Iterable[str]) -> None:
+        columns = [column for column in columns if column not in COLUMNS]
+        on_postgresql = dialect.name == 'postgresql'
+        own = [f'{column} = :{column}' for column in columns]
+        parts = {
+            'table': QUOTE.format_table(table),
+            'id': 'id, ' if on_postgresql else '',
+            'next_id': f"nextval('{QUOTE.format_sequence(sequence(table))}'), " if on_postgresql else '',
+            'columns': ', '.join(columns),
+            'values': ', '.join(f':{column}' for column in columns),
+            'changes': ', '.join(f'{column} = excluded.{column}' for column in columns),
+            'now': _NOW[dialect.name],
+            'lease': _LEASE[dialect.name],
+            'end_of_lease': _END_OF_LEASE[dialect.name],
+            'remaining': _REMAINING[dialect.name],
+            'ended': _ENDED,
+            'not_started': _NOT_STARTED,
+            'not_running': _NOT_RUNNING,
+            'lease_kept': f'CASE WHEN excluded.status IN {_NOT_RUNNING} THEN NULL ELSE stored.lease END',
+            'own_changes': f'{", ".join(own)}, lease = CASE WHEN :status IN {_NOT_RUNNING} THEN NULL ELSE lease END',
+        }
+        self._claim = _text(_CLAIM, parts)
+        self._store_own = _text(_STORE_OWN, parts)
+        self._store = {
+            True: _text(_STORE, {**parts, 'kept': _ENDED}),
+            # Who is not the task itself may correct a failure, as with Celery.
+            False: _text(_STORE, {**parts, 'kept': "('SUCCESS')"}),
+        }
+        self._explain = _text(_EXPLAIN, parts)
+        ids: sa.BindParameter[Any] = sa.bindparam('task_ids', expanding=True)
+        self._renew = _text(_RENEW, parts).bindparams(ids)
+        self._cancelled = _text(_CANCELLED, parts).bindparams(ids)
+        self._release = _text(_RELEASE, parts)
+        self._probe = _text(_PROBE, {**parts, 'columns': ', '.join(COLUMNS)})
+
+    def probe(self, connection: Connection) -> None:
+        """Fail where a column is missing."""
+        connection.execute(self._probe)
+
+    def claim(
+        self, connection: Connection, row: Mapping[str, Any], worker: str | None, attempt: tuple[int, int], seconds: int
+    ) -> int | None:
+        """Store that a run has started, if it may start.
+
+        :param row: the values of Celery's columns.
+        :param worker: the name of the worker.
+        :param attempt: which try of the task it is: how often it replaced itself, and its retries.
+        :param seconds: the length of the lease.
+        :returns: the number of the run; `None` where it may not start.
+        """
+        replaced, retries = attempt
+        values = {**row, 'worker': worker, 'replaced': replaced, 'retries': retries, 'seconds': seconds}
+        return connection.execute(self._claim, values).scalar()
+
+    def store_own(self, connection: Connection, row: Mapping[str, Any], worker: str | None, claim: Claim) -> bool:
+        """Store a state of a run, if it still has its claim."""
+        values = {**row, 'worker': worker, 'runs': claim.runs}
+        return connection.execute(self._store_own, values).first() is not None
+
+    def store(self, connection: Connection, row: Mapping[str, Any], worker: str | None, is_own_task: bool) -> bool:
+        """Store a state of a task that this process has not started, unless it ended or another worker runs it.
+
+        :param is_own_task: whether it is the task's message that is judged, and not someone's word about another task.
+        """
+        values = {**row, 'worker': worker}
+        return connection.execute(self._store[is_own_task], values).first() is not None
+
+    def explain(self, connection: Connection, task_id: str, seconds: int) -> Holder | None:
+        """Tell what the row of a task says; `None` where there is none."""
+        row = connection.execute(self._explain, {'task_id': task_id, 'seconds': seconds}).first()
+        if row is None:
+            return None
+        state, worker, runs, replaced, retries, remaining = row
+        return Holder(state, worker, runs, (replaced, retries), None if remaining is None else float(remaining))
+
+    def release(self, connection: Connection, task_id: str, worker: str | None, claim: Claim) -> None:
+        """Let whoever gets the next message of a task run it at once."""
+        connection.execute(self._release, {'task_id': task_id, 'worker': worker, 'runs': claim.runs})
+
+    def renew(self, connection: Connection, task_ids: Iterable[str], worker: str | None, seconds: int) -> set[str]:
+        """Renew the leases of what a worker runs.
+
+        :returns: the ids of the tasks that the worker has claimed and that have not ended.
+        """
+        values = {'task_ids': sorted(task_ids), 'worker': worker, 'seconds': seconds}
+        return {row.task_id for row in connection.execute(self._renew, values)}
+
+    def cancelled(self, connection: Connection, task_ids: Iterable[str], worker: str | None) -> set[str]:
+        """Tell which tasks of a worker were cancelled.
+
+        :returns: their ids.
+        """
+        values = {'task_ids': sorted(task_ids), 'worker': worker}
+        return {row.task_id for row in connection.execute(self._cancelled, values)}
+
+
+def _text(template: str, parts: Mapping[str, str]) -> sa.TextClause:
+    # Colons in the format of a time are none of a parameter.
+    return sa.text(template.format(**parts).replace('%H:%M:%f', '%H\\:%M\\:%f'))

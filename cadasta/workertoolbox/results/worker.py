@@ -1,0 +1,19 @@
+"""What a worker does before it starts, so that each of its tasks runs once."""
+
+from typing import Any
+
+from . import identity, waiting
+from .guard import guard
+from .lease import Leases
+from .limits import Limits
+
+
+def prepare(worker: Any) -> None:
+    """Prepare a worker that stores results in a database.
+
+    :param worker: the worker, which is about to make its steps; the sender of ``worker_init``.
+    """
+    identity.take_name(worker.hostname)
+    waiting.prepare()
+    guard(worker.app)
+    worker.app.steps['worker'].update((Leases, Limits))

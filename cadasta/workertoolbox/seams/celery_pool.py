@@ -1,0 +1,69 @@
+"""Celery: what a worker runs, and the time limits of its pool."""
+
+from collections.abc import Callable
+from typing import Any
+
+from celery.concurrency.prefork import TaskPool as Prefork
+from celery.worker import state
+
+
+def active() -> dict[str, Any]:
+    """List the requests that the pool of this worker works at.
+
+    It uses ``celery.worker.state.active_requests``, from which ``inspect active`` answers.
+
+    :returns: the requests, by the ids of their tasks.
+    """
+    # Another thread may add a request while this one reads the set, and Python raises a RuntimeError then.
+    while True:
+        try:
+            return {request.id: request for request in state.active_requests}
+        except RuntimeError:
+            continue
+
+
+def can_terminate(pool: Any) -> bool:
+    """Tell whether a pool can terminate a task that runs.
+
+    It uses the class of the prefork pool. Other pools have no attribute that tells.
+
+    :param pool: the pool of a worker.
+    """
+    return isinstance(pool, Prefork)
+
+
+def replace_timeouts(pool: Any, replace: Callable[[Callable[[Any], None]], Callable[[Any], None]]) -> None:
+    """Replace what a prefork pool does when a task exceeds a time limit. Other pools have no time limits.
+
+    It uses the pool of billiard and its handler of timeouts. Without an event loop, the handler calls its own methods;
+    with one, Celery calls those of the pool.
+
+    :param pool: the pool of a worker.
+    :param replace: gets the method for the soft or the hard limit, which takes a `job`, and gives another.
+    """
+    inner = getattr(pool, '_pool', None)
+    handler = getattr(inner, '_timeout_handler', None)
+    if handler is None:
+        return
+    for name in ('on_soft_timeout', 'on_hard_timeout'):
+        replaced = replace(getattr(handler, name))
+        setattr(handler, name, replaced)
+        setattr(inner, name, replaced)
+
+
+def number_of(job: Any) -> int:
+    """Tell the number of a job of a prefork pool, which no other job of the pool has.
+
+    It uses ``_job`` of billiard's result.
+    """
+    number: int = job._job
+    return number
+
+
+def process_of(job: Any) -> int:
+    """Tell the id of the process that works at a job of a prefork pool.
+
+    It uses ``_worker_pid`` of billiard's result.
+    """
+    pid: int = job._worker_pid
+    return pid

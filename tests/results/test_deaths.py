@@ -1,0 +1,86 @@
+"""A task of a worker that dies, or hangs, is taken over when its lease is over; nothing of the first run is stored."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from .service import Service
+
+REDIS = pytest.mark.parametrize('broker', ['redis'], indirect=True)
+
+
+@pytest.mark.parametrize('broker', ['redis', 'amqp'], indirect=True)
+def test_a_killed_worker(once: Service, tmp_path: Path) -> None:
+    gate = tmp_path / 'gate'
+    first = once.start('-Q', 'once', '-c', '1', lease=3)
+    task_id = once.send('late', str(gate))
+    once.wait_until(lambda: once.count('begin', task_id), 'the task to start')
+    first.kill()
+    if 'redis' in once.broker.url:
+        # It would deliver the message again after an hour.
+        once.send('late', str(gate), task_id=task_id)
+    once.start('-Q', 'once', '-c', '1', lease=3)
+    once.wait_until(lambda: once.count('begin', task_id) == 2, 'the task to be taken over')
+    gate.touch()
+    once.wait_for_state(task_id, 'SUCCESS')
+    runs, worker = once.row(task_id, 'runs, worker')
+    assert (runs, worker.partition('#')[0]) == (2, 'w2@here')
+
+
+@REDIS
+def test_a_worker_that_was_stopped_for_longer_than_its_lease(once: Service, tmp_path: Path) -> None:
+    """Its broker takes it for dead as well, and delivers the message to another."""
+    gate = tmp_path / 'gate'
+    first = once.start('-Q', 'once', '-c', '1', lease=3, settings={'broker_heartbeat': 2})
+    task_id = once.send('late', str(gate))
+    once.wait_until(lambda: once.count('begin', task_id), 'the task to start')
+    os.killpg(first.popen.pid, signal.SIGSTOP)
+    once.start('-Q', 'once', '-c', '1', lease=3)
+    # The broker would deliver it later.
+    once.send('late', str(gate), task_id=task_id)
+    once.wait_until(lambda: once.count('begin', task_id) == 2, 'the task to be taken over')
+    gate.touch()
+    once.wait_for_state(task_id, 'SUCCESS')
+    os.killpg(first.popen.pid, signal.SIGCONT)
+    first.wait_for('A state of task .* is not stored: run 2')
+    runs, worker = once.row(task_id, 'runs, worker')
+    assert (runs, worker.partition('#')[0]) == (2, 'w2@here')
+
+
+@REDIS
+def test_a_child_alone(once: Service, tmp_path: Path) -> None:
+    """The main process stores that it is lost; or its message is delivered again, and it runs again."""
+    gate = tmp_path / 'gate'
+    worker = once.start('-Q', 'once', '-c', '1', lease=3)
+    for name, state, runs in (('plain', 'FAILURE', 1), ('late', 'SUCCESS', 2)):
+        gate.unlink(missing_ok=True)
+        task_id = once.send(name, str(gate))
+        once.wait_until(lambda task_id=task_id: once.count('begin', task_id), 'the task to start')
+        os.kill(_child(once, task_id), signal.SIGKILL)
+        gate.touch()
+        once.wait_for_state(task_id, state)
+        assert once.row(task_id, 'runs') == runs
+    assert worker.is_running
+
+
+def _child(once: Service, task_id: str) -> int:
+    (pid,) = once.database.execute(
+        "SELECT (convert_from(result, 'utf8')::json ->> 'pid')::int FROM celery_taskmeta WHERE task_id = %s", task_id
+    )[0]
+    return int(pid)
+
+
+@REDIS
+def test_a_lease_is_renewed_while_its_task_runs(once: Service, tmp_path: Path) -> None:
+    gate = tmp_path / 'gate'
+    once.start('-Q', 'once', '-c', '1', '-P', 'solo', lease=3)
+    task_id = once.send('plain', str(gate))
+    once.wait_until(lambda: once.row(task_id) == 'STARTED', 'the task to start')
+    once.wait_until(lambda: once.row(task_id, "lease > started + interval '5 seconds'"), 'the lease to be renewed')
+    gate.touch()
+    once.wait_for_state(task_id, 'SUCCESS')
+    assert once.row(task_id, 'lease') is None
