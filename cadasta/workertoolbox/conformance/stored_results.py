@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..architecture import CHORD_UNLOCK
-from ..rehearsal.observing import Attempt, Observations, ResultOptions
+from ..rehearsal.observing import Observations, ResultOptions
 from ..seams.celery_results import is_database_backend
 from .rule import Verdict, Violation
 
@@ -12,8 +11,6 @@ def judge(seen: Observations) -> Iterator[Verdict]:
     yield Verdict({'setting': 'result_backend'}, _backend(seen))
     for name, options in seen.result_options.items():
         yield Verdict({'task': name}, _task(name, options))
-    for name, attempt in seen.beat.items():
-        yield Verdict({'beat_schedule': name}, _beat_entry(name, attempt))
 
 
 def _backend(seen: Observations) -> Violation | None:
@@ -30,14 +27,6 @@ def _backend(seen: Observations) -> Violation | None:
 
 def _task(name: str, options: ResultOptions) -> Violation | None:
     where = f'task {name!r}'
-    # Celery's own task chord_unlock has no result: it only waits for the header of a chord.
-    if options.ignore_result and name != CHORD_UNLOCK:
-        return Violation(
-            'the result of every task is stored',
-            where,
-            'ignore_result is set',
-            'Take ignore_result out of the task, and task_ignore_result out of the configuration.',
-        )
     if not options.track_started:
         return Violation(
             'the start of every task is stored',
@@ -53,14 +42,3 @@ def _task(name: str, options: ResultOptions) -> Violation | None:
             "Take the option backend out of the task: it uses the app's then.",
         )
     return None
-
-
-def _beat_entry(name: str, attempt: Attempt) -> Violation | None:
-    if not any(sent.headers.get('ignore_result') for sent in attempt.sent):
-        return None
-    return Violation(
-        'the result of every task is stored',
-        f'entry {name!r} of setting beat_schedule',
-        'it is sent with ignore_result',
-        "Take ignore_result out of the entry's options.",
-    )
