@@ -13,6 +13,32 @@ def judge(seen: Observations) -> Iterator[Verdict]:
         yield Verdict({'task': name}, _task(name, options))
 
 
+def note(seen: Observations) -> str:
+    """Name what ignores its result: without a row in the table of results, no run can claim a task."""
+    ignoring = [*_ignoring_tasks(seen), *_ignoring_entries(seen)] if seen.claims else []
+    if not ignoring:
+        return ''
+    return (
+        f'No result of these tasks is stored, so they may run twice: {", ".join(ignoring)}. Take ignore_result out of '
+        'a task, and task_ignore_result out of the configuration, where it must run once.'
+    )
+
+
+def _ignoring_tasks(seen: Observations) -> Iterator[str]:
+    for name, options in seen.result_options.items():
+        if options.ignore_result and not options.is_celerys:
+            yield f'task {name!r}'
+
+
+def _ignoring_entries(seen: Observations) -> Iterator[str]:
+    """Name the entries of beat that ignore the result of a task which does not ignore it by itself."""
+    passed_over = {name for name, options in seen.result_options.items() if options.ignore_result or options.is_celerys}
+    for name, attempt in seen.beat.items():
+        tasks = {sent.headers['task'] for sent in attempt.sent if sent.headers.get('ignore_result')}
+        if tasks - passed_over:
+            yield f'entry {name!r} of setting beat_schedule'
+
+
 def _backend(seen: Observations) -> Violation | None:
     if is_database_backend(seen.backend):
         return None
