@@ -23,8 +23,8 @@ class PlatformFirst(TopicExchange):
 
     def lookup(self, table: Any, exchange: str, routing_key: str, default: str | None) -> list[str]:
         """List the queues that get a message with this routing key, in the order in which they get it."""
-        queues = super().lookup(table, exchange, routing_key, default)
-        return sorted(queues, key=lambda queue: (queue not in self.platforms, queue))
+        queues = set(super().lookup(table, exchange, routing_key, default))
+        return [*sorted(queues & self.platforms), *sorted(queues - self.platforms)]
 
 
 def serve_first(channel: Any, platform: str) -> None:

@@ -31,35 +31,37 @@ def set_up_worker(sender: Any, **kwargs: Any) -> None:
 
 
 @before_task_publish.connect
-def group_message(
+def prepare_message(
     headers: dict[str, Any],
     properties: dict[str, Any],
     declare: list[Any] | None = None,
     **kwargs: Any,
 ) -> None:
-    """Put all messages of a task tree into one message group on Amazon SQS.
-
-    A FIFO queue delivers one message of a group at a time, and kombu would put all messages into a single group.
-    """
-    for entity in declare or ():
-        if type(entity) is Declaration and entity.grouped and 'MessageGroupId' not in properties:
-            root_id = headers.get('root_id') or properties['correlation_id']
-            if len(root_id) <= _MAX_GROUP_ID and _GROUP_ID_CHARACTERS.issuperset(root_id):
-                properties['MessageGroupId'] = root_id
-
-
-@before_task_publish.connect
-def refuse_bad_id(headers: dict[str, Any], declare: list[Any] | None = None, **kwargs: Any) -> None:
-    """Keep a task from being sent whose id no table can hold: nobody could say what became of it.
+    """Refuse a task whose id no table can hold, and put all messages of a task tree into one group on Amazon SQS.
 
     Celery logs an error that a receiver raises, and sends the task. So the receiver replaces what is declared before
     the message is published by an entity that raises the error.
     """
-    task_id = headers['id']
-    if declare and any(type(entity) is Declaration for entity in declare) and not _is_good(task_id):
-        allowed = f'text of 1 to {ID_LENGTH} characters, without NUL'
-        declare[:] = [Refusal(error=BadTaskId(f'The id of a task is {task_id!r:.200}: it must be {allowed}'))]
+    entities = declare or []
+    for entity in entities:
+        if type(entity) is Declaration:
+            # Celery's first protocol has no headers.
+            task_id = headers['id'] if 'id' in headers else properties['correlation_id']
+            if not _is_good(task_id):
+                allowed = f'text of 1 to {ID_LENGTH} characters, without NUL'
+                error = BadTaskId(f'The id of a task is {task_id!r:.200}: it must be {allowed}')
+                entities[:] = [Refusal(error=error)]
+                return
+            if entity.grouped:
+                _group(headers, properties)
 
 
 def _is_good(task_id: Any) -> bool:
     return isinstance(task_id, str) and 0 < len(task_id) <= ID_LENGTH and storable(task_id) == task_id
+
+
+def _group(headers: dict[str, Any], properties: dict[str, Any]) -> None:
+    # A FIFO queue delivers one message of a group at a time, and kombu would put all messages into a single group.
+    root_id = headers.get('root_id') or properties['correlation_id']
+    if len(root_id) <= _MAX_GROUP_ID and _GROUP_ID_CHARACTERS.issuperset(root_id):
+        properties.setdefault('MessageGroupId', root_id)

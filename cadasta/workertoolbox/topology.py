@@ -143,10 +143,13 @@ class Declaration(MaybeChannelBound):
     def declare(self, nowait: bool = False, channel: Any = None) -> str:
         """Declare the queue and the platform queue on a channel, once for its connection."""
         channel = channel or self.channel
-        if hasattr(channel, 'exchange_types'):
+        platform = self.queue.platform.name
+        # RabbitMQ has no such attribute: it does the routing itself.
+        exchange_types = getattr(channel, 'exchange_types', None)
+        if exchange_types is not None and platform not in getattr(exchange_types['topic'], 'platforms', ()):
             from .order import serve_first
 
-            serve_first(channel, self.queue.platform.name)
+            serve_first(channel, platform)
         declared = channel.connection.client.declared_entities
         if self._hash not in declared:
             self.queue.declare(nowait=nowait, channel=channel)
