@@ -38,6 +38,8 @@ from .running import on_terminal, run, seen
 
 QUEUES = 'exchanges and queues are there, as they must be'
 DRAINED = 'the platform queue is drained: a monitor is at work'
+CLAIMS = 'its table has the columns for claims'
+PICKLES = 'its table refuses pickles'
 MAY = 'the role may store results'
 MAY_NOT = 'the role may do nothing else'
 SKIPPED = '\N{EN DASH}'
@@ -322,7 +324,7 @@ class TestResults:
         return app_on(result_backend=f'db+{url_of(role, role.role, role.password)}')
 
     def test_a_role_that_was_made_by_the_toolbox(self, app: Celery, role: Database) -> None:
-        assert states(app, 'results') == ['passed'] * 4
+        assert states(app, 'results') == ['passed'] * 6
         assert found(app)[MAY].outcome.note == role.role
         assert role.password not in found(app)['the database can be reached'].outcome.note.replace(role.role, '')
 
@@ -341,7 +343,7 @@ class TestResults:
         assert changes(finding) == [f'GRANT {right} ON {name} TO {role.role}']
         assert finding.outcome.problems[0].seen == f'it may not {right} on {name.split()[1]}'
         role.execute(*changes(finding))
-        assert states(app, 'results') == ['passed'] * 4
+        assert states(app, 'results') == ['passed'] * 6
 
     @pytest.mark.parametrize(
         ('statements', 'expected'),
@@ -406,17 +408,17 @@ class TestResults:
         assert found(app, is_worker=False)[MAY_NOT].outcome.skipped == 'the app only sends tasks'
         for change in changes(finding):
             role.execute(change.replace('another role', 'postgres'))
-        assert states(app, 'results') == ['passed'] * 4
+        assert states(app, 'results') == ['passed'] * 6
 
     def test_a_role_whose_name_has_to_be_quoted(self, role: Database) -> None:
         role.execute(f"""CREATE ROLE "Odd: {role.role}" LOGIN PASSWORD 'odd'""")
         upgrade(url_of(role), worker_role=f'Odd: {role.role}')
         role.execute(f'GRANT CONNECT ON DATABASE {role.name} TO "Odd: {role.role}"')
         app = app_on(result_backend=f'db+{url_of(role, f"Odd: {role.role}", "odd")}')
-        assert states(app, 'results') == ['passed'] * 4
+        assert states(app, 'results') == ['passed'] * 6
         role.execute(f'GRANT DELETE ON celery_taskmeta TO "Odd: {role.role}"')
         role.execute(*changes(found(app)[MAY_NOT]))
-        assert states(app, 'results') == ['passed'] * 4
+        assert states(app, 'results') == ['passed'] * 6
 
     def test_what_an_extension_has_brought_along_is_its_own_affair(self, app: Celery, role: Database) -> None:
         role.execute('CREATE TABLE ours (); GRANT SELECT ON ours TO PUBLIC')
@@ -440,6 +442,45 @@ class TestResults:
         finding = found(app)['its tables are there']
         assert [problem.where for problem in finding.outcome.problems] == ['celery_taskmeta', 'taskset_id_sequence']
         assert changes(finding) == ['Create it, with a role that may: celery -A PROJECT toolbox tables'] * 2
+        for step in (CLAIMS, PICKLES):
+            assert found(app)[step].outcome.skipped == 'there is no table'
+
+    def test_a_table_of_version_1_0(self, app: Celery, role: Database) -> None:
+        role.execute('DROP VIEW celery_task_status, celery_task_scheduled')
+        role.execute('ALTER TABLE celery_taskmeta DROP started, DROP lease, DROP runs, DROP replaced')
+        (problem,) = found(app)[CLAIMS].outcome.problems
+        assert problem.where == 'celery_taskmeta'
+        assert problem.seen == 'it has no columns started, lease, runs, replaced, so tasks may run twice'
+        assert problem.change == (
+            'Add them, with a role that may: celery -A PROJECT toolbox tables. Then restart the workers.'
+        )
+        assert run(app, 'check').exit_code == 1
+        without = app_on(result_backend=app.conf.result_backend, RUN_ONCE=False)
+        assert found(without)[CLAIMS].outcome.skipped == 'RUN_ONCE is off'
+        upgrade(url_of(role))
+        assert found(app)[CLAIMS].state == 'passed'
+
+    def test_a_table_that_celery_4_made(self, app: Celery, role: Database) -> None:
+        """Its workers stored less."""
+        role.execute('DROP VIEW celery_task_status, celery_task_scheduled')
+        role.execute('ALTER TABLE celery_taskmeta DROP worker, DROP retries')
+        (problem,) = found(app)[CLAIMS].outcome.problems
+        assert problem.seen == 'it has no columns worker, retries, so tasks may run twice'
+        upgrade(url_of(role))
+        assert found(app)[CLAIMS].state == 'passed'
+
+    def test_a_table_that_accepts_pickles(self, app: Celery, role: Database) -> None:
+        upgrade(url_of(role), allow_pickle=True)
+        finding = found(app)[PICKLES]
+        assert finding.state == 'noted'
+        assert finding.outcome.note.startswith(
+            'celery_taskmeta accepts pickles: a program with plain Celery that reads one'
+        )
+        result = run(app, 'check')
+        assert f'! results      {PICKLES}\n    Note:   celery_taskmeta accepts pickles' in result.output
+        assert result.exit_code == 0
+        upgrade(url_of(role))
+        assert found(app)[PICKLES].state == 'passed'
 
     def test_names_and_schemas_of_ones_own(self, role: Database) -> None:
         names, schemas = {'task': 'My Results'}, {'task': 'Results'}
@@ -448,7 +489,7 @@ class TestResults:
         role.execute(f'REVOKE ALL ON celery_taskmeta, task_id_sequence FROM {role.role}')
         settings = {'database_table_names': names, 'database_table_schemas': schemas}
         app = app_on(result_backend=f'db+{url_of(role, role.role, role.password)}', **settings)
-        assert states(app, 'results') == ['passed'] * 4
+        assert states(app, 'results') == ['passed'] * 6
         role.execute(f'REVOKE INSERT ON "Results"."My Results" FROM {role.role}')
         assert changes(found(app)[MAY]) == [f'GRANT INSERT ON TABLE "Results"."My Results" TO {role.role}']
         role.execute(f'REVOKE USAGE ON SCHEMA "Results" FROM {role.role}')
@@ -467,8 +508,22 @@ class TestResults:
         assert list(tmp_path.iterdir()) == []
         upgrade(f'sqlite:///{tmp_path}/results.db')
         findings = found(app)
-        assert findings['its tables are there'].state == 'passed'
-        assert findings[MAY].outcome.skipped == findings[MAY_NOT].outcome.skipped == 'SQLite has no roles'
+        assert findings['its tables are there'].state == findings[CLAIMS].state == 'passed'
+        for step in (PICKLES, MAY, MAY_NOT):
+            assert findings[step].outcome.skipped == 'SQLite has no roles'
+
+    def test_sqlite_with_a_table_of_version_1_0(self, tmp_path: Path) -> None:
+        url = f'sqlite:///{tmp_path}/results.db'
+        tasks = TaskDatabase(url)
+        for view in ('celery_task_status', 'celery_task_scheduled'):
+            tasks.execute(f'DROP VIEW {view}')
+        for column in ('started', 'lease', 'runs', 'replaced'):
+            tasks.execute(f'ALTER TABLE celery_taskmeta DROP COLUMN {column}')
+        app = app_on(result_backend=f'db+{url}')
+        (problem,) = found(app)[CLAIMS].outcome.problems
+        assert problem.seen == 'it has no columns started, lease, runs, replaced, so tasks may run twice'
+        upgrade(url)
+        assert found(app)[CLAIMS].state == 'passed'
 
     def test_another_database(self) -> None:
         finding = found(app_on(result_backend='db+mssql://ada:hush@localhost/'))['the database can be reached']
@@ -541,7 +596,7 @@ class TestProcess:
         wait_until(lambda: database.execute('SELECT 1 FROM celery_task'), 'the task to be stored')
         process = toolbox.start('check')
         assert process.wait() == 0, process.log
-        assert process.log.endswith('17 passed, 0 failed, 1 skipped\n')
+        assert process.log.endswith('19 passed, 0 failed, 1 skipped\n')
         monitor.stop()
         document = toolbox.start('check', '--json', TOOLBOX_PRODUCER='1')
         assert document.wait() == 1

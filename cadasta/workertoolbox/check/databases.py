@@ -10,8 +10,10 @@ from celery import Celery
 
 from ..database.connection import engine
 from ..database.tables import rejected, result_tables, sequence, task
+from ..database.upgrade import NO_PICKLE
 from ..durations import written
 from ..errors import NotUsable
+from ..results.claim import COLUMNS
 from ..seams.sqlalchemy_quoting import QUOTE
 from ..settings.credentials import masked
 from ..settings.urls import is_database
@@ -22,7 +24,10 @@ from .rights import Right, Rights
 TIMEOUT = 3
 
 _CREATE = 'Create it, with a role that may: celery -A PROJECT toolbox tables'
+_ADD = 'Add them, with a role that may: celery -A PROJECT toolbox tables. Then restart the workers.'
 _MISSING = 'it is not there, or the role cannot see it'
+_NO_TABLE = Outcome(skipped='there is no table')
+_NO_ROLES = Outcome(skipped='SQLite has no roles')
 _CHANGE = 'Mend what the error names: start the database, or look at {}. The check waits {} for an answer.'
 
 
@@ -40,6 +45,8 @@ def check_results(app: Celery, is_worker: bool, any_role: bool) -> Iterator[Find
         steps = {
             'the database can be reached': lambda: results.reach(url),
             'its tables are there': results.look_at_tables,
+            'its table has the columns for claims': results.look_for_claims,
+            'its table refuses pickles': results.look_for_pickles,
             'the role may store results': results.look_for_missing_rights,
             'the role may do nothing else': results.look_for_excess_rights,
         }
@@ -72,6 +79,7 @@ def check_tasks(url: str | None) -> Iterator[Finding]:
 class _Results:
     def __init__(self, app: Celery, is_worker: bool, any_role: bool, stack: ExitStack) -> None:
         self._tables = result_tables(app.conf.database_table_names or {}, app.conf.database_table_schemas or {})
+        self._claims = bool(app.conf.get('RUN_ONCE'))
         self._is_worker = is_worker
         self._any_role = any_role
         self._stack = stack
@@ -82,11 +90,7 @@ class _Results:
 
     def look_at_tables(self) -> Outcome:
         inspector = sa.inspect(self._connection)
-        missing = [
-            QUOTE.format_table(table)
-            for table in self._tables
-            if not inspector.has_table(table.name, schema=table.schema)
-        ]
+        missing = [QUOTE.format_table(table) for table in self._tables if not self._has_table(table)]
         if self._is_postgresql:
             missing += [
                 QUOTE.format_sequence(sequence(table))
@@ -96,6 +100,37 @@ class _Results:
         return Outcome(
             tuple(Problem(name, _MISSING, _CREATE) for name in missing),
             note=', '.join(QUOTE.format_table(table) for table in self._tables),
+        )
+
+    def look_for_claims(self) -> Outcome:
+        if not self._claims:
+            return Outcome(skipped='RUN_ONCE is off')
+        table = self._tables[0]
+        if not self._has_table(table):
+            return _NO_TABLE
+        present = {
+            column['name'] for column in sa.inspect(self._connection).get_columns(table.name, schema=table.schema)
+        }
+        missing = ', '.join(column for column in COLUMNS if column not in present)
+        if missing:
+            seen = f'it has no columns {missing}, so tasks may run twice'
+            return Outcome((Problem(QUOTE.format_table(table), seen, _ADD),))
+        return Outcome()
+
+    def look_for_pickles(self) -> Outcome:
+        if not self._is_postgresql:
+            # Whoever may store a result in a file may do anything with it.
+            return _NO_ROLES
+        table = self._tables[0]
+        if not self._has_table(table):
+            return _NO_TABLE
+        constraints = sa.inspect(self._connection).get_check_constraints(table.name, schema=table.schema)
+        if any(constraint['name'] == NO_PICKLE for constraint in constraints):
+            return Outcome()
+        return Outcome(
+            note=f'{QUOTE.format_table(table)} accepts pickles: a program with plain Celery that reads one runs the '
+            'code in it. Once no worker with Celery 4 is left, refuse them: celery -A PROJECT toolbox tables',
+            is_noteworthy=True,
         )
 
     def look_for_missing_rights(self) -> Outcome:
@@ -110,7 +145,7 @@ class _Results:
         if not self._is_worker:
             return Outcome(skipped='the app only sends tasks')
         if not self._is_postgresql:
-            return Outcome(skipped='SQLite has no roles')
+            return _NO_ROLES
         rights = Rights(self._connection)
         return Outcome(tuple(find(rights, self._needed())), note=rights.role)
 
@@ -130,6 +165,9 @@ class _Results:
             for kind, name, privilege in rights
             if (oid := self._connection.scalar(find, {'name': name}))
         }
+
+    def _has_table(self, table: sa.Table) -> bool:
+        return sa.inspect(self._connection).has_table(table.name, schema=table.schema)
 
     @property
     def _is_postgresql(self) -> bool:

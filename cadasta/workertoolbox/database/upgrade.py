@@ -18,8 +18,8 @@ from .views import view_statements
 
 # This may be any number that no other program uses for its own locks in this database.
 _LOCK = 6_027_911_034
-# By this constraint, the database refuses results that are pickles: reading one runs the code in it.
-_NO_PICKLE = 'no_pickle'
+#: By this constraint, the database refuses results that are pickles: reading one runs the code in it.
+NO_PICKLE = 'no_pickle'
 
 
 def upgrade(
@@ -120,7 +120,7 @@ def _table_statements(
         for table in results:
             yield CreateSequence(sequence(table), if_not_exists=True)
     elif not allow_pickle:
-        results[0].append_constraint(sa.CheckConstraint("hex(substr(result, 1, 1)) <> '80'", name=_NO_PICKLE))
+        results[0].append_constraint(sa.CheckConstraint("hex(substr(result, 1, 1)) <> '80'", name=NO_PICKLE))
     for table in (*results, task, rejected):
         yield CreateTable(table, if_not_exists=True)
         if on_postgresql:
@@ -155,13 +155,13 @@ def _add_no_pickle(table: sa.Table) -> sa.TextClause:
     # NOT VALID leaves the rows alone that are there already.
     return literal(f"""DO $$ BEGIN
     IF NOT EXISTS (
-        SELECT FROM pg_constraint WHERE conname = '{_NO_PICKLE}' AND conrelid = '{regclass}'::regclass
+        SELECT FROM pg_constraint WHERE conname = '{NO_PICKLE}' AND conrelid = '{regclass}'::regclass
     ) THEN
-        ALTER TABLE {name} ADD CONSTRAINT {_NO_PICKLE}
+        ALTER TABLE {name} ADD CONSTRAINT {NO_PICKLE}
             CHECK (substring(result FROM 1 FOR 1) <> '\\x80'::bytea) NOT VALID;
     END IF;
 END $$""")  # noqa: S608  # the names are quoted
 
 
 def _drop_no_pickle(table: sa.Table) -> sa.TextClause:
-    return literal(f'ALTER TABLE {QUOTE.format_table(table)} DROP CONSTRAINT IF EXISTS {_NO_PICKLE}')
+    return literal(f'ALTER TABLE {QUOTE.format_table(table)} DROP CONSTRAINT IF EXISTS {NO_PICKLE}')
