@@ -20,7 +20,9 @@ def measure(seconds: float) -> Iterator[Row]:
     for broker in FAULTS:
         with redirect_stdout(sys.stderr):
             books = storm_on(broker, SEED, seconds, rate=5, interval=2)
-        wrong = sum(map(len, (books.missing, books.strange, books.lost, books.doubled, books.lost_by_transport)))
+        lost = (books.missing, books.strange, books.lost, books.lost_by_transport)
+        doubled = (books.at_the_same_time, books.after_the_end, books.without_a_reason)
+        wrong = sum(map(len, lost + doubled))
         tasks, results = books.counts['tasks scheduled'], len(books.unfinished)
         cause = f'{len(books.lost_by_transport)} of them by the transport' if books.lost_by_transport else ''
         where = f'storm of {seconds:g} s, {broker}'

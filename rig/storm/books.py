@@ -4,10 +4,9 @@ Celery delivers a message *at least once*. The package promises more than that, 
 
 - The monitor tracks a task once, in the state of its last retry, if `delay()` returned. It may track a task or not, if
   `delay()` raised an error or its process was killed meanwhile. It tracks nothing else, and rejects nothing.
-- A message runs until its worker acknowledges it, when the task is done and its result is stored. The message runs
-  again only if its worker, the process of the pool that ran it, or the connection for its acknowledgement broke
-  meanwhile, or if the worker held it for longer than the broker's visibility timeout.
-- A message may be in a queue twice, and be acknowledged twice, if a connection was cut while it was sent.
+- A task runs in one process at a time, and not again after its success or failure was stored, however often its message
+  is delivered. It runs again only if it is retried or replaced, if its process was killed meanwhile, if its worker
+  hung for longer than its lease, or if its worker was told to end while the database was away.
 - Every scheduled task has ended, and its result is stored. The bodies of all chords ran.
 """
 
@@ -19,11 +18,10 @@ from typing import NamedTuple
 
 from ..servers.broker import Key
 from .journal import Journal
+from .once import WITHOUT_RESULT, judge
 
 # The states of tasks for which the producer promises none. The body of a chord fails with its header.
 ENDS = {'export.fail': ('FAILURE',), 'msg.total': ('SUCCESS', 'FAILURE')}
-# Celery's own task stores no result.
-WITHOUT_RESULT = 'celery.chord_unlock'
 
 
 class Tables(NamedTuple):
@@ -50,7 +48,9 @@ class Books(NamedTuple):
     :param rejected: the number of messages that the monitor could not read
     :param waiting: the number of messages that are left in the platform queue
     :param lost: messages that no worker acknowledged
-    :param doubled: messages that ran again without a reason
+    :param at_the_same_time: messages that ran while their tasks ran already
+    :param after_the_end: messages that ran after their tasks had ended
+    :param without_a_reason: messages that ran again without a reason
     :param sent_again: messages that were sent again without a reason
     :param unfinished: ids without a result, or with a wrong state, and that state
     :param chords: ids of the bodies of chords that did not run
@@ -63,7 +63,9 @@ class Books(NamedTuple):
     rejected: int
     waiting: int
     lost: list[Key]
-    doubled: list[Key]
+    at_the_same_time: list[Key]
+    after_the_end: list[Key]
+    without_a_reason: list[Key]
     sent_again: list[Key]
     unfinished: list[str]
     chords: list[str]
@@ -98,7 +100,7 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
     order = {key: number for number, key in enumerate(journal.attempts)}
     latest = {key.id: key for key in sent}
     attempted = {key.id for key in journal.attempts}
-    open_ = [key for key in sent if not journal.acknowledgements[key]]
+    open_ = [key for key in sent if key not in journal.acknowledgements]
     by_transport: list[Key] = []
     taken: Counter[str] = Counter()
     # Each break loses at most one message of each worker, and each worker has queues of its own.
@@ -108,7 +110,8 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
             taken[service] += 1
             by_transport.append(key)
     excused = journal.dependents(by_transport)
-    done = {key.id for key, acknowledgements in journal.acknowledgements.items() if acknowledgements}
+    done = {key.id for key in journal.acknowledgements}
+    verdict = judge(journal)
     ends = {key.id: ENDS.get(key.task, ('SUCCESS',)) for key in sent if key.task != WITHOUT_RESULT} | {
         id_: (state,) for workflow in journal.workflows for id_, state in workflow.items()
     }
@@ -123,9 +126,10 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
             'chords': len(journal.chords),
             'messages': len(sent),
             'runs': sum(map(len, journal.runs.values())),
-            'runs again, for a reason': sum(len(runs) - 1 for runs in journal.runs.values() if runs),
+            **{f'runs again, {reason}': count for reason, count in sorted(verdict.reasons.items())},
             'connections cut': len(journal.cuts),
             'processes of workers killed': len(journal.kills),
+            'workers that hung': sum(map(len, journal.pauses.values())),
             'workers that hung when asked to stop': journal.hung,
             'workers that ended by themselves': journal.ended,
         },
@@ -137,13 +141,9 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
         lost=[
             key for key in open_ if key not in by_transport and not (key.task == WITHOUT_RESULT and key.id in excused)
         ],
-        doubled=[
-            key
-            for key in journal.runs
-            if journal.times_done(key) > journal.times_sent(key)
-            or journal.runs_without_end(key)
-            or journal.deliveries_after_end(key)
-        ],
+        at_the_same_time=[run.key for run in verdict.at_once],
+        after_the_end=[run.key for run in verdict.after_end],
+        without_a_reason=[run.key for run in verdict.without_reason],
         sent_again=journal.sent_again(),
         unfinished=[
             f'{id_} is {tables.results.get(id_)}, not {" or ".join(states)}'

@@ -7,11 +7,15 @@ from typing import NamedTuple
 
 #: The seconds by which each statement takes longer on a slow disk.
 SLOWNESS = 0.05
+#: The seconds for which a worker vouches for what it runs.
+LEASE = 6
+#: The seconds for which a worker hangs: its lease ends, and the broker gives its messages to others.
+HANGING = 10
 
 DATABASE = ('cut_database', 'restart_postgres', 'slow_disk')
 RESTARTS = ('restart_worker', 'restart_monitor')
 
-ALL = ('cut_broker', 'kill_worker', 'kill_child', 'kill_monitor', *RESTARTS, *DATABASE)
+ALL = ('cut_broker', 'kill_worker', 'kill_child', 'hang_worker', 'kill_monitor', *RESTARTS, *DATABASE)
 #: The faults of a storm on each broker.
 FAULTS = {
     'redis': ALL,

@@ -1,16 +1,17 @@
-"""Read about each message in the notes of a storm's processes."""
+"""Read about each message, and each run of a task, in the notes of a storm's processes."""
 
 from __future__ import annotations
 
 import json
-from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..servers.broker import Key
+from .faults import LEASE
 
 #: The seconds for which data that a process wrote to a connection may still be on their way.
 UNDER_WAY = 2.0
@@ -18,16 +19,30 @@ UNDER_WAY = 2.0
 Note = Mapping[str, Any]
 
 
-class Run(NamedTuple):
+@dataclass
+class Run:
+    """A run of a task, which its worker was admitted to.
+
+    :param key: the message
+    :param number: the number that its claim got, which grows with each
+    :param attempt: which try of the task it is: how often it replaced itself, and its retries
+    :param begin: when it began
+    :param worker: the main process of its worker
+    :param child: the process that it ran in
+    :param handed_on: when it began to send a retry or a replacement, which may then run
+    :param stored: when its success or failure had been stored
+    :param end: when it had left its process
+    """
+
+    key: Key
+    number: int
+    attempt: tuple[int, int]
     begin: float
     worker: int
     child: int
-
-
-class Acknowledgement(NamedTuple):
-    received: float
-    at: float
-    worker: int
+    handed_on: float = inf
+    stored: float = inf
+    end: float = inf
 
 
 def read(path: Path) -> list[Note]:
@@ -36,20 +51,20 @@ def read(path: Path) -> list[Note]:
 
 
 class Journal:
-    """The messages that were sent, received and run, and the breaks meanwhile.
+    """The messages that were sent, received and acknowledged, the runs of tasks, and the breaks meanwhile.
 
     :param notes: the notes that the processes wrote
-    :param visibility_timeout: the seconds after which the broker delivers a message again that is not acknowledged
     """
 
-    def __init__(self, notes: Iterable[Note], visibility_timeout: float = inf) -> None:
-        self.visibility_timeout = visibility_timeout
+    def __init__(self, notes: Iterable[Note]) -> None:
         self.cuts: list[float] = []
         self.kills: dict[int, float] = {}
+        self.requests_to_stop: dict[int, float] = {}
+        self.pauses: dict[int, list[list[float]]] = defaultdict(list)
         self.attempts: Counter[Key] = Counter()
-        self.sendings: dict[Key, list[tuple[float, float]]] = defaultdict(list)
-        self.runs: dict[Key, list[Run]] = defaultdict(list)
-        self.acknowledgements: dict[Key, list[Acknowledgement]] = defaultdict(list)
+        self.sendings: Counter[Key] = Counter()
+        self.runs: dict[str, list[Run]] = defaultdict(list)
+        self.acknowledgements: Counter[Key] = Counter()
         self.last_heard: dict[Key, float] = {}
         self.roots: dict[str, str] = {}
         self.workflows: list[dict[str, str]] = []
@@ -57,50 +72,29 @@ class Journal:
         self.hung = 0
         self.ended = 0
         self.chords: set[str] = set()
-        self._begun: dict[tuple[Key, int], float] = {}
-        self._received: dict[tuple[int, int], float] = {}
         self._receivers: set[int] = set()
-        self._deliveries: dict[Key, list[float]] = defaultdict(list)
+        self._runs: dict[str, Run] = {}
         for note in notes:
             getattr(self, f'_read_{note["event"]}')(note)
 
-    def is_cut(self, begin: float, end: float) -> bool:
-        """Tell whether connections were cut between two times, or may have been."""
-        index = bisect_left(self.cuts, begin - UNDER_WAY)
-        return index < len(self.cuts) and self.cuts[index] <= end + UNDER_WAY
+    def death(self, run: Run) -> float:
+        """Tell when the process of a run was killed, during the run or after it."""
+        # The note of a kill comes before the kill, and the run may begin in between.
+        kills = (max(self.kills.get(process, inf), run.begin) for process in (run.worker, run.child))
+        return min(kills)
 
-    def times_sent(self, key: Key) -> float:
-        """Count how often a message was sent. A process that is cut off while it sends may send again."""
-        sendings = self.sendings[key]
-        if len(sendings) < self.attempts[key] or any(self.is_cut(*times) for times in sendings):
-            return inf
-        return len(sendings)
-
-    def times_done(self, key: Key) -> int:
-        """Count the acknowledgements that must have reached the broker in time."""
-        return sum(map(self._has_reached, self.acknowledgements[key]))
-
-    def runs_without_end(self, key: Key) -> int:
-        """Count the runs that were not acknowledged though nothing broke."""
-        without = Counter(run.worker for run in self.runs[key])
-        without -= Counter(acknowledgement.worker for acknowledgement in self.acknowledgements[key])
-        without -= Counter(run.worker for run in self.runs[key] if self._is_broken(run))
-        return without.total()
-
-    def deliveries_after_end(self, key: Key) -> int:
-        """Count the deliveries that came when the message had been acknowledged as often as it was sent."""
-        ends = sorted(
-            acknowledgement.at for acknowledgement in self.acknowledgements[key] if self._has_reached(acknowledgement)
-        )
-        times = self.times_sent(key) or 1
-        return sum(at > ends[int(times) - 1] for at in self._deliveries[key]) if len(ends) >= times else 0
+    def may_be_overtaken(self, run: Run, at: float) -> bool:
+        """Tell whether the worker of a run may have hung for longer than its lease at a time, or just before it."""
+        # It renewed its lease at some time before the pause.
+        return any(begin + LEASE / 2 < at < end + UNDER_WAY for begin, end in self.pauses[run.worker])
 
     def sent_again(self) -> list[Key]:
         """List the messages that were sent again, although no task ran again that could have sent them."""
+        runs = Counter(run.key for runs in self.runs.values() for run in runs)
         excused = self.dependents(
-            key for key, runs in self.runs.items() if len(runs) > len(self.sendings[key]) and key.id in self.roots
+            key for key, times in runs.items() if times > self.sendings[key] and key.id in self.roots
         )
-        return [key for key, sendings in self.sendings.items() if len(sendings) > 1 and key.id not in excused]
+        return [key for key, times in self.sendings.items() if times > 1 and key.id not in excused]
 
     def breaks_after(self, at: float) -> int:
         """Count the breaks since then that could have broken a delivery. Processes of pools receive no deliveries."""
@@ -119,29 +113,26 @@ class Journal:
     def _with_trees(self, ids: set[str]) -> set[str]:
         return ids | {id_ for id_, root in self.roots.items() if root in ids}
 
-    def _is_broken(self, run: Run) -> bool:
-        return self.is_cut(run.begin, inf) or run.worker in self.kills or run.child in self.kills
-
-    def _has_reached(self, acknowledgement: Acknowledgement) -> bool:
-        received, at, worker = acknowledgement
-        return not (
-            self.is_cut(received, at)
-            or self.kills.get(worker, inf) <= at + UNDER_WAY
-            # The broker counts the seconds from when it sent the message until the acknowledgement arrives.
-            or at - received > self.visibility_timeout - UNDER_WAY
-        )
-
     def _read_cut(self, note: Note) -> None:
         self.cuts.append(note['at'])
 
     def _read_hung(self, note: Note) -> None:
         self.hung += 1
 
-    def _read_ended(self, note: Note) -> None:
+    def _read_ended_by_itself(self, note: Note) -> None:
         self.ended += 1
 
     def _read_killed(self, note: Note) -> None:
         self.kills[note['of']] = note['at']
+
+    def _read_asked_to_stop(self, note: Note) -> None:
+        self.requests_to_stop[note['of']] = note['at']
+
+    def _read_paused(self, note: Note) -> None:
+        self.pauses[note['of']].append([note['at'], inf])
+
+    def _read_continued(self, note: Note) -> None:
+        self.pauses[note['of']][-1][1] = note['at']
 
     def _read_promised(self, note: Note) -> None:
         self.workflows.append(note['promises'])
@@ -156,23 +147,33 @@ class Journal:
         key = self._hear(note)
         self.attempts[key] += 1
         self.roots[key.id] = note['root']
-        self._begun[key, note['process']] = note['at']
 
     def _read_sent(self, note: Note) -> None:
-        key = self._hear(note)
-        self.sendings[key].append((self._begun[key, note['process']], note['at']))
+        self.sendings[self._hear(note)] += 1
 
     def _read_received(self, note: Note) -> None:
-        self._deliveries[self._hear(note)].append(note['at'])
+        self._hear(note)
         self._receivers.add(note['process'])
-        self._received[note['process'], note['delivery']] = note['at']
-
-    def _read_ran(self, note: Note) -> None:
-        self.runs[self._hear(note)].append(Run(note['at'], note['process'], note['child']))
 
     def _read_acknowledged(self, note: Note) -> None:
-        received = self._received[note['process'], note['delivery']]
-        self.acknowledgements[self._hear(note)].append(Acknowledgement(received, note['at'], note['process']))
+        self.acknowledgements[self._hear(note)] += 1
+
+    def _read_begun(self, note: Note) -> None:
+        key = self._hear(note)
+        attempt = note['nesting'], key.retries
+        run = Run(key, note['number'], attempt, note['at'], note['process'], note['child'])
+        self.runs[key.id].append(run)
+        self._runs[note['run']] = run
+
+    def _read_handed_on(self, note: Note) -> None:
+        run = self._runs[note['run']]
+        run.handed_on = min(run.handed_on, note['at'])
+
+    def _read_stored(self, note: Note) -> None:
+        self._runs[note['run']].stored = note['at']
+
+    def _read_ended(self, note: Note) -> None:
+        self._runs[note['run']].end = note['at']
 
     def _hear(self, note: Note) -> Key:
         key = Key(*note['key'])

@@ -19,7 +19,7 @@ from ..servers.environment import clean_environment
 from ..servers.postgres import Database
 from ..servers.process import Process, Processes
 from ..servers.proxy import Proxy
-from .faults import SLOWNESS
+from .faults import LEASE, SLOWNESS
 
 PROJECTS = Path(__file__).parent / 'projects'
 
@@ -107,6 +107,7 @@ class Platform:
             **self.database.environment,
             'RESULT_DB_PORT': str(self.way_to_database.port),
             'NOTES': str(self.notes),
+            'LEASE': str(LEASE),
             **environment,
         }
         return self.processes.start([sys.executable, *arguments], clean_environment(PROJECTS, **variables))

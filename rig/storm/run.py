@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from math import inf
 from typing import Any
 
 from ..servers.broker import PLATFORM_QUEUE, Broker, Key
 from ..servers.postgres import Database
 from ..servers.process import Processes
 from .books import Books, Tables, balance
-from .faults import FAULTS, plan
+from .faults import FAULTS, LEASE, plan
 from .journal import Journal, read
 from .platform import Platform
 from .separate import Separate
@@ -18,7 +17,7 @@ from .together import Together
 
 #: The seconds without progress after which nothing more will come.
 PATIENCE = 45.0
-#: The seconds without a note, beyond the visibility timeout, after which no message is on its way.
+#: The seconds without a note, beyond the visibility timeout and the lease, after which no message is on its way.
 QUIET = 3.0
 #: The seconds between two looks at the books.
 LOOK = 0.5
@@ -67,7 +66,8 @@ def storm(platform: Platform, seed: int, seconds: float, rate: float, interval: 
 
 def wait_until_settled(platform: Platform) -> Books:
     """Wait until the books balance and nothing is delivered again, or until nothing changes any more."""
-    quiet = QUIET + platform.broker.options.get('visibility_timeout', 0)
+    # A copy that came too early comes back a second after the lease.
+    quiet = QUIET + max(platform.broker.options.get('visibility_timeout', 0), LEASE + 1)
     state, since = (-1, -1), 0.0
     while True:
         platform.supervise()
@@ -91,7 +91,7 @@ def read_books(platform: Platform) -> Books:
     ((rejected,),) = platform.database.execute('SELECT count(*) FROM celery_task_rejected')
     # Every process writes its note before anything is stored. So this reads the tables before the notes.
     tables = Tables(tracked, rejected, platform.broker.count(PLATFORM_QUEUE), platform.database.states())
-    journal = Journal(read(platform.notes), platform.broker.options.get('visibility_timeout', inf))
+    journal = Journal(read(platform.notes))
     return balance(journal, tables, transport_loses=platform.broker.name == 'redis')
 
 

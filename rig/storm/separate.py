@@ -12,15 +12,18 @@ from pathlib import Path
 from ..monitor.programs import Toolbox
 from ..servers.broker import Broker
 from ..servers.postgres import Database
-from ..servers.process import Process, Processes
+from ..servers.process import POLL_SECONDS, Process, Processes
 from ..workers.services import READY
+from .faults import HANGING
 from .platform import PROJECTS, Platform
 
 PRODUCERS = 2
 # The project of each worker, its queues, and the number of processes in its pool.
-WORKERS = (('exporting', 'celery,export', 3), ('messaging', 'msg', 2))
+WORKERS = (('exporting', 'celery,export', 8), ('messaging', 'msg', 2))
 # Workers that have lost their connection before sometimes hang in a warm shutdown, with all of their tasks done.
-SECONDS_TO_STOP = 10
+SECONDS_TO_STOP = 20
+
+_RUNNING = "SELECT (convert_from(result, 'utf8')::json ->> 'pid')::int FROM celery_taskmeta WHERE status = 'STARTED'"
 
 
 class Separate(Platform):
@@ -39,6 +42,9 @@ class Separate(Platform):
             self.workers[-1].wait_for(READY)
         self.beat = self.celery('exporting', 'beat', '-s', str(processes.logs / 'schedule'), '--pidfile=')
         self.producers: list[Process] = []
+        # Until when each worker hangs, and until when each that was asked to stop has time to do so.
+        self.hanging: dict[Process, float] = {}
+        self.stopping: dict[Process, float] = {}
         self.last_look = time.monotonic()
 
     def produce(self, seed: int, seconds: float, workflows: int) -> None:
@@ -58,19 +64,29 @@ class Separate(Platform):
             assert process.is_running or process.asked_to_stop, process.log[-4000:]
         for number, worker in enumerate(self.workers):
             if not worker.is_running:
-                self.note('ended')
+                self.note('ended_by_itself')
                 self.note('killed', at=self.last_look, of=worker.popen.pid)
                 self.workers[number] = self._start_worker(number)
         self.last_look = time.monotonic()
+        for worker, until in list(self.hanging.items()):
+            if self.last_look > until:
+                self._continue(worker)
+        self._look_at_stopping()
+
+    def calm(self) -> None:
+        super().calm()
+        for worker in list(self.hanging):
+            self._continue(worker)
 
     def stop_beat(self) -> None:
         self.beat.stop()
 
     def stop(self) -> None:
         for worker in self.workers:
-            worker.ask_to_stop()
-        for worker in self.workers:
-            self._stop_worker(worker)
+            self._ask_to_stop(worker)
+        while self.stopping:
+            self._look_at_stopping()
+            time.sleep(POLL_SECONDS)
         assert self.monitor.stop() == 0, self.monitor.log[-4000:]
 
     def cut_broker(self, chance: random.Random) -> None:
@@ -78,24 +94,33 @@ class Separate(Platform):
         self.broker.cut()
 
     def kill_worker(self, chance: random.Random) -> None:
-        number = chance.randrange(len(self.workers))
-        self.note('killed', of=self.workers[number].popen.pid)
-        self.workers[number].kill()
+        worker = self._choose_worker(chance)
+        self.note('killed', of=worker.popen.pid)
+        self.hanging.pop(worker, None)
+        worker.kill()
+        number = self.workers.index(worker)
         self.workers[number] = self._start_worker(number)
 
     def kill_child(self, chance: random.Random) -> None:
-        """Kill one process of a worker's pool."""
-        worker = chance.choice(self.workers).popen.pid
-        children = Path(f'/proc/{worker}/task/{worker}/children').read_text().split()
+        """Kill one process of a worker's pool, which runs a task if any does."""
+        children = _children(self._choose_worker(chance).popen.pid)
         if children:
-            child = int(chance.choice(children))
+            child = chance.choice(sorted(children & self._running()) or sorted(children))
             self.note('killed', of=child)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
 
+    def hang_worker(self, chance: random.Random) -> None:
+        """Stop all processes of a worker for a while. It does not know that it hung."""
+        worker = self._choose_worker(chance)
+        self._continue(worker)
+        self.note('paused', of=worker.popen.pid)
+        os.killpg(worker.popen.pid, signal.SIGSTOP)
+        self.hanging[worker] = time.monotonic() + HANGING
+
     def restart_worker(self, chance: random.Random) -> None:
         number = chance.randrange(len(self.workers))
-        self._stop_worker(self.workers[number])
+        self._ask_to_stop(self.workers[number])
         self.workers[number] = self._start_worker(number)
 
     def kill_monitor(self, chance: random.Random) -> None:
@@ -108,6 +133,15 @@ class Separate(Platform):
         assert self.monitor.stop() == 0 or not works, self.monitor.log[-4000:]
         self.monitor = self._start_monitor()
 
+    def _choose_worker(self, chance: random.Random) -> Process:
+        """Choose one of the workers that run the most tasks."""
+        running = self._running()
+        busy = [len(_children(worker.popen.pid) & running) for worker in self.workers]
+        return chance.choice([worker for worker, tasks in zip(self.workers, busy, strict=True) if tasks == max(busy)])
+
+    def _running(self) -> set[int]:
+        return {pid for (pid,) in self.database.execute(_RUNNING)}
+
     def _start_worker(self, number: int) -> Process:
         project, queues, children = WORKERS[number]
         return self.celery(project, 'worker', '-l', 'INFO', '-n', f'{project}@%h', '-c', str(children), '-Q', queues)
@@ -115,18 +149,35 @@ class Separate(Platform):
     def _start_monitor(self) -> Process:
         return self.toolbox.start('monitor', '--batch', '20', '--linger', '0.1', **self.broker.proxied_environment)
 
-    def _stop_worker(self, worker: Process) -> None:
+    def _ask_to_stop(self, worker: Process) -> None:
         """Stop a worker as an operator's system does, which kills a worker that has not ended in time."""
-        asked = time.monotonic()
+        self._continue(worker)
+        self.note('asked_to_stop', of=worker.popen.pid)
         worker.ask_to_stop()
-        try:
-            worker.wait(SECONDS_TO_STOP)
-        except TimeoutError:
-            self.note('hung')
-            # It is uncertain what the worker has done since it was asked to stop.
-            self.note('killed', at=asked, of=worker.popen.pid)
-            # On this signal, Celery writes the stacks of all threads into its log.
-            worker.popen.send_signal(signal.SIGUSR1)
-            with contextlib.suppress(TimeoutError):
-                worker.wait(1)
-            worker.kill()
+        self.stopping[worker] = time.monotonic() + SECONDS_TO_STOP
+
+    def _look_at_stopping(self) -> None:
+        for worker, until in list(self.stopping.items()):
+            if worker.is_running and time.monotonic() > until:
+                self._kill_hung(worker)
+            if not worker.is_running:
+                del self.stopping[worker]
+
+    def _continue(self, worker: Process) -> None:
+        if self.hanging.pop(worker, None):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(worker.popen.pid, signal.SIGCONT)
+            self.note('continued', of=worker.popen.pid)
+
+    def _kill_hung(self, worker: Process) -> None:
+        self.note('hung')
+        # On this signal, Celery writes the stacks of all threads into its log.
+        worker.popen.send_signal(signal.SIGUSR1)
+        with contextlib.suppress(TimeoutError):
+            worker.wait(1)
+        self.note('killed', of=worker.popen.pid)
+        worker.kill()
+
+
+def _children(process: int) -> set[int]:
+    return {int(child) for child in Path(f'/proc/{process}/task/{process}/children').read_text().split()}

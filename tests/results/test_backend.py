@@ -191,22 +191,27 @@ def test_renewed_and_released(table: Table) -> None:
     assert start(table.backend('b')).toolbox_claim == Claim(2)
 
 
-def test_an_answer_that_was_lost(table: Table) -> None:
-    """The statement was committed, and is repeated."""
+@pytest.mark.parametrize('claim_of', ['first', 'second'])
+def test_an_answer_that_was_lost(table: Table, claim_of: str) -> None:
+    """The statement was committed, and is repeated; or a broken connection brings it to the database late."""
     backend = table.backend('a')
     store = backend.store_state
 
     def repeated(*args: Any, **options: Any) -> None:
+        request = options['request']
         store(*args, **options)
+        first = request.toolbox_claim
         if args[2] == states.STARTED:
-            del options['request'].toolbox_claim
+            del request.toolbox_claim
         store(*args, **options)
+        if claim_of == 'first':
+            request.toolbox_claim = first
 
     table.monkeypatch.setattr(backend, 'store_state', repeated)
     request = start(backend)
-    assert request.toolbox_claim == Claim(2)
+    assert request.toolbox_claim == Claim(1)
     backend.mark_as_done('1', 7, request)
-    assert table.row() == 'SUCCESS'
+    assert table.row('status, runs') == ('SUCCESS', 1)
 
 
 def test_a_row_that_was_deleted(table: Table) -> None:

@@ -68,6 +68,20 @@ def test_what_celery_sends_again_runs(once: Service) -> None:
 
 
 @only('redis')
+def test_a_copy_of_a_task_whose_replacement_waits(once: Service) -> None:
+    """The lease of the first run ends long before the replacement starts."""
+    worker = once.start('-Q', 'once', '-c', '2', lease=2)
+    task_id = once.send('replaced', 8)
+    once.wait_until(lambda: once.count('end', task_id), 'the task to be replaced')
+    once.wait_until(lambda: once.row(task_id) == 'RETRY', 'the row to say so')
+    assert once.row(task_id, 'lease') is None
+    once.send('replaced', 8, task_id=task_id)
+    once.wait_until(lambda: 'is not run: a later try of it was sent' in worker.log, 'the copy to be dropped')
+    once.wait_for_state(task_id, 'SUCCESS')
+    assert once.count('begin', task_id) == once.row(task_id, 'runs') == 2
+
+
+@only('redis')
 def test_a_message_that_its_task_gives_back_runs_at_once(once: Service, tmp_path: Path) -> None:
     worker = once.start('-Q', 'once', '-c', '1')
     task_id = once.send('rejected', str(tmp_path / 'flag'))

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from celery import Celery, Task, bootsteps
-from celery.exceptions import Reject
+from celery.exceptions import Ignore, Reject
 
 from cadasta.workertoolbox.results import keeper, lease, limits, waiting
+from cadasta.workertoolbox.results.backend import Dropped
+from cadasta.workertoolbox.results.claim import Claim
 from cadasta.workertoolbox.results.engines import engine
 from cadasta.workertoolbox.results.guard import guard
 
@@ -153,6 +155,32 @@ def test_a_class_that_two_tasks_share(celery_app: Celery) -> None:
         guard(celery_app)
     celery_app.tasks['export.one'].before_start('1', (), {})
     assert Shared.ran == 1
+
+
+@pytest.mark.parametrize(
+    ('claim', 'refused', 'stored'),
+    [(Claim(1), None, ['RETRY']), (Claim(1), Dropped(), ['RETRY']), (Claim(1), Reject(), ['RETRY']), (None, None, [])],
+)
+def test_what_is_stored_of_a_task_that_is_replaced(
+    celery_app: Celery, claim: Claim | None, refused: Exception | None, stored: list[str]
+) -> None:
+    states = []
+
+    class Storing:
+        def store_result(self, task_id: str, result: Any, state: str, request: Any) -> None:
+            states.append(state)
+            if refused:
+                raise refused
+
+    @celery_app.task(name='export.replaced', backend=Storing())
+    def replaced() -> None: ...
+
+    guard(celery_app)
+    task = celery_app.tasks['export.replaced']
+    task.push_request(id='1', toolbox_claim=claim)
+    with pytest.raises(Ignore, match='Replaced'):
+        task.on_replace(SimpleNamespace(delay=list))
+    assert states == stored
 
 
 @pytest.fixture

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from rig.servers.broker import Key
 from rig.storm.books import Books, Tables, balance
-from rig.storm.journal import UNDER_WAY, Journal
+from rig.storm.faults import LEASE
+from rig.storm.journal import Journal
 
-WORKER, CHILD, PRODUCER = 1, 2, 3
+PRODUCER = 3
 TASK = ('export.add', 'a', 0)
 KEY = Key(*TASK)
 
 
-def note(event: str, at: float, process: int = WORKER, **what: Any) -> dict[str, Any]:
+def note(event: str, at: float, process: int = 1, **what: Any) -> dict[str, Any]:
     return {'event': event, 'at': at, 'process': process, **what}
 
 
@@ -23,27 +25,48 @@ def sent(at: float, key: tuple[str, str, int] = TASK, root: str = 'a') -> list[d
     return [note('sending', at, PRODUCER, key=key, root=root), note('sent', at + 1, PRODUCER, key=key)]
 
 
-def delivered(at: float, delivery: int = 0) -> list[dict[str, Any]]:
-    return [note('received', at, key=TASK, delivery=delivery), note('ran', at + 1, key=TASK, child=CHILD)]
+def received(at: float, key: Sequence[Any] = TASK, process: int = 1) -> dict[str, Any]:
+    return note('received', at, process, key=key)
 
 
-def acknowledged(at: float, delivery: int = 0) -> dict[str, Any]:
-    return note('acknowledged', at, key=TASK, delivery=delivery)
+def acknowledged(at: float, key: Sequence[Any] = TASK, process: int = 1) -> dict[str, Any]:
+    return note('acknowledged', at, process, key=key)
 
 
-def run(at: float) -> list[dict[str, Any]]:
-    return [*delivered(at), acknowledged(at + 2)]
+def run(
+    begin: float,
+    stored: float | None = None,
+    end: float | None = None,
+    handed_on: float | None = None,
+    key: Sequence[Any] = TASK,
+    nesting: int = 0,
+    number: int = 1,
+    process: int = 1,
+) -> list[dict[str, Any]]:
+    """A run in a child of the worker `process`, which is called ten times as much."""
+    name = f'{begin} in {process}'
+    begun = note('begun', begin, process, key=key, nesting=nesting, number=number, child=10 * process, run=name)
+    events = {'handed_on': handed_on, 'stored': stored, 'ended': end}
+    return [begun, *(note(event, at, process, run=name) for event, at in events.items() if at is not None)]
+
+
+def whole(begin: float, **what: Any) -> list[dict[str, Any]]:
+    """A run that succeeds after a second, from the delivery of its message to its acknowledgement."""
+    message = {name: value for name, value in what.items() if name in ('key', 'process')}
+    return [
+        received(begin, **message),
+        *run(begin, begin + 1, begin + 1.1, **what),
+        acknowledged(begin + 1.2, **message),
+    ]
 
 
 PROMISE = note('promised', 2, PRODUCER, promises={'a': 'SUCCESS'})
-ONCE = [*sent(0), PROMISE, *run(10)]
+ONCE = [*sent(0), PROMISE, *whole(10)]
 ALL_WELL = Tables({'a': KEY}, 0, 0, {'a': 'SUCCESS'})
 
 
-def books(
-    *notes: dict[str, Any], tables: Tables = ALL_WELL, transport_loses: bool = False, visibility_timeout: float = 1000
-) -> Books:
-    return balance(Journal(notes, visibility_timeout), tables, transport_loses)
+def books(*notes: dict[str, Any], tables: Tables = ALL_WELL, transport_loses: bool = False) -> Books:
+    return balance(Journal(notes), tables, transport_loses)
 
 
 def wrong(books: Books) -> set[str]:
@@ -77,15 +100,15 @@ def test_a_retry_that_was_not_tracked() -> None:
     retry = ('export.add', 'a', 1)
     notes = [
         *sent(12, retry),
-        note('received', 13, key=retry, delivery=1),
-        note('acknowledged', 14, key=retry, delivery=1),
+        received(13, retry),
+        acknowledged(14, retry),
     ]
     assert wrong(books(*ONCE, *notes)) == {'missing'}
 
 
 def test_lost() -> None:
     assert wrong(books(*sent(0))) == {'lost'}
-    assert wrong(books(*sent(0), *delivered(10), note('killed', 11, of=WORKER))) == {'lost'}
+    assert wrong(books(*sent(0), received(10), *run(11), note('killed', 12, of=1))) == {'lost'}
 
 
 def test_lost_by_the_transport() -> None:
@@ -95,7 +118,7 @@ def test_lost_by_the_transport() -> None:
     assert wrong(cut) == {'lost_by_transport'}
     assert cut.balance
     assert wrong(books(note('cut', 5), *sent(10), tables=nothing, transport_loses=True)) == {'lost', 'unfinished'}
-    child = note('killed', 5, of=CHILD)
+    child = note('killed', 5, of=10)
     assert wrong(books(*sent(0), child, tables=nothing, transport_loses=True)) == {'lost', 'unfinished'}
 
 
@@ -116,74 +139,150 @@ def test_a_chord_that_waits_for_what_the_transport_lost() -> None:
     assert wrong(books(*lost, *of_another, tables=tables, transport_loses=True)) == {'lost', 'lost_by_transport'}
 
 
+KILLED_CHILD, KILLED_WORKER = note('killed', 12, of=10), note('killed', 12, of=1)
+HUNG = [note('paused', 11, of=1), note('continued', 11 + 2 * LEASE, of=1)]
+# A run that another worker takes over.
+BROKEN = [*sent(0), received(10), *run(10)]
+LATER = 10 + 2 * LEASE
+TAKEN_OVER = whole(LATER, number=2, process=2)
+
+
 @pytest.mark.parametrize(
-    'reason',
+    ('what', 'reason'),
     [
-        note('killed', 12 + UNDER_WAY / 2, of=WORKER),
-        note('cut', 11),
-        note('cut', 1),
-        note('killed', 11, of=WORKER),
+        ([*BROKEN, KILLED_CHILD, *TAKEN_OVER], 'taken over from a killed process'),
+        ([*BROKEN, KILLED_WORKER, *TAKEN_OVER], 'taken over from a killed process'),
+        ([*BROKEN, *HUNG, *TAKEN_OVER], 'taken over from a worker that hung'),
+        (
+            [*BROKEN, *HUNG, *run(10, 12 + 2 * LEASE, 13 + 2 * LEASE)[1:], *TAKEN_OVER],
+            'taken over from a worker that hung',
+        ),
+        (
+            [*sent(0), *run(10, end=20), note('asked_to_stop', 11, of=1), *TAKEN_OVER],
+            'taken over from a worker that ended',
+        ),
+        ([*sent(0), *run(10, end=10.5), note('killed', 11, of=1), *TAKEN_OVER], 'taken over from a killed process'),
     ],
 )
-def test_twice_for_a_reason(reason: dict[str, Any]) -> None:
-    assert wrong(books(*ONCE, reason, *run(30))) == set()
+def test_again_because_the_first_run_broke(what: list[dict[str, Any]], reason: str) -> None:
+    found = books(*what)
+    assert wrong(found) == set()
+    assert found.counts[f'runs again, {reason}'] == 1
+    assert sum(count for name, count in found.counts.items() if name.startswith('runs again')) == 1
 
 
-def test_twice_because_the_first_run_broke() -> None:
-    assert wrong(books(*sent(0), *delivered(10), note('killed', 11, of=CHILD), *run(30))) == set()
-
-
-def test_twice_at_the_same_time() -> None:
-    """A worker runs on what it received before the cut; that acknowledgement goes nowhere."""
-    first, second = delivered(10, delivery=1), delivered(20, delivery=2)
-    ends = [acknowledged(30, delivery=1), acknowledged(30, delivery=2)]
-    assert wrong(books(*sent(0), PROMISE, *first, note('cut', 15), *second, *ends)) == set()
-    assert wrong(books(*sent(0), PROMISE, *first, *second, *ends)) == {'doubled'}
+@pytest.mark.parametrize(
+    ('key', 'nesting', 'reason'),
+    [(('export.add', 'a', 1), 0, 'retries'), (('msg.total', 'a', 0), 1, 'replacements')],
+)
+def test_again_because_it_was_tried_again(key: tuple[str, str, int], nesting: int, reason: str) -> None:
+    """The next try may start before the process has stored that the last one is over."""
+    tables = Tables({'a': Key(*key)}, 0, 0, {'a': 'SUCCESS'})
+    first = [*sent(0), received(10), *run(10, handed_on=10.5, end=12), acknowledged(13), *sent(10.5, key)]
+    second = whole(11, key=key, nesting=nesting, number=2, process=2)
+    found = books(*first, *second, tables=tables)
+    assert wrong(found) == set()
+    assert found.counts[f'runs again, {reason}'] == 1
+    early = whole(10.4, key=key, nesting=nesting, number=2, process=2)
+    assert wrong(books(*first, *early, tables=tables)) == {'at_the_same_time'}
+    again = run(20, number=3, process=2)
+    assert wrong(books(*first, *whole(14, key=key, nesting=nesting, number=2), *again, tables=tables)) == {
+        'after_the_end'
+    }
+    unstored = run(14, end=15, key=key, nesting=nesting, number=2)
+    assert wrong(books(*first, *unstored, acknowledged(16, key), *again, tables=tables)) == {'without_a_reason'}
 
 
 @pytest.mark.parametrize(
     'no_reason',
     [
-        note('cut', 20),
-        note('killed', 9, of=CHILD),
-        note('killed', 11, of=WORKER + 100),
+        [],
+        [note('cut', 11)],
+        [note('killed', 9, of=11)],
+        [note('killed', 12, of=2)],
+        [note('killed', LATER + 1, of=1)],
+        # It was too short for its lease to end.
+        [note('paused', 11, of=1), note('continued', 12, of=1)],
+        # Another worker hung.
+        [note('paused', 11, of=2), note('continued', LATER - 5, of=2)],
+        # It was asked to stop, and goes on.
+        [note('asked_to_stop', 11, of=1)],
     ],
 )
-def test_twice_for_no_reason(no_reason: dict[str, Any]) -> None:
-    assert wrong(books(*ONCE, no_reason, *run(30))) == {'doubled'}
+def test_twice_at_the_same_time(no_reason: list[dict[str, Any]]) -> None:
+    assert wrong(books(*BROKEN, *no_reason, *TAKEN_OVER)) == {'at_the_same_time'}
+    assert wrong(books(*BROKEN, *run(10, LATER + 5, LATER + 6)[1:], *no_reason, *TAKEN_OVER)) == {'at_the_same_time'}
 
 
-def test_twice_because_it_was_held_for_too_long() -> None:
-    assert wrong(books(*ONCE, *run(30), visibility_timeout=1)) == set()
+@pytest.mark.parametrize(
+    'no_reason', [[], [note('cut', 11)], [note('killed', 10.5, of=1)], [note('killed', 12, of=1)], HUNG]
+)
+def test_twice_after_the_end(no_reason: list[dict[str, Any]]) -> None:
+    """Whatever breaks: a task whose end is stored does not run again."""
+    assert wrong(books(*ONCE, *no_reason, *TAKEN_OVER)) == {'after_the_end'}
 
 
-def test_a_run_without_an_end() -> None:
-    assert wrong(books(*ONCE, *delivered(30))) == {'doubled'}
-    assert wrong(books(*ONCE, *delivered(30), note('cut', 99))) == {'doubled'}
+@pytest.mark.parametrize(
+    'no_reason', [[], [note('cut', 11)], [note('killed', 15, of=1)], [note('asked_to_stop', LATER + 1, of=1)]]
+)
+def test_twice_without_a_reason(no_reason: list[dict[str, Any]]) -> None:
+    unstored = [*sent(0), received(10), *run(10, end=11), acknowledged(12)]
+    assert wrong(books(*unstored, *no_reason, *TAKEN_OVER)) == {'without_a_reason'}
+
+
+def test_a_worker_that_hung_before_its_task_began() -> None:
+    """It has claimed the task, and begins it when it goes on."""
+    late = run(11.1 + 2 * LEASE, 12 + 2 * LEASE, 13 + 2 * LEASE)
+    taken_over = whole(11 + LEASE, number=2, process=2)
+    found = books(*sent(0), *HUNG, *taken_over, *late)
+    assert wrong(found) == set()
+    assert found.counts['runs again, by a worker that hung'] == 1
+    newer = run(11.1 + 2 * LEASE, 12 + 2 * LEASE, 13 + 2 * LEASE, number=3)
+    assert wrong(books(*sent(0), *HUNG, *taken_over, *newer)) == {'after_the_end'}
+
+
+def test_what_an_overtaken_run_says_ends_nothing() -> None:
+    retry = ('export.add', 'a', 1)
+    tables = Tables({'a': Key(*retry)}, 0, 0, {'a': 'SUCCESS'})
+    overtaken = run(10, 12 + 2 * LEASE, 13 + 2 * LEASE)
+    taken_over = [
+        received(11 + LEASE, process=2),
+        *run(11 + LEASE, handed_on=12 + LEASE, end=13 + LEASE, number=2, process=2),
+        acknowledged(14 + LEASE, process=2),
+    ]
+    last = whole(14 + 2 * LEASE, key=retry, number=3, process=2)
+    assert (
+        wrong(books(*sent(0), *overtaken, *HUNG, *taken_over, *sent(12 + LEASE, retry), *last, tables=tables)) == set()
+    )
+
+
+def test_a_task_without_a_result_may_run_twice() -> None:
+    unlock = ('celery.chord_unlock', 'b', 0)
+    tables = Tables({'a': KEY, 'b': Key(*unlock)}, 0, 0, {'a': 'SUCCESS'})
+    runs = [*whole(10, key=unlock), *run(10.5, 12, 13, key=unlock, process=2)]
+    assert wrong(books(*ONCE, *sent(0, unlock, 'b'), *runs, tables=tables)) == set()
 
 
 def test_sent_again() -> None:
-    second = [note('sending', 30, key=TASK, root='a'), note('sent', 31, key=TASK), *run(40)]
+    second = [*sent(30), received(40), acknowledged(41)]
     assert wrong(books(*ONCE, *second)) == {'sent_again'}
     sender = ('export.sender', 'b', 0)
     again = [
         *sent(0, sender),
-        *(
-            note(event, at, key=sender, delivery=at, child=CHILD)
-            for at in (1, 5)
-            for event in ('received', 'ran', 'acknowledged')
-        ),
+        *run(1, key=sender),
+        note('killed', 2, of=10),
+        *whole(2 + LEASE, key=sender, number=2, process=2),
     ]
     tables = Tables({'a': KEY, 'b': Key(*sender)}, 0, 0, {'a': 'SUCCESS', 'b': 'SUCCESS'})
-    assert 'sent_again' not in wrong(books(*again, *ONCE, *second, tables=tables))
+    assert wrong(books(*again, *ONCE, *second, tables=tables)) == set()
 
 
 def test_a_replacement_that_was_not_tracked() -> None:
     replacement = ('msg.total', 'a', 0)
     notes = [
         *sent(12, replacement),
-        note('received', 13, key=replacement, delivery=1),
-        note('acknowledged', 14, key=replacement, delivery=1),
+        received(13, replacement),
+        acknowledged(14, replacement),
     ]
     assert wrong(books(*ONCE, *notes)) == {'missing'}
 
@@ -191,8 +290,7 @@ def test_a_replacement_that_was_not_tracked() -> None:
 def test_what_may_be_there_or_not() -> None:
     attempt = note('sending', 0, PRODUCER, key=TASK, root='a')
     assert wrong(books(attempt, tables=Tables({}, 0, 0, {}))) == set()
-    assert wrong(books(attempt, *run(10))) == set()
-    assert wrong(books(attempt, *run(10), *run(20))) == set()
+    assert wrong(books(attempt, *whole(10))) == set()
 
 
 def test_the_body_of_a_chord_that_did_not_run() -> None:

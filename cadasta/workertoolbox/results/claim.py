@@ -31,7 +31,8 @@ VALUES ({next_id}:task_id, {values}, {now}, :worker, {lease}, 1, :retries, :repl
 ON CONFLICT (task_id) DO UPDATE SET
     {changes},
     started = excluded.started, worker = excluded.worker, lease = excluded.lease,
-    runs = COALESCE(stored.runs, 0) + 1, retries = excluded.retries, replaced = excluded.replaced
+    runs = COALESCE(stored.runs, 0) + CASE WHEN {is_this_claim} THEN 0 ELSE 1 END,
+    retries = excluded.retries, replaced = excluded.replaced
 WHERE
     stored.status IN {not_started}
     -- A later try. Celery publishes it before it stores that the earlier one is over.
@@ -41,7 +42,7 @@ WHERE
     OR (stored.status NOT IN {not_running} AND (stored.lease IS NULL OR {end_of_lease} < {now})
         AND (excluded.replaced, excluded.retries) >= (COALESCE(stored.replaced, 0), COALESCE(stored.retries, 0)))
     -- This very claim, whose answer was lost.
-    OR (stored.worker = excluded.worker AND stored.result = excluded.result)
+    OR ({is_this_claim})
 RETURNING runs"""
 
 _STORE_OWN = """
@@ -188,6 +189,7 @@ class Statements:
             'lease': _LEASE[dialect.name],
             'end_of_lease': _END_OF_LEASE[dialect.name],
             'remaining': _REMAINING[dialect.name],
+            'is_this_claim': 'stored.worker = excluded.worker AND stored.result = excluded.result',
             'ended': _ENDED,
             'not_started': _NOT_STARTED,
             'not_running': _NOT_RUNNING,

@@ -1,15 +1,21 @@
-"""No task runs without its claim: its class looks at the claim before the task's own ``before_start`` runs."""
+"""No task runs without its claim: its class looks at the claim before the task's own ``before_start`` runs.
+
+A task that is replaced hands its claim on: otherwise a copy of its message could run when the lease is over, while the
+replacement waits.
+"""
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any
 
 from celery import Celery
 from celery.exceptions import Ignore, Reject
 from celery.signals import task_postrun
-from celery.states import REJECTED
+from celery.states import REJECTED, RETRY
 
+from .backend import Dropped
 from .claim import Claim, Impossible, Over, Running
 from .comeback import send_back
 
@@ -29,6 +35,7 @@ def guard(app: Celery) -> None:
         if _MARK not in vars(cls):
             setattr(cls, _MARK, True)
             cls.before_start = _guarded(cls.before_start)
+            cls.on_replace = _handing_on(cls.on_replace)
 
 
 def _guarded(before_start: Callable[..., Any]) -> Callable[..., Any]:
@@ -40,6 +47,21 @@ def _guarded(before_start: Callable[..., Any]) -> Callable[..., Any]:
     # Celery passes over what says that it is its own.
     guarded.__module__ = __name__
     return guarded
+
+
+def _handing_on(on_replace: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(on_replace)
+    def handing_on(self: Any, sig: Any) -> Any:
+        try:
+            return on_replace(self, sig)
+        except Ignore as replaced:
+            if _has_claim(self.request):
+                # The replacement may run already. Where the database is away and the worker ends, it claims the task.
+                with suppress(Dropped, Reject):
+                    self.backend.store_result(self.request.id, replaced, RETRY, request=self.request)
+            raise
+
+    return handing_on
 
 
 def act(task: Any) -> None:
@@ -73,5 +95,9 @@ def act(task: Any) -> None:
 def release(task: Any, state: str | None, **kwargs: Any) -> None:
     """Give up the claim of a task that gives its message back to the broker: whoever gets it next may run it."""
     request = task.request
-    if state == REJECTED and isinstance(getattr(request, 'toolbox_claim', None), Claim):
+    if state == REJECTED and _has_claim(request):
         task.backend.release(request.id, request.toolbox_claim)
+
+
+def _has_claim(request: Any) -> bool:
+    return isinstance(getattr(request, 'toolbox_claim', None), Claim)

@@ -5,16 +5,25 @@ from __future__ import annotations
 import json
 import os
 import time
+from itertools import count
 from typing import Any
 
-from celery import Task
-from celery.signals import after_task_publish, before_task_publish, task_prerun, task_received
+from celery import Task, current_task
+from celery.signals import (
+    after_task_publish,
+    before_task_publish,
+    task_failure,
+    task_postrun,
+    task_received,
+    task_success,
+)
 from celery.worker.request import Request
 
 # Another process never tears a single write to a file in append mode.
 _file = os.open(os.environ['NOTES'], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 # A worker forks the children of its pool after it has imported this.
 _process = os.getpid()
+_runs = count()
 
 
 def note(event: str, **what: Any) -> None:
@@ -31,6 +40,9 @@ def sending(sender: str, headers: dict[str, Any], body: Any, **kwargs: Any) -> N
         (_, chord_body), *_ = body
         root = chord_body['options']['task_id']
     note('sending', key=[sender, headers['id'], headers['retries']], root=root)
+    if current_task and current_task.request.id == headers['id']:
+        # A retry or a replacement, which may start before this run has ended.
+        _note_of_run('handed_on', current_task)
 
 
 @after_task_publish.connect
@@ -43,9 +55,26 @@ def received(request: Request, **kwargs: Any) -> None:
     note('received', key=key_of(request), delivery=id(request))
 
 
-@task_prerun.connect
-def ran(task_id: str, task: Task, **kwargs: Any) -> None:
-    note('ran', key=[task.name, task_id, task.request.retries], child=os.getpid())
+@task_success.connect
+def succeeded(sender: Task, **kwargs: Any) -> None:
+    _note_of_run('stored', sender)
+
+
+@task_failure.connect
+def failed(sender: Task, **kwargs: Any) -> None:
+    _note_of_run('stored', sender)
+
+
+@task_postrun.connect
+def ended(task: Task, **kwargs: Any) -> None:
+    _note_of_run('ended', task)
+
+
+def _note_of_run(event: str, task: Task) -> None:
+    run = getattr(task.request, 'noted_run', None)
+    # A message that was not admitted has no run. The main process says of a child's run that it failed.
+    if run is not None:
+        note(event, run=run)
 
 
 class NotingRequest(Request):
@@ -59,6 +88,19 @@ class NotingRequest(Request):
 
 class NotingTask(Task):
     Request = NotingRequest
+
+    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
+        # Only a run that was admitted comes here.
+        request = self.request
+        request.noted_run = f'{os.getpid()}.{next(_runs)}'
+        note(
+            'begun',
+            key=[self.name, task_id, request.retries],
+            nesting=request.replaced_task_nesting or 0,
+            number=getattr(getattr(request, 'toolbox_claim', None), 'runs', 0),
+            child=os.getpid(),
+            run=request.noted_run,
+        )
 
 
 def key_of(request: Request) -> list[Any]:

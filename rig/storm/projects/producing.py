@@ -5,6 +5,7 @@ The seed decides the workflows that it sends, and their order.
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 import time
@@ -19,6 +20,8 @@ from notes import note
 from service import make_app
 
 THREADS = 3
+#: The seconds that a task takes whose worker has to renew its lease.
+LONG = float(os.environ['LEASE']) * 1.5
 
 # Each function sends a workflow. It returns the ids of the tasks that must end, with the state that they must end in.
 Promises = dict[str, str]
@@ -29,7 +32,8 @@ def all_succeed(*results: Any) -> Promises:
 
 
 def plain(app: Celery, chance: random.Random) -> Promises:
-    return all_succeed(app.send_task('export.add', (1, 2, chance.choice([0, 0.01, 0.5]))))
+    seconds = LONG if chance.random() < 0.4 else chance.choice([0, 0.01, 0.5])
+    return all_succeed(app.send_task('export.add', (1, 2, seconds)))
 
 
 def retried(app: Celery, chance: random.Random) -> Promises:
@@ -47,12 +51,13 @@ def chained(app: Celery, chance: random.Random) -> Promises:
 
 def grouped(app: Celery, chance: random.Random) -> Promises:
     size = chance.randint(2, 5)
-    return all_succeed(*group(app.signature('export.add', (number, 1)) for number in range(size)).delay().results)
+    members = group(app.signature('export.add', (number, 1, chance.uniform(0, 2))) for number in range(size))
+    return all_succeed(*members.delay().results)
 
 
 def with_a_chord(app: Celery, chance: random.Random) -> Promises:
     """The body of this chord is in another queue than its header."""
-    header = [app.signature('export.add', (number, 1)) for number in range(chance.randint(2, 4))]
+    header = [app.signature('export.add', (number, 1, chance.uniform(0, 2))) for number in range(chance.randint(2, 4))]
     body = chord([*header, app.signature('export.flaky', (1,))], app.signature('msg.total')).delay()
     note('chord', body=body.id)
     return all_succeed(*body.parent.results, body)

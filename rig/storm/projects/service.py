@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from celery import Celery
 
 from cadasta.workertoolbox.conf import Config
+from cadasta.workertoolbox.results import backend, lease
+
+backend.LEASE = int(os.environ['LEASE'])
+lease.EVERY = backend.LEASE / 3
 
 BEAT_SCHEDULE = {
     'often': {'task': 'export.tick', 'schedule': 0.5},

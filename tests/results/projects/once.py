@@ -91,9 +91,9 @@ def again(self: Task) -> str:
 
 
 @app.task(name='once.replaced', bind=True)
-def replaced(self: Task) -> None:
+def replaced(self: Task, seconds: float = 0) -> None:
     run(self, None, 0)
-    raise self.replace(plain.s())
+    raise self.replace(plain.s().set(countdown=seconds))
 
 
 @app.task(name='once.rejected', bind=True, acks_late=True)
