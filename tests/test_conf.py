@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from celery.bin.beat import beat
 from celery.contrib.testing.worker import start_worker
 from kombu import Exchange, Queue
 
 from cadasta.workertoolbox import DEFAULT_QUEUES
 from cadasta.workertoolbox.conf import Config
-from cadasta.workertoolbox.errors import ChangeError
+from cadasta.workertoolbox.errors import ChangeError, SettingError
 from cadasta.workertoolbox.setup import setup_app
 
 from .conftest import leaving_logging
@@ -90,6 +91,7 @@ def test_the_environment_is_read_when_a_config_is_made(monkeypatch: pytest.Monke
     assert Config().broker_transport_options['queue_name_prefix'] == 'two-'
 
 
+@pytest.mark.filterwarnings('ignore:celery beat itself')
 @pytest.mark.parametrize(
     ('variable', 'text', 'name', 'value'),
     [
@@ -137,7 +139,7 @@ def test_another_prefix_for_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert Config(ENV_PREFIX='EXPORT_').task_time_limit == 60
 
 
-@pytest.mark.parametrize('variable', ['CELERY_LOG_LEVEL', 'CELERY_LOADER', 'CELERY_ENV_PREFIX', 'CELERY_FOO'])
+@pytest.mark.parametrize('variable', ['CELERY_LOG_LEVEL', 'CELERY_LOADER', 'CELERY_FOO', 'EXPORT_QUEUES'])
 def test_other_names_in_the_environment_are_left_alone(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     before = Config()
     monkeypatch.setenv(variable, '20')
@@ -334,6 +336,12 @@ def test_a_queue_with_an_exchange_of_its_own_is_left_alone() -> None:
     assert direct in Config(task_queues=[Queue('celery'), direct]).task_queues
 
 
+@pytest.mark.parametrize(('given', 'arguments'), [('quorum', {'x-queue-type': 'quorum'}), ('classic', None)])
+def test_the_type_of_the_default_queue(given: str, arguments: dict[str, str] | None) -> None:
+    found = {queue.name: queue.queue_arguments for queue in Config(task_default_queue_type=given).task_queues}
+    assert (found['celery'], found['export'], found['platform.fifo']) == (arguments, None, None)
+
+
 def test_a_given_router_replaces_the_default() -> None:
     assert Config(task_routes={'export.*': {'queue': 'export'}}).task_routes == {'export.*': {'queue': 'export'}}
 
@@ -417,17 +425,6 @@ def test_queues_in_a_mapping_have_the_names_that_they_say() -> None:
         ({'task_default_exchange': 1}, 'task_default_exchange is 1: it must be text'),
         ({'task_default_exchange_type': None}, 'task_default_exchange_type is None: it must be text'),
         ({'task_queues': 'export'}, "task_queues holds 'e': give kombu Queues"),
-        (
-            {'QUEUES': ['export.fifo'], 'broker_transport_options': {'predefined_queues': {'dev-export.fifo': {}}}},
-            "has predefined_queues, and 'export.fifo' is a FIFO work queue: .* or make it a standard queue, 'export'",
-        ),
-        (
-            {
-                'task_queues': [Queue('reports', routing_key='report')],
-                'broker_transport_options': {'predefined_queues': {'dev-reports': {}}},
-            },
-            "has predefined_queues, and 'reports' has the routing key 'report': its messages could not be acknowledged",
-        ),
         ({'task_queues': 5}, '^task_queues is 5: give kombu Queues'),
         ({'_topology': 1}, "'_topology' cannot be the name of a setting"),
         ({'to_dict': 1}, "'to_dict' cannot be the name of a setting"),
@@ -582,6 +579,189 @@ def test_celery_takes_its_own_variable_as_it_stands(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv('CELERY_RESULT_BACKEND', '')
     with warnings.catch_warnings(action='error'):
         assert app_with(Config(ENV_PREFIX='EXPORT_')).conf.result_backend == DEFAULT_BACKEND
+
+
+def test_a_broken_variable_does_no_harm_where_something_comes_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Service(Config):
+        task_acks_late = True
+
+    for variable in ('TASK_TIME_LIMIT', 'TASK_ACKS_LATE', 'QUEUES', 'CHORD_UNLOCK_MAX_RETRIES', 'BEAT_SCHEDULE'):
+        monkeypatch.setenv(f'CELERY_{variable}', 'broken')
+    monkeypatch.setenv('QUEUE_PREFIX', 'a b')
+    monkeypatch.setenv('RESULT_DB_PORT', 'abc')
+    given = {'task_time_limit': 60, 'CHORD_UNLOCK_MAX_RETRIES': 7, 'RESULT_DB_PORT': 1, 'beat_schedule': {}}
+    with warnings.catch_warnings(action='error'):
+        config = Service(['export'], QUEUE_PREFIX='prod', **given)
+    assert {name: config[name] for name in given} == given
+    assert (config.task_acks_late, config.QUEUE_NAME_PREFIX) == (True, 'prod')
+
+
+@pytest.mark.parametrize(
+    ('variable', 'text', 'message'),
+    [
+        ('RESULT_DB_PORT', 'abc', "RESULT_DB_PORT is 'abc' in the environment: it must be a whole number from 1 to"),
+        (
+            'EXPORT_RESULT_DB_PORT',
+            'abc',
+            "EXPORT_RESULT_DB_PORT is 'abc' in the environment: it must be a whole",
+        ),
+        ('QUEUE_PREFIX', 'a b', "QUEUE_PREFIX is 'a b' in the environment: it must be letters, digits"),
+        ('EXPORT_RUN_ONCE', 'perhaps', "EXPORT_RUN_ONCE is 'perhaps' in the environment: it must be one of 'true'"),
+        ('EXPORT_FAIR_QUEUES', '2', "EXPORT_FAIR_QUEUES is '2' in the environment: it must be one of 'true'"),
+        ('EXPORT_CHORD_UNLOCK_MAX_RETRIES', 'x', "EXPORT_CHORD_UNLOCK_MAX_RETRIES is 'x' in the environment: it must"),
+        ('EXPORT_QUEUES', '["a b"]', "EXPORT_QUEUES is 'a b' in the environment: it must be a name of letters"),
+        ('EXPORT_QUEUES', "['a']", "EXPORT_QUEUES='…' in the environment is not a JSON list, such as"),
+        ('EXPORT_PLATFORM_QUEUE_NAME', 'a.b', "EXPORT_PLATFORM_QUEUE_NAME is 'a.b' in the environment: it must be a"),
+    ],
+)
+def test_an_error_has_the_name_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch, variable: str, text: str, message: str
+) -> None:
+    monkeypatch.setenv(variable, text)
+    with pytest.raises(SettingError, match=f'^{re.escape(message)}'):
+        Config(ENV_PREFIX='EXPORT_')
+
+
+def test_names_of_releases_0_4_to_0_6(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('CELERY_ENV_PREFIX', 'EXPORT_')
+    monkeypatch.setenv('EXPORT_TASK_TIME_LIMIT', '60')
+    monkeypatch.setenv('EXPORT_QUEUE_PREFIX', 'prod')
+    for name in ('USER', 'PASS', 'HOST', 'NAME'):
+        monkeypatch.setenv(f'EXPORT_RESULT_DB_{name}', name.lower())
+    monkeypatch.setenv('EXPORT_RESULT_DB_PORT', '6432')
+    with warnings.catch_warnings(action='error'):
+        config = Config()
+    assert (config.ENV_PREFIX, config.task_time_limit) == ('EXPORT_', 60)
+    assert config.broker_transport_options['queue_name_prefix'] == 'prod-'
+    assert config.result_backend == 'db+postgresql+psycopg2://user:pass@host:6432/name'
+    assert Config(ENV_PREFIX='CELERY_').QUEUE_NAME_PREFIX == 'dev'
+
+
+def test_the_documented_name_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('QUEUE_PREFIX', 'new')
+    monkeypatch.setenv('CELERY_QUEUE_PREFIX', 'new')
+    with warnings.catch_warnings(action='error'):
+        Config()
+    monkeypatch.setenv('CELERY_QUEUE_PREFIX', 'old')
+    with pytest.warns(UserWarning, match='^CELERY_QUEUE_PREFIX .* has no effect, because QUEUE_PREFIX comes before it'):
+        assert Config().QUEUE_NAME_PREFIX == 'new'
+    with warnings.catch_warnings(action='error'):
+        Config(QUEUE_PREFIX='keyword')
+
+
+def warned(**given: Any) -> list[str]:
+    with warnings.catch_warnings(record=True, action='always') as caught:
+        Config(**given)
+    assert all(warning.filename == __file__ for warning in caught)
+    return [str(warning.message) for warning in caught]
+
+
+@pytest.mark.parametrize(
+    ('variable', 'meant'),
+    [
+        ('QUEUE_NAME_PREFIX', 'QUEUE_PREFIX'),
+        ('CELERY_QUEUE_NAME_PREFIX', 'QUEUE_PREFIX'),
+        ('RESULT_DB_PASSWORD', 'RESULT_DB_PASS'),
+        ('CELERY_RESULT_DB_PASSWORD', 'RESULT_DB_PASS'),
+        ('RESULT_DB_USERNAME', 'RESULT_DB_USER'),
+        ('RESULT_DB_USR', 'RESULT_DB_USER'),
+        ('RESULT_DB_HOSTNAME', 'RESULT_DB_HOST'),
+        ('PLATFORM_QUEUE_NAME', 'CELERY_PLATFORM_QUEUE_NAME'),
+        ('CELERY_PLATFORM_QUEUE', 'CELERY_PLATFORM_QUEUE_NAME'),
+        ('CELERY_QUEUE', 'CELERY_QUEUES'),
+        ('CELERY_TASK_TIMELIMIT', 'CELERY_TASK_TIME_LIMIT'),
+        ('CELERY_ACKS_LATE', 'CELERY_TASK_ACKS_LATE'),
+        ('CELERY_RESULT_DB_TABLENAMES', 'CELERY_DATABASE_TABLE_NAMES'),
+    ],
+)
+def test_a_variable_that_has_no_effect_is_warned_of_by_the_right_name(
+    monkeypatch: pytest.MonkeyPatch, variable: str, meant: str
+) -> None:
+    monkeypatch.setenv(variable, 'hush')
+    assert warned() == [f'{variable} in the environment has no effect. Did you mean {meant}?']
+
+
+@pytest.mark.parametrize(
+    'variable',
+    [
+        *('CELERY_LOG_LEVEL', 'CELERY_APP', 'CELERY_BROKER', 'CELERY_CUSTOM_WORKER_POOL', 'CELERY_WORKER_TIME_LIMIT'),
+        *('CELERY_WORKER_AUTOSCALE', 'CELERY_BEAT_MAX_INTERVAL', 'CELERY_RDB_HOST', 'CELERY_NOT_A_SETTING'),
+        *('RESULT_DB_URL', 'RESULT_DB_SCHEMA', 'QUEUES', 'RUN_ONCE', 'TASK_TIMELIMIT', 'EXPORT_QUEUE', 'PATHS'),
+    ],
+)
+@pytest.mark.parametrize('prefix', ['CELERY_', ''])
+def test_a_variable_that_somebody_else_may_read_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, variable: str, prefix: str
+) -> None:
+    monkeypatch.setenv(variable, '["a"]' if variable == 'QUEUES' else '1')
+    assert warned(ENV_PREFIX=prefix) == []
+
+
+def test_no_variable_is_warned_of_where_a_keyword_would_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('QUEUE_NAME_PREFIX', 'prod')
+    monkeypatch.setenv('CELERY_TASK_TIMELIMIT', '60')
+    assert warned(QUEUE_PREFIX='dev', task_time_limit=1) == []
+
+
+@pytest.mark.parametrize(
+    ('name', 'meant'),
+    [
+        ('QUEUE', 'QUEUES'),
+        ('QUEUE_PREFX', 'QUEUE_PREFIX'),
+        ('PLATFORM_QUEUE', 'PLATFORM_QUEUE_NAME'),
+        ('RESULT_DB_PASSWORD', 'RESULT_DB_PASS'),
+        ('ENV_PREFX', 'ENV_PREFIX'),
+    ],
+)
+def test_a_keyword_that_has_no_effect_is_warned_of_by_the_right_name(name: str, meant: str) -> None:
+    (warning,) = warned(**{name: ['export']})
+    assert warning.startswith(f'Config does not know {name}. Did you mean {meant}?')
+
+
+@pytest.mark.parametrize('name', ['DSN', 'FOO', 'RESULT_DB_URL', 'QUEUE_URL', 'QUEUE_OF_BILLING'])
+def test_a_variable_of_ones_own_is_left_alone(name: str) -> None:
+    assert warned(**{name: 'mine'}) == []
+
+
+def test_queues_beside_queues_of_ones_own() -> None:
+    assert warned(QUEUES=['export'], task_queues=[Queue('celery')]) == [
+        'QUEUES has no effect where task_queues is given. Leave out one of them.'
+    ]
+    assert warned(QUEUES=['export'], task_queues=None) == []
+
+
+def test_a_variable_that_the_template_uses_is_left_alone() -> None:
+    assert warned(RESULT_DB_HOSTS='a', result_backend='db+postgresql://{0.RESULT_DB_HOSTS}/x') == []
+
+
+def test_what_set_up_logging_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    (warning,) = warned(SETUP_SENTRY_LOGGING=True)
+    assert re.fullmatch(r'SETUP_SENTRY_LOGGING has had no effect since 1\.0: .* Call sentry_sdk\.init\(\) .*', warning)
+    monkeypatch.setenv('CELERY_SETUP_FILE_LOGGING', 'True')
+    (warning,) = warned()
+    assert warning.startswith('CELERY_SETUP_FILE_LOGGING has had no effect since 1.0')
+
+
+def test_beats_own_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    collision = 'celery beat itself takes CELERY_BEAT_SCHEDULE for its option --schedule, the name of the file'
+    monkeypatch.setenv('CELERY_BEAT_SCHEDULE', '{"tick": {"task": "msg.tick", "schedule": 60}}')
+    (warning,) = warned()
+    assert warning.startswith(collision)
+    assert warned(beat_schedule={}) == warned(ENV_PREFIX='EXPORT_') == []
+    monkeypatch.setenv('CELERY_BEAT_SCHEDULE', '/var/lib/celery/schedule')
+    with pytest.raises(SettingError, match=rf'is not a JSON object, .*\. {collision}'):
+        Config()
+    assert warned(ENV_PREFIX='EXPORT_') == []
+
+
+def test_beat_takes_it_for_a_file() -> None:
+    (option,) = (option for option in beat.params if option.name == 'schedule')
+    assert (option.opts, option.envvar, option.allow_from_autoenv) == (['-s', '--schedule'], None, True)
+
+
+@pytest.mark.parametrize(('name', 'closest'), [('foo', ''), ('zzz', ''), ('queues', " The closest is 'QUEUES'.")])
+def test_a_setting_is_suggested_only_where_it_is_close(name: str, closest: str) -> None:
+    assert warned(**{name: 1}) == [f'Celery has no setting {name!r}.{closest}']
 
 
 def test_an_unknown_setting_is_kept_with_a_warning_that_names_the_closest() -> None:
@@ -789,5 +969,5 @@ def test_run_once_from_the_environment(monkeypatch: pytest.MonkeyPatch, text: st
 
 
 def test_run_once_must_be_a_flag() -> None:
-    with pytest.raises(ValueError, match='RUN_ONCE'):
+    with pytest.raises(ValueError, match=r"^RUN_ONCE is 'perhaps': it must be one of 'true'"):
         Config(RUN_ONCE='perhaps')  # type: ignore[arg-type]

@@ -90,6 +90,12 @@ def test_a_failing_function_raises_on_demand(app: Celery, monkeypatch: pytest.Mo
     assert app.is_set_up is False
 
 
+def test_code_for_earlier_releases_may_give_it_by_its_position(app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup, 'SETUP_FUNCS', [broken])
+    with pytest.raises(RuntimeError, match='broken'):
+        setup_app(app, True)
+
+
 @pytest.mark.long
 def test_an_unreachable_broker_is_logged_without_credentials(caplog: pytest.LogCaptureFixture) -> None:
     app = Celery('test', set_as_current=False)

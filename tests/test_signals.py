@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import kombu.pools
 import pytest
 from celery import Celery
 from celery.signals import before_task_publish, worker_init
@@ -36,11 +37,18 @@ class Worker:
 
 @pytest.fixture
 def grouped() -> Celery:
+    # A connection that another test has used knows the queues of that test.
+    kombu.pools.reset()
     app = Celery('test', set_as_current=False)
-    app.config_from_object(Config(result_backend=None, task_ignore_result=True))
-    app.conf.broker_transport = Broker
+    configure(app)
     Broker.sent = []
     return app
+
+
+def configure(app: Celery, **settings: Any) -> None:
+    """Configures an app for Amazon SQS, and has it send to the broker here."""
+    app.config_from_object(Config(result_backend=None, task_ignore_result=True, **settings))
+    app.conf.broker_transport = Broker
 
 
 def groups() -> list[str | None]:
@@ -50,18 +58,43 @@ def groups() -> list[str | None]:
 def test_a_message_is_grouped_by_the_root_of_its_tree(grouped: Celery) -> None:
     grouped.send_task('export.project', root_id=ID)
     grouped.send_task('export.project', task_id='one')
-    assert groups() == [ID, ID, 'one', 'one']
+    assert groups() == [ID, None, 'one', None]
 
 
 def test_an_explicit_group_is_kept(grouped: Celery) -> None:
     grouped.send_task('export.project', MessageGroupId='mine')
-    assert groups() == ['mine', 'mine']
+    assert groups() == ['mine', None]
+
+
+def test_a_fifo_work_queue_gets_the_group_too(grouped: Celery) -> None:
+    configure(grouped, QUEUES=['export.fifo'])
+    grouped.send_task('export.project', task_id='one')
+    grouped.send_task('export.project', MessageGroupId='mine')
+    assert groups() == ['one', 'one', 'mine', 'mine']
+
+
+def test_standard_queues_get_the_group_where_they_are_to_be_fair(grouped: Celery) -> None:
+    configure(grouped, FAIR_QUEUES=True)
+    grouped.send_task('export.project', task_id='one')
+    grouped.send_task('export.project', MessageGroupId='tenant-7')
+    assert groups() == ['one', 'one', 'tenant-7', 'tenant-7']
+
+
+def test_each_app_decides_for_itself_on_a_connection_that_it_shares(grouped: Celery) -> None:
+    fair = Celery('fair', set_as_current=False)
+    configure(fair, FAIR_QUEUES=True)
+    with grouped.connection_for_write() as connection:
+        for app in (grouped, fair, grouped):
+            app.send_task('export.project', task_id='one', connection=connection)
+        plain = Celery('plain', set_as_current=False, task_ignore_result=True)
+        plain.send_task('any', queue='export', connection=connection, MessageGroupId='theirs')
+    assert groups() == ['one', None, 'one', 'one', 'one', None, 'theirs']
 
 
 def test_messages_of_the_old_protocol_are_grouped_by_their_id(grouped: Celery) -> None:
     grouped.conf.task_protocol = 1
     grouped.send_task('export.project', task_id='one')
-    assert groups() == ['one', 'one']
+    assert groups() == ['one', None]
 
 
 @pytest.mark.parametrize('root_id', ['x' * 129, 'a b', 'é'])

@@ -11,8 +11,8 @@ from .settings import (
     broker_options,
     defaults,
     environment,
+    hints,
     names,
-    parsers,
     queues,
     result_backend,
     variables,
@@ -63,7 +63,10 @@ class Config(Base):
         given = {**attributes.settings_of(type(self), Config), **names.renamed(keywords)}
         names.check(given, _RESERVED)
         found = _completed(given, os.environ)
-        topology = queues.topology_of(found, grouped=broker_options.transport(found, os.environ) == 'sqs')
+        for hint in (*hints.of_settings(given), *hints.of_environment(os.environ, found['ENV_PREFIX'], given)):
+            # The warning points at the line that makes the Config.
+            warnings.warn(hint, stacklevel=2)
+        topology = queues.topology_of(found, broker_options.kind_of_broker(found, os.environ))
         found['task_queues'] = topology.queues
         found.setdefault('task_routes', topology.route)
         url = found['result_backend'] = result_backend.rendered(found)
@@ -74,7 +77,9 @@ class Config(Base):
                 f'result_backend, {masked(url)!r}. Unset it, or write that URL there.',
                 stacklevel=2,
             )
-        vars(self).update(hidden(found), _topology=topology)
+        shown = hidden(found)
+        shown['broker_transport_options'] = queues.findable(shown['broker_transport_options'], topology)
+        vars(self).update(shown, _topology=topology)
 
     @property
     def topology(self) -> Topology:
@@ -113,12 +118,12 @@ _RESERVED = frozenset(dir(Config)) - {'override_backends'}
 
 
 def _completed(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    prefix = parsers.text('ENV_PREFIX', given.get('ENV_PREFIX', variables.VARIABLES['ENV_PREFIX'].default))
+    prefix = variables.prefix_of(given, environ)
     found = {
         **variables.defaults(),
         **defaults.SETTINGS,
-        **environment.read(environ, prefix),
-        **variables.read(environ, prefix),
+        **environment.read(environ, prefix, given),
+        **variables.read(environ, prefix, given),
         **given,
     }
     found.update(variables.parsed(found))

@@ -8,6 +8,7 @@ from celery.signals import before_task_publish, worker_init
 from .architecture import ID_LENGTH
 from .database.values import storable
 from .errors import BadTaskId
+from .seams.kombu_virtual import GROUP, FIFOGroup
 from .settings.urls import is_database
 from .topology import Declaration, Refusal, Topology
 
@@ -52,15 +53,17 @@ def prepare_message(
                 entities[:] = [Refusal(error=error)]
                 return
             if entity.grouped:
-                _group(headers, properties)
+                _group(headers, properties, entity.fair)
 
 
 def _is_good(task_id: Any) -> bool:
     return isinstance(task_id, str) and 0 < len(task_id) <= ID_LENGTH and storable(task_id) == task_id
 
 
-def _group(headers: dict[str, Any], properties: dict[str, Any]) -> None:
+def _group(headers: dict[str, Any], properties: dict[str, Any], fair: bool) -> None:
     # A FIFO queue delivers one message of a group at a time, and kombu would put all messages into a single group.
     root_id = headers.get('root_id') or properties['correlation_id']
     if len(root_id) <= _MAX_GROUP_ID and _GROUP_ID_CHARACTERS.issuperset(root_id):
-        properties.setdefault('MessageGroupId', root_id)
+        properties.setdefault(GROUP, root_id)
+    if GROUP in properties and not fair:
+        properties[GROUP] = FIFOGroup(properties[GROUP])

@@ -18,7 +18,7 @@ from kombu.abstract import MaybeChannelBound
 
 from .architecture import FIFO
 from .errors import SettingError
-from .seams.kombu_virtual import shares_bindings
+from .seams.kombu_virtual import group_in_fifo_queues_only, shares_bindings
 
 _SHOWN_QUEUES = 20
 
@@ -102,6 +102,7 @@ class Declaration(MaybeChannelBound):
 
     :param queue: the queue.
     :param grouped: whether messages published with it get a ``MessageGroupId``.
+    :param fair: whether standard queues get the ``MessageGroupId`` as well as FIFO queues.
 
     >>> from kombu import Connection
     >>> exchange = Exchange('declaration_exchange', 'topic')
@@ -115,9 +116,10 @@ class Declaration(MaybeChannelBound):
 
     can_cache_declaration = False
 
-    def __init__(self, queue: WorkQueue, grouped: bool = False) -> None:
+    def __init__(self, queue: WorkQueue, grouped: bool = False, fair: bool = False) -> None:
         self.queue = queue
         self.grouped = grouped
+        self.fair = fair
         self.name = queue.name
         self._hash = hash(
             tuple(
@@ -138,7 +140,7 @@ class Declaration(MaybeChannelBound):
         return copied
 
     def __reduce__(self) -> Any:
-        return type(self), (self.queue, self.grouped)
+        return type(self), (self.queue, self.grouped, self.fair)
 
     def declare(self, nowait: bool = False, channel: Any = None) -> str:
         """Declare the queue and the platform queue on a channel, once for its connection."""
@@ -150,6 +152,8 @@ class Declaration(MaybeChannelBound):
             from .order import serve_first
 
             serve_first(channel, platform)
+        if self.grouped and not self.fair:
+            group_in_fifo_queues_only(channel)
         declared = channel.connection.client.declared_entities
         if self._hash not in declared:
             self.queue.declare(nowait=nowait, channel=channel)
@@ -182,6 +186,7 @@ class Topology:
     :param platform: the name of the platform queue.
     :param create_missing: whether a routing key that no queue serves gets a queue of its own.
     :param grouped: whether messages get a ``MessageGroupId``, as on Amazon SQS.
+    :param fair: whether standard queues get the ``MessageGroupId`` as well as FIFO queues.
     :param missing_arguments: the ``queue_arguments`` of such a queue.
     :raises SettingError: where two queues have one name, or serve one routing key.
 
@@ -199,12 +204,14 @@ class Topology:
         platform: str,
         create_missing: bool = False,
         grouped: bool = False,
+        fair: bool = False,
         missing_arguments: Mapping[str, Any] | None = None,
     ) -> None:
         self.exchange = exchange
         self._missing_arguments = missing_arguments
         self.create_missing = create_missing
         self.grouped = grouped
+        self.fair = fair
         by_name = _by_name(queues)
         self.platform = _completed(by_name.pop(platform, Queue(platform)), exchange, '#')
         self._keys: dict[str, str] = {}
@@ -305,7 +312,7 @@ class Topology:
 
     def _serve(self, key: str, queue: WorkQueue) -> tuple[WorkQueue, Declaration]:
         self._keys[queue.name] = key
-        return self._routes.setdefault(key, (queue, Declaration(queue, self.grouped)))
+        return self._routes.setdefault(key, (queue, Declaration(queue, self.grouped, self.fair)))
 
 
 def _by_name(queues: Iterable[Queue] | Mapping[str, Any]) -> dict[str, Queue]:

@@ -69,6 +69,10 @@ class Services:
             workers[-1].wait_for(READY)
         return workers
 
+    def start_celery(self, project: str, *arguments: str) -> Process:
+        """Starts `celery -A project` with these arguments."""
+        return self.processes.start(self._celery(project, *arguments), self._environment(self.broker.environment))
+
     def start_beat(self, project: str) -> Process:
         return self.processes.start(
             self._celery(project, 'beat', '-l', 'INFO', '-s', str(self.processes.logs / 'schedule'), '--pidfile='),

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from amqp.exceptions import NotFound, PreconditionFailed
 from celery import Celery
 from celery.signals import celeryd_after_setup
 from kombu import Exchange, Queue
@@ -227,6 +228,52 @@ class TestBroker:
         assert problem.where == "exchange 'task_exchange'"
         assert "inequivalent arg 'type'" in problem.seen
         assert 'It has to be a topic exchange' in problem.change
+
+    @pytest.mark.parametrize('broker', ['amqp'], indirect=True)
+    @pytest.mark.parametrize(
+        ('there', 'settings', 'argument', 'queues'),
+        [
+            ({}, {'task_queue_max_priority': 9}, 'x-max-priority', ['celery', 'export', 'msg', 'platform.fifo']),
+            ({}, {'task_default_queue_type': 'quorum'}, 'x-queue-type', ['celery']),
+            ({'task_default_queue_type': 'quorum'}, {}, 'x-queue-type', ['celery']),
+            (
+                {},
+                {'task_queues': [Queue('celery'), Queue('export', message_ttl=60), Queue('msg')]},
+                'x-message-ttl',
+                ['export'],
+            ),
+            ({}, {'task_queues': [Queue('celery'), Queue('export', durable=False)]}, 'durable', ['export']),
+        ],
+    )
+    def test_a_queue_that_was_made_with_other_arguments(
+        self,
+        broker: Broker,
+        there: dict[str, Any],
+        settings: dict[str, Any],
+        argument: str,
+        queues: list[str],
+    ) -> None:
+        setup_app(app_on(broker, QUEUES=['export', 'msg'], **there), throw=True)
+        app = app_on(broker, **{'QUEUES': ['export', 'msg'], **settings})
+        problems = found(app)[QUEUES].outcome.problems
+        assert [problem.where for problem in problems] == [f'queue {queue!r}' for queue in queues]
+        for problem in problems:
+            assert f"inequivalent arg '{argument}'" in problem.seen
+            assert problem.change.startswith('RabbitMQ refuses delay() and workers as well.')
+        with pytest.raises(PreconditionFailed, match='inequivalent arg'):
+            app.send_task(f'{queues[0]}.project')
+        # Nothing was changed.
+        assert found(app_on(broker, QUEUES=['export', 'msg'], **there))[QUEUES].state == 'passed'
+
+    @pytest.mark.parametrize('broker', ['amqp'], indirect=True)
+    def test_a_queue_that_is_not_there_is_not_made(self, broker: Broker) -> None:
+        setup_app(app_on(broker, QUEUES=['msg']), throw=True)
+        app = app_on(broker, QUEUES=['export', 'msg'], task_queue_max_priority=9)
+        problems = {problem.where: problem.seen for problem in found(app)[QUEUES].outcome.problems}
+        assert 'no queue' in problems["queue 'export'"]
+        assert 'inequivalent' in problems["queue 'msg'"]
+        with broker.connect() as connection, pytest.raises(NotFound):
+            connection.default_channel.queue_declare('export', passive=True)
 
     @pytest.mark.parametrize('broker', ['amqp'], indirect=True)
     def test_queues_of_an_app_without_a_config(self, broker: Broker) -> None:

@@ -26,6 +26,22 @@ def test_worker_without_queues_option(services: Services) -> None:
     assert services.ran() == services.copies() == services.published()
 
 
+@pytest.mark.parametrize('broker', ['redis'], indirect=True)
+def test_celery_purge_empties_all_queues_unless_it_is_told_some(services: Services) -> None:
+    def purge(*options: str) -> None:
+        program = services.start_celery('together', 'purge', '-f', *options)
+        assert program.wait() == 0, program.log
+
+    services.produce('together', 'flood', '10')
+    purge('-Q', 'celery')
+    assert services.broker.count('export') == services.broker.count(PLATFORM_QUEUE) == 10
+    purge('-Q', 'export')
+    assert services.broker.count('export') == 0
+    assert services.broker.count(PLATFORM_QUEUE) == 10
+    purge()
+    assert services.broker.count(PLATFORM_QUEUE) == 0
+
+
 @pytest.mark.parametrize('queues', [PLATFORM_QUEUE, f'export,{PLATFORM_QUEUE}'])
 @pytest.mark.parametrize('broker', ['filesystem'], indirect=True)
 def test_worker_told_to_consume_the_platform_queue(services: Services, queues: str) -> None:

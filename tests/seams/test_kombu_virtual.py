@@ -7,8 +7,9 @@ from kombu import Connection, Exchange, Queue
 from kombu.exceptions import ChannelError
 
 from cadasta.workertoolbox.seams import kombu_virtual
-from rig.servers.broker import Broker
+from rig.servers.broker import Broker, decoded
 from rig.servers.process import wait_until
+from rig.servers.sqs import SQSBroker
 
 EXCHANGE = Exchange('seams', 'topic')
 QUEUES = [
@@ -82,3 +83,18 @@ def test_messages_are_counted_where_a_passive_declaration_finds_no_queue(broker:
         assert kombu_virtual.waiting(connection.default_channel, 'one') == 1
         with pytest.raises(ChannelError):
             connection.default_channel.queue_declare('one', passive=True)
+
+
+@pytest.mark.parametrize('broker', ['sqs'], indirect=True)
+def test_only_fifo_queues_get_a_group_of_theirs(broker: SQSBroker) -> None:
+    queues = [Queue('one', EXCHANGE, routing_key='#'), Queue('two.fifo', EXCHANGE, routing_key='#')]
+    with broker.connect() as connection, connection.Producer() as producer:
+        for _ in range(2):
+            kombu_virtual.group_in_fifo_queues_only(producer.channel)
+        for group in (kombu_virtual.FIFOGroup('ours'), 'theirs'):
+            producer.publish({}, exchange='seams', routing_key='one', MessageGroupId=group, declare=queues)
+        producer.publish({}, routing_key='one')
+    for queue, expected in {'one': {None, 'theirs'}, 'two.fifo': {'ours', 'theirs'}}.items():
+        messages = broker.receive(queue)
+        assert {message['Attributes'].get('MessageGroupId') for message in messages} == expected
+        assert {decoded(message['Body']).properties.get('MessageGroupId') for message in messages} == expected

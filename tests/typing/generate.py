@@ -99,6 +99,7 @@ OURS = {
     'RESULT_DB_NAME': 'str',
     'CHORD_UNLOCK_MAX_RETRIES': 'int',
     'RUN_ONCE': 'bool',
+    'FAIR_QUEUES': 'bool',
     'ENV_PREFIX': 'str',
 }
 

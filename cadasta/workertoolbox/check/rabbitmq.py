@@ -1,4 +1,4 @@
-"""RabbitMQ: it answers passive declarations of exchanges and queues."""
+"""RabbitMQ: it answers passive declarations of exchanges and queues, and compares what is declared a second time."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -14,7 +14,7 @@ _START = 'Start a worker, or call cadasta.workertoolbox.setup.setup_app(app): bo
 
 
 class RabbitMQ:
-    """Looks for missing exchanges and queues, and for exchanges of another type.
+    """Looks for missing exchanges and queues, and for those that were made with another type or other arguments.
 
     :param connection: a connection. Each declaration has a channel of its own, because RabbitMQ closes the channel of
         one that fails.
@@ -40,8 +40,20 @@ class RabbitMQ:
                     'configure the exchange.',
                 )
         for queue in queues:
+            where = f'queue {queue.name!r}'
             if error := self._refusal(partial(_look_for, queue.name)):
-                yield Problem(f'queue {queue.name!r}', error, _START)
+                yield Problem(where, error, _START)
+            # This changes nothing either: the queue is there, and RabbitMQ compares it with what is declared.
+            elif error := self._refusal(partial(_declare_queue, queue)):
+                yield Problem(
+                    where,
+                    error,
+                    'RabbitMQ refuses delay() and workers as well. A queue keeps the type, the options and the '
+                    'arguments that it was made with. Let each app declare it as it is, by task_queues, '
+                    'task_queue_max_priority and task_default_queue_type. Or delete the queue when it is empty, and '
+                    'start a worker, which declares it anew. If RabbitMQ refuses access, let the user configure the '
+                    'queue.',
+                )
 
     def depth(self, queue: str) -> Depth | None:
         with self._connection.channel() as channel:
@@ -62,6 +74,11 @@ class RabbitMQ:
 
 def _declare(exchange: Exchange, channel: Any, passive: bool = False) -> None:
     exchange(channel).declare(passive=passive)
+
+
+def _declare_queue(queue: Queue, channel: Any) -> None:
+    # `declare` would bind the queue as well.
+    queue(channel).queue_declare()
 
 
 def _look_for(queue: str, channel: Any) -> Any:

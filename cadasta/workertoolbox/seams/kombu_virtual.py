@@ -1,6 +1,39 @@
-"""kombu: the table of bindings that it keeps for virtual transports, because their brokers have no exchanges."""
+"""kombu: what it does itself on virtual transports, because their brokers have no exchanges: bindings and delivery."""
 
 from typing import Any
+
+from ..architecture import FIFO
+
+#: The property of a message that Amazon SQS takes for the group of the message.
+GROUP = 'MessageGroupId'
+
+
+class FIFOGroup(str):
+    """A group of messages that is for FIFO queues alone."""
+
+    __slots__ = ()
+
+
+def group_in_fifo_queues_only(channel: Any) -> None:
+    """Let a channel put messages into standard queues without their group, if it is a `FIFOGroup`.
+
+    It replaces ``channel._put``. kombu gives the properties of a message to all queues that the message reaches, and
+    Amazon SQS makes a fair queue, which costs more, of a standard queue whose messages have a group.
+
+    :param channel: a channel of the SQS transport.
+    """
+    if '_put' in vars(channel):
+        return
+    put = channel._put
+
+    def put_without_group(queue: str, message: dict[str, Any], **options: Any) -> None:
+        properties = message.get('properties', {})
+        if not queue.endswith(FIFO) and type(properties.get(GROUP)) is FIFOGroup:
+            without = {name: value for name, value in properties.items() if name != GROUP}
+            message = {**message, 'properties': without}
+        put(queue, message, **options)
+
+    channel._put = put_without_group
 
 
 def shares_bindings(channel: Any) -> bool:

@@ -1,7 +1,7 @@
 """Settings from environment variables, cast to the types of Celery's own option table."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from ..errors import SettingError
@@ -14,11 +14,20 @@ _TYPES = {'task_default_priority': 'int'}
 _URLS = ('broker_url', 'broker_read_url', 'broker_write_url', 'result_backend')
 
 
-def read(environ: Mapping[str, str], prefix: str) -> dict[str, Any]:
+#: ``celery beat`` reads this variable as its option ``--schedule``.
+BEAT_SCHEDULE = 'CELERY_BEAT_SCHEDULE'
+BEAT_COLLISION = (
+    f'celery beat itself takes {BEAT_SCHEDULE} for its option --schedule, the name of the file in which it keeps its '
+    'schedule. Give beat_schedule as a keyword of Config, or give Config another ENV_PREFIX.'
+)
+
+
+def read(environ: Mapping[str, str], prefix: str, given: Container[str] = ()) -> dict[str, Any]:
     """Read Celery settings from an environment.
 
     :param environ: the environment, such as ``os.environ``.
     :param prefix: the text before the upper-case name of a setting, such as ``CELERY_``.
+    :param given: the names of settings that come before the environment. They are not read.
     :returns: the settings that the environment has, by their lower-case names.
     :raises SettingError: where a value does not parse as the setting's type.
 
@@ -29,7 +38,7 @@ def read(environ: Mapping[str, str], prefix: str) -> dict[str, Any]:
     for name, option in OPTIONS.items():
         variable = prefix + name.upper()
         text = environ.get(variable)
-        if text or (text is not None and name not in _URLS):
+        if name not in given and (text or (text is not None and name not in _URLS)):
             values[name] = cast(variable, text, _TYPES.get(name, option.type))
     return values
 
@@ -53,7 +62,8 @@ def cast(variable: str, text: str, type_: str | type) -> Any:
         return parse(text)
     except (TypeError, ValueError, RecursionError):
         shown = masked(text, variable) if kind in _SCALARS else '…'
-        raise SettingError(f'{variable}={shown!r} in the environment is not {allowed}') from None
+        why = f'. {BEAT_COLLISION}' if variable == BEAT_SCHEDULE else ''
+        raise SettingError(f'{variable}={shown!r} in the environment is not {allowed}{why}') from None
 
 
 def _json(expected: type) -> Callable[[str], Any]:

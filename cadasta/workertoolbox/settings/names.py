@@ -1,14 +1,10 @@
 """The names that a setting may have: Celery's own, and any in upper case."""
 
-import warnings
 from collections.abc import Collection, Iterable
 from typing import Any
 
 from ..errors import SettingError
 from ..seams.celery_settings import NEW_NAMES, OPTIONS
-
-# Celery's loader asks for this setting, and Celery's table of options lacks it.
-_READ_BY_LOADER = 'override_backends'
 
 
 def renamed(settings: dict[str, Any]) -> dict[str, Any]:
@@ -28,7 +24,7 @@ def renamed(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def check(names: Iterable[str], reserved: Collection[str]) -> None:
-    """Refuse names that no setting can have, and warn of those that look misspelt.
+    """Refuse names that no setting can have.
 
     :param names: the names of the settings that were given.
     :param reserved: the names that `Config` uses itself.
@@ -42,9 +38,3 @@ def check(names: Iterable[str], reserved: Collection[str]) -> None:
             raise SettingError(f'{name!r} cannot be the name of a setting: Config uses it itself')
         if name != new_name and new_name in OPTIONS:
             raise SettingError(f'{name} is no setting: Celery spells it {new_name} now')
-        if name == name.lower() and name not in OPTIONS and name != _READ_BY_LOADER:
-            from difflib import get_close_matches
-
-            (closest,) = get_close_matches(name, OPTIONS, n=1, cutoff=0)
-            # The warning points at the line that makes the Config.
-            warnings.warn(f'Celery has no setting {name!r}. The closest is {closest!r}.', stacklevel=3)

@@ -6,20 +6,35 @@ from typing import Any
 
 from ..architecture import FIFO
 from ..errors import SettingError
+from ..seams.celery_settings import truth_of
 from .credentials import masked
 
-_QUEUE_NAME = re.compile(rf'[A-Za-z0-9_-]+(?:{re.escape(FIFO)})?')
+_WORD = '[A-Za-z0-9_-]+'
+_PLAIN_NAME = re.compile(rf'{_WORD}(?:{re.escape(FIFO)})?')
+_DOTTED_NAME = re.compile(rf'{_WORD}(?:\.{_WORD})*')
+_FIFO_ENDING = f"with '{FIFO}' at its end for a FIFO queue"
 _QUEUE_PREFIX = re.compile(r'[A-Za-z0-9_-]*')
 _HOST = re.compile(r'[^/@?#\s]*')
+
+
+class FromEnvironment(str):
+    """The name of a variable in the environment."""
+
+    __slots__ = ()
 
 
 def bad(name: str, value: Any, allowed: str) -> SettingError:
     """Make the error about a value that a setting cannot have.
 
+    :param name: the name of the setting, or that of the variable in the environment that has the value.
+
     >>> bad('RESULT_DB_PORT', 'abc', 'a whole number from 1 to 65535')
     SettingError("RESULT_DB_PORT is 'abc': it must be a whole number from 1 to 65535")
+    >>> bad(FromEnvironment('RESULT_DB_PORT'), 'abc', 'a whole number from 1 to 65535')
+    SettingError("RESULT_DB_PORT is 'abc' in the environment: it must be a whole number from 1 to 65535")
     """
-    return SettingError(f'{name} is {masked(value, name)!r}: it must be {allowed}')
+    where = ' in the environment' if isinstance(name, FromEnvironment) else ''
+    return SettingError(f'{name} is {masked(value, name)!r}{where}: it must be {allowed}')
 
 
 def text(name: str, value: Any) -> str:
@@ -39,21 +54,31 @@ def queue_name(name: str, value: Any) -> str:
     >>> queue_name('PLATFORM_QUEUE_NAME', 'platform.fifo')
     'platform.fifo'
     """
-    if not isinstance(value, str) or not _QUEUE_NAME.fullmatch(value):
-        raise bad(name, value, "a name of letters, digits, '-' and '_', with '.fifo' at its end for a FIFO queue")
+    if not isinstance(value, str) or not _PLAIN_NAME.fullmatch(value):
+        raise bad(name, value, f"a name of letters, digits, '-' and '_', {_FIFO_ENDING}")
     return value
 
 
-def queue_names(name: str, value: Any) -> Sequence[str]:
-    """Check that a value is a sequence of names of queues, and give it.
+def is_dotted(value: str) -> bool:
+    """Tell whether the name of a queue has a dot, apart from that of ``.fifo``.
 
-    >>> queue_names('QUEUES', ['export', 'msg'])
-    ['export', 'msg']
+    >>> is_dotted('export.high'), is_dotted('export.fifo')
+    (True, False)
+    """
+    return '.' in value.removesuffix(FIFO)
+
+
+def queue_names(name: str, value: Any) -> Sequence[str]:
+    """Check that a value is a sequence of names of queues, and give it. Some brokers accept no name with a dot.
+
+    >>> queue_names('QUEUES', ['export', 'msg.high'])
+    ['export', 'msg.high']
     """
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
         raise bad(name, value, "a list of names, such as ['export', 'msg']")
     for item in value:
-        queue_name(name, item)
+        if not isinstance(item, str) or not _DOTTED_NAME.fullmatch(item) or item.endswith(FIFO * 2):
+            raise bad(name, item, f"a name of letters, digits, '-', '_' and single dots, {_FIFO_ENDING}")
     return value
 
 
@@ -108,9 +133,7 @@ def flag(name: str, value: Any) -> bool:
     >>> flag('RUN_ONCE', 'no')
     False
     """
-    if isinstance(value, bool):
-        return value
-    from .environment import cast
-
-    flagged: bool = cast(name, str(value), 'bool')
-    return flagged
+    try:
+        return value if isinstance(value, bool) else truth_of(str(value))
+    except TypeError:
+        raise bad(name, value, "one of 'true', 'false', 'yes', 'no', 'on', 'off', '1', '0'") from None

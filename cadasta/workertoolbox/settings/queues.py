@@ -5,20 +5,24 @@ from typing import Any
 
 from kombu import Exchange, Queue
 
-from ..architecture import DEFAULT_QUEUE, FIFO
+from ..architecture import DEFAULT_QUEUE
 from ..errors import SettingError
+from ..seams.sqs_names import sqs_name
 from ..topology import Topology
-from .parsers import text
+from .parsers import bad, is_dotted, text
+from .predefined import PredefinedQueues, aliases_of
 
 #: The longest name that Amazon SQS gives a queue, prefix included, in characters.
 MAX_QUEUE_NAME = 80
+# kombu's filesystem transport would take the files of queue 'export.high' for those of queue 'high'.
+_DOTS = ('amqp', 'memory', 'redis', 'sqs')
 
 
-def topology_of(settings: Mapping[str, Any], grouped: bool) -> Topology:
+def topology_of(settings: Mapping[str, Any], kind: str) -> Topology:
     """Make the topology of the queues that settings name.
 
     :param settings: the settings and variables.
-    :param grouped: whether messages get a ``MessageGroupId``, as on Amazon SQS.
+    :param kind: the kind of broker, such as ``'sqs'``.
     :raises SettingError: where the settings describe a queue that cannot work.
     """
     name = text('task_default_exchange', settings['task_default_exchange'])
@@ -26,22 +30,47 @@ def topology_of(settings: Mapping[str, Any], grouped: bool) -> Topology:
     queues = settings.get('task_queues')
     topology = Topology(
         exchange,
-        [Queue(name, exchange) for name in _names(settings)] if queues is None else queues,
+        [_made(name, exchange, settings) for name in _names(settings, kind)] if queues is None else queues,
         settings['PLATFORM_QUEUE_NAME'],
         create_missing=bool(settings['task_create_missing_queues']),
-        grouped=grouped,
+        grouped=kind == 'sqs',
+        fair=settings['FAIR_QUEUES'],
         missing_arguments=_missing_arguments(settings),
     )
-    if settings['broker_transport_options'].get('predefined_queues'):
-        for queue in topology.queues - {topology.platform}:
-            _check_predefined(queue)
+    if kind == 'sqs':
+        _check_sqs_names(topology, settings['broker_transport_options']['queue_name_prefix'])
     return topology
 
 
-def _names(settings: Mapping[str, Any]) -> list[str]:
+def findable(options: Mapping[str, Any], topology: Topology) -> dict[str, Any]:
+    """Let kombu find the ``predefined_queues`` in the options of a transport by the routing keys of their messages.
+
+    :param options: the options of the transport.
+    :param topology: the topology.
+    :returns: the options.
+    :raises SettingError: where two queues would be found by one name.
+    """
+    predefined = options.get('predefined_queues')
+    if not predefined:
+        return dict(options)
+    aliases = aliases_of(topology.queues - {topology.platform}, options['queue_name_prefix'])
+    return {**options, 'predefined_queues': PredefinedQueues(predefined, aliases)}
+
+
+def _made(name: str, exchange: Exchange, settings: Mapping[str, Any]) -> Queue:
+    # Celery has this setting for its default queue. It has no effect on other queues, in Celery either.
+    is_quorum = name == DEFAULT_QUEUE and settings.get('task_default_queue_type') == 'quorum'
+    return Queue(name, exchange, queue_arguments={'x-queue-type': 'quorum'} if is_quorum else None)
+
+
+def _names(settings: Mapping[str, Any], kind: str) -> list[str]:
     prefix = settings['broker_transport_options']['queue_name_prefix']
     names = dict.fromkeys([DEFAULT_QUEUE, *settings['QUEUES'], settings['PLATFORM_QUEUE_NAME']])
     for name in names:
+        if is_dotted(name) and kind not in _DOTS:
+            raise bad(
+                'QUEUES', name, "a name without '.' on this broker. Amazon SQS, RabbitMQ and Redis accept such a name"
+            )
         if len(f'{prefix}{name}') > MAX_QUEUE_NAME:
             raise SettingError(
                 f'The name of queue {name!r} is {len(f"{prefix}{name}")} characters long with its prefix '
@@ -59,12 +88,13 @@ def _missing_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _check_predefined(queue: Queue) -> None:
-    # kombu looks up the queue by the routing key when it acknowledges a message.
-    if queue.routing_key != queue.name:
-        kind = 'is a FIFO work queue' if queue.name.endswith(FIFO) else f'has the routing key {queue.routing_key!r}'
-        raise SettingError(
-            f'broker_transport_options has predefined_queues, and {queue.name!r} {kind}: its messages could not be '
-            'acknowledged, and each task would run again. Leave out predefined_queues, or make it a standard queue, '
-            f'{queue.routing_key!r}.'
-        )
+def _check_sqs_names(topology: Topology, prefix: str) -> None:
+    names: dict[str, str] = {}
+    for queue in sorted(queue.name for queue in topology.queues):
+        name = sqs_name(queue, prefix)
+        if name in names:
+            raise SettingError(
+                f'Queues {names[name]!r} and {queue!r} would both be called {name!r} on Amazon SQS: workers would take '
+                "each other's tasks. Rename one of them."
+            )
+        names[name] = queue

@@ -231,6 +231,7 @@ class Keywords(TypedDict, total=False):
     RESULT_DB_NAME: str
     CHORD_UNLOCK_MAX_RETRIES: int
     RUN_ONCE: bool
+    FAIR_QUEUES: bool
     ENV_PREFIX: str
     QUEUE_PREFIX: str
 
@@ -455,5 +456,6 @@ class Base(Mapping[str, Any]):
     RESULT_DB_NAME: str
     CHORD_UNLOCK_MAX_RETRIES: int
     RUN_ONCE: bool
+    FAIR_QUEUES: bool
     ENV_PREFIX: str
     QUEUES: _Names

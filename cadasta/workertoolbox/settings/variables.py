@@ -1,6 +1,6 @@
 """The variables of a `Config`: settings that Celery does not know, in upper case."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, NamedTuple
 
 from .. import DEFAULT_QUEUES
@@ -13,7 +13,8 @@ class Variable(NamedTuple):
 
     :param default: its value where nobody gives one.
     :param parse: checks its name and value, and gives the value.
-    :param environment: its name in the environment; ``ENV_PREFIX`` and its own name where this is `None`.
+    :param environment: its name in the environment; ``ENV_PREFIX`` and its own name where this is `None`. In the
+        releases 0.4 to 0.6, ``ENV_PREFIX`` came before this name too, and such a name still works.
     """
 
     default: Any
@@ -32,8 +33,11 @@ VARIABLES = {
     'RESULT_DB_NAME': Variable('cadasta', environment='RESULT_DB_NAME'),
     'CHORD_UNLOCK_MAX_RETRIES': Variable(43200, parsers.retries),
     'RUN_ONCE': Variable(True, parsers.flag),
+    'FAIR_QUEUES': Variable(False, parsers.flag),
     'ENV_PREFIX': Variable('CELERY_'),
 }
+#: The name of ``ENV_PREFIX`` in the environment.
+PREFIX_NAME = 'CELERY_ENV_PREFIX'
 
 
 def defaults() -> dict[str, Any]:
@@ -45,21 +49,52 @@ def defaults() -> dict[str, Any]:
     return {name: variable.default for name, variable in VARIABLES.items()}
 
 
-def read(environ: Mapping[str, str], prefix: str) -> dict[str, Any]:
-    """Read variables from an environment.
+def prefix_of(given: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    """Give ``ENV_PREFIX``.
+
+    :param given: the settings that come before the environment.
+    :param environ: the environment, such as ``os.environ``.
+    :raises SettingError: where it is no text.
+
+    >>> prefix_of({}, {'CELERY_ENV_PREFIX': 'EXPORT_'}), prefix_of({}, {})
+    ('EXPORT_', 'CELERY_')
+    """
+    default = environ.get(PREFIX_NAME, VARIABLES['ENV_PREFIX'].default)
+    return parsers.text('ENV_PREFIX', given.get('ENV_PREFIX', default))
+
+
+def names_of(name: str, prefix: str) -> tuple[str, ...]:
+    """Give the names that a variable may have in the environment. The first of them comes first.
+
+    >>> names_of('RUN_ONCE', 'EXPORT_'), names_of('QUEUE_NAME_PREFIX', 'CELERY_')
+    (('EXPORT_RUN_ONCE',), ('QUEUE_PREFIX', 'CELERY_QUEUE_PREFIX'))
+    """
+    if name == 'ENV_PREFIX':
+        return (PREFIX_NAME,)
+    own = VARIABLES[name].environment
+    return (f'{prefix}{name}',) if own is None else (own, f'{prefix}{own}')
+
+
+def read(environ: Mapping[str, str], prefix: str, given: Container[str] = ()) -> dict[str, Any]:
+    """Read variables from an environment, and check them.
 
     :param environ: the environment, such as ``os.environ``.
     :param prefix: the text before the name of a variable that has no name of its own in the environment.
+    :param given: the names of variables that come before the environment. They are not read.
     :returns: the variables that the environment has.
+    :raises SettingError: where a variable cannot have its value; it has the name in the environment.
 
     >>> read({'CELERY_QUEUES': '["export"]', 'QUEUE_PREFIX': 'prod'}, 'CELERY_')
     {'QUEUES': ['export'], 'QUEUE_NAME_PREFIX': 'prod'}
     """
     found: dict[str, Any] = {}
     for name, variable in VARIABLES.items():
-        key = variable.environment or prefix + name
-        if name != 'ENV_PREFIX' and key in environ:
-            found[name] = environment.cast(key, environ[key], 'list') if name == 'QUEUES' else environ[key]
+        if name in given:
+            continue
+        key = next((key for key in names_of(name, prefix) if key in environ), None)
+        if key is not None:
+            value = environment.cast(key, environ[key], 'list') if name == 'QUEUES' else environ[key]
+            found[name] = variable.parse(parsers.FromEnvironment(key), value)
     return found
 
 
