@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .errors import (
         BadTaskId,
         ChangeError,
+        ConformanceNote,
         NotAllowed,
         NotConfigured,
         NotUsable,
@@ -38,6 +39,7 @@ __all__ = [
     'BadTaskId',
     'ChangeError',
     'Config',
+    'ConformanceNote',
     'Count',
     'Cursor',
     'Declaration',
@@ -75,6 +77,7 @@ _NAMES_BY_MODULE = {
     'errors': (
         'BadTaskId',
         'ChangeError',
+        'ConformanceNote',
         'NotAllowed',
         'NotConfigured',
         'NotUsable',

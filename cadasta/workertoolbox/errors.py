@@ -1,4 +1,4 @@
-"""The errors that this package raises. Each text says what is wrong and what to change."""
+"""The errors and the warning of this package. Each text says what is wrong and what to change."""
 
 
 class ToolboxError(Exception):
@@ -122,4 +122,25 @@ class UnreadableResult(ToolboxError):  # noqa: N818  # whoever stored it is at f
     ... except UnreadableResult as error:
     ...     print(str(error).partition('.')[0])
     A stored result is a pickle, or nothing that can be read
+    """
+
+
+class ConformanceNote(UserWarning):
+    """The test case that `cadasta.workertoolbox.build_functional_tests` makes found something that is no failure.
+
+    >>> import unittest
+    >>> import warnings
+    >>> from celery import Celery
+    >>> from cadasta.workertoolbox import Config, build_functional_tests
+    >>> app = Celery('export')
+    >>> app.config_from_object(Config(QUEUES=['export'], task_ignore_result=True))
+    >>> @app.task(name='export.project')
+    ... def project(id): ...
+    >>> tests = unittest.defaultTestLoader.loadTestsFromTestCase(build_functional_tests(app))
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter('always', ConformanceNote)
+    ...     tests.run(unittest.TestResult()).wasSuccessful()
+    True
+    >>> print(str(caught[-1].message).partition('. ')[0])
+    Rule 6: No result of these tasks is stored, so they may run twice: task 'export.project'
     """

@@ -6,7 +6,7 @@ import unittest
 from celery import Celery
 
 from .architecture import PLATFORM_QUEUE
-from .conformance.suite import make_suite
+from .conformance.suite import Place, make_suite
 
 
 def build_functional_tests(
@@ -18,7 +18,8 @@ def build_functional_tests(
 
     The test case observes the app at work. It publishes the app's tasks to a broker in memory, by the app's own routers
     and options, and it initialises a worker, up to the point where that would consume. It needs no broker and no
-    database, and it leaves the app as it was.
+    database, and it leaves the app as it was. What is no failure, but worth knowing, is a warning:
+    `cadasta.workertoolbox.ConformanceNote`.
 
     :param app: the app. The test case imports its task modules.
     :param is_worker: whether workers are started from this codebase. Give ``False`` for a codebase that only sends
@@ -35,4 +36,6 @@ def build_functional_tests(
     >>> unittest.defaultTestLoader.loadTestsFromTestCase(FunctionalTests).run(unittest.TestResult()).wasSuccessful()
     True
     """
-    return make_suite(app, is_worker, platform_queue, module=sys._getframe(1).f_globals['__name__'])
+    caller = sys._getframe(1)
+    place = Place(caller.f_globals['__name__'], caller.f_code.co_filename, caller.f_lineno)
+    return make_suite(app, is_worker, platform_queue, place)

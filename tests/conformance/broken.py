@@ -531,29 +531,6 @@ def results_in_memory_in_the_environment() -> Celery:
 
 
 @breaks(6)
-def task_without_results() -> Celery:
-    app = make_app()
-    add(app, 'export.archive', ignore_result=True)
-    return app
-
-
-@breaks(6)
-def no_task_with_results() -> Celery:
-    return make_app(task_ignore_result=True)
-
-
-@breaks(6)
-def annotation_without_results() -> Celery:
-    return make_app(task_annotations={'export.project': {'ignore_result': True}})
-
-
-@breaks(6)
-def beat_entry_without_results() -> Celery:
-    nightly = {'task': 'export.project', 'schedule': 60, 'args': (1,), 'options': {'ignore_result': True}}
-    return make_app(beat_schedule={'nightly': nightly})
-
-
-@breaks(6)
 def task_with_a_backend_of_its_own() -> Celery:
     app = make_app()
     add(app, 'export.archive', backend=BaseBackend(app))

@@ -222,6 +222,29 @@ def task_with_all_kinds_of_options() -> Celery:
 
 
 @sound()
+def task_without_results() -> Celery:
+    app = make_app()
+    add(app, 'export.archive', ignore_result=True)
+    return app
+
+
+@sound()
+def no_task_with_results() -> Celery:
+    return make_app(task_ignore_result=True)
+
+
+@sound()
+def annotation_without_results() -> Celery:
+    return make_app(task_annotations={'export.project': {'ignore_result': True}})
+
+
+@sound()
+def beat_entry_without_results() -> Celery:
+    nightly = {'task': 'export.project', 'schedule': 60, 'args': (1,), 'options': {'ignore_result': True}}
+    return make_app(beat_schedule={'nightly': nightly})
+
+
+@sound()
 def tasks_with_all_kinds_of_arguments() -> Celery:
     def positional(project: int, /, page: int, *pages: int, colour: bool, size: int = 1, **options: int) -> None: ...
 

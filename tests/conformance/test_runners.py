@@ -161,3 +161,50 @@ def test_a_failure_is_reported(tmp_path: Path, command: tuple[str, ...]) -> None
         tasks.write(BROKEN)
     code, output = run(tmp_path, *command)
     assert_failure_is_reported(code, output, 'FunctionalTests')
+
+
+IGNORING = """
+
+@app.task(name='export.quiet', ignore_result=True)
+def quiet() -> None: ...
+"""
+NOTE = 'ConformanceNote: Rule 6: No result of these tasks is stored, so they may run twice: task '
+
+
+@pytest.mark.parametrize(
+    'command',
+    [
+        ('unittest', 'export_worker/tests.py'),
+        (*PYTEST, 'export_worker/tests.py'),
+        (*PYTEST, *XDIST, 'export_worker/tests.py'),
+    ],
+    ids=['unittest', 'pytest', 'xdist'],
+)
+def test_a_note_is_shown_and_fails_nothing(tmp_path: Path, command: tuple[str, ...]) -> None:
+    shutil.copytree(EXAMPLES / 'export_worker', tmp_path / 'export_worker')
+    with (tmp_path / 'export_worker' / 'tasks.py').open('a') as tasks:
+        tasks.write(IGNORING)
+    code, output = run(tmp_path, *command)
+    assert code == 0, output
+    assert f"tests.py:6: {NOTE}'export.quiet'." in output
+
+
+def test_a_note_is_ignored_by_its_name(tmp_path: Path) -> None:
+    shutil.copytree(EXAMPLES / 'export_worker', tmp_path / 'export_worker')
+    with (tmp_path / 'export_worker' / 'tasks.py').open('a') as tasks:
+        tasks.write(IGNORING)
+    code, output = run(
+        tmp_path, *PYTEST, '-W', 'ignore::cadasta.workertoolbox.ConformanceNote', 'export_worker/tests.py'
+    )
+    assert code == 0, output
+    assert 'ConformanceNote' not in output
+
+
+@pytest.mark.parametrize('options', [(), ('--parallel', '2')], ids=['alone', 'parallel'])
+def test_a_note_in_a_django_project_is_shown(project: Path, options: tuple[str, ...]) -> None:
+    with (project / 'exporter' / 'tasks.py').open('a') as tasks:
+        tasks.write(f'from .celery import app{IGNORING}')
+    code, output = run(project, 'django', 'test', '--settings', 'site_settings', *options)
+    assert code == 0, output
+    # The suites of the worker and of the producer.
+    assert output.count(NOTE) == 2

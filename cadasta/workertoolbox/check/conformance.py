@@ -42,7 +42,9 @@ def _judged(rule: Rule, seen: Observations) -> Outcome:
         return Outcome(skipped=reason)
     try:
         violations = [verdict.violation for verdict in rule.judge(seen)]
-        return Outcome(tuple(Problem(found.where, found.seen_text, found.change) for found in violations if found))
+        problems = tuple(Problem(found.where, found.seen_text, found.change) for found in violations if found)
+        note = rule.note(seen)
+        return Outcome(problems, note=note, is_noteworthy=bool(note))
     except Exception as error:
         return _surprised(error)
 

@@ -26,11 +26,13 @@ class Outcome(NamedTuple):
     :param problems: the problems that the step found.
     :param skipped: the reason why the check skipped the step.
     :param note: a remark that helps the reader when the step found no problem.
+    :param is_noteworthy: whether the note is more than that: nothing is wrong, but the reader should know it.
     """
 
     problems: tuple[Problem, ...] = ()
     skipped: str = ''
     note: str = ''
+    is_noteworthy: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,12 @@ class Finding:
 
     @property
     def state(self) -> str:
-        """``'passed'``, ``'failed'`` or ``'skipped'``."""
+        """``'passed'``, ``'failed'``, ``'skipped'`` or ``'noted'``."""
         if self.outcome.problems:
             return 'failed'
-        return 'skipped' if self.outcome.skipped else 'passed'
+        if self.outcome.skipped:
+            return 'skipped'
+        return 'noted' if self.outcome.is_noteworthy else 'passed'
 
 
 def in_order(

@@ -43,8 +43,8 @@ def watch(depth: Callable[[], Depth | None]) -> Outcome:
     :returns: the outcome.
 
     >>> depths = iter([Depth(7), Depth(8), Depth(6)])
-    >>> watch(lambda: next(depths))
-    Outcome(problems=(), skipped='', note='waiting messages: 6')
+    >>> watch(lambda: next(depths)).note
+    'waiting messages: 6'
     """
     first = depth()
     if first is None:

@@ -10,13 +10,13 @@ from rich.text import Text
 
 from .finding import Finding
 
-_MARKS = {'passed': '✓', 'failed': '✗', 'skipped': '\N{EN DASH}'}
-_WORDS = {'passed': 'ok', 'failed': 'FAILED', 'skipped': 'skipped'}
-_STYLES = {'passed': 'green', 'failed': 'bold red', 'skipped': 'dim'}
+_MARKS = {'passed': '✓', 'failed': '✗', 'skipped': '\N{EN DASH}', 'noted': '!'}
+_WORDS = {'passed': 'ok', 'failed': 'FAILED', 'skipped': 'skipped', 'noted': 'note'}
+_STYLES = {'passed': 'green', 'failed': 'bold red', 'skipped': 'dim', 'noted': 'yellow'}
 
 
 def show(findings: Iterable[Finding], console: Console) -> bool:
-    """Print each finding in a line as soon as it comes, and under it the changes that mend its problems.
+    """Print each finding in a line as soon as it comes, and under it the changes that mend its problems, and its note.
 
     :param findings: the findings.
     :param console: the console to print on. Lines are wrapped at the width of a terminal, and nowhere else.
@@ -28,7 +28,9 @@ def show(findings: Iterable[Finding], console: Console) -> bool:
         counted[finding.state] += 1
         for start, text in _lines(finding, marks[finding.state]):
             _print(console, start, text)
-    console.print(Text(', '.join(f'{counted[state]} {state}' for state in _MARKS)))
+    console.print(
+        Text(', '.join(f'{counted[state]} {state}' for state in _MARKS if state != 'noted' or counted[state]))
+    )
     return not counted['failed']
 
 
@@ -59,7 +61,7 @@ def document(findings: Iterable[Finding]) -> dict[str, Any]:
 def _lines(finding: Finding, mark: str) -> Iterator[tuple[Text, Text]]:
     style = _STYLES[finding.state]
     outcome = finding.outcome
-    remark = '' if outcome.problems else outcome.skipped or outcome.note
+    remark = '' if outcome.problems or outcome.is_noteworthy else outcome.skipped or outcome.note
     yield (
         Text.assemble((mark, style), f' {finding.concern:11}  '),
         Text.assemble(finding.check, (f' ({remark})' if remark else '', 'dim')),
@@ -72,6 +74,8 @@ def _lines(finding: Finding, mark: str) -> Iterator[tuple[Text, Text]]:
         yield _labelled('Where:', ', '.join(all_of_them), '')
         yield _labelled('Seen:', seen, '')
         yield _labelled('Change:', change, 'bold')
+    if outcome.is_noteworthy:
+        yield _labelled('Note:', outcome.note, '')
 
 
 def _labelled(label: str, text: str, style: str) -> tuple[Text, Text]:

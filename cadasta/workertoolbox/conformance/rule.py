@@ -50,7 +50,7 @@ class Verdict(NamedTuple):
     violation: Violation | None
 
 
-def _never(seen: Observations) -> str:
+def _nothing(seen: Observations) -> str:
     return ''
 
 
@@ -62,9 +62,12 @@ class Rule:
     :param title: its demand, in a few words.
     :param judge: gives the verdict on each part of an observed app.
     :param reason_to_skip: tells why an app cannot break the rule. The text is empty if the app can break it.
+    :param note: tells what does not break the rule, but what the makers of the app should know. The text is empty if
+        there is nothing to tell.
     """
 
     number: int
     title: str
     judge: Callable[[Observations], Iterator[Verdict]]
-    reason_to_skip: Callable[[Observations], str] = _never
+    reason_to_skip: Callable[[Observations], str] = _nothing
+    note: Callable[[Observations], str] = _nothing

@@ -19,7 +19,7 @@ RULES = (
     Rule(3, 'each queue gets its messages and no other queue does', own_queues.judge),
     Rule(4, 'each task is tracked', tracked_tasks.judge),
     Rule(5, 'chords are published and give up', chords.judge),
-    Rule(6, 'results and starts are stored in a database', stored_results.judge),
+    Rule(6, 'results and starts are stored in a database', stored_results.judge, note=stored_results.note),
     Rule(7, 'tasks are sent in a form that the platform can read', readable_messages.judge),
     Rule(8, 'queues on sqs have a prefix', queue_prefixes.judge, queue_prefixes.reason_to_skip),
     Rule(9, 'a worker leaves the platform queue alone', worker_queues.judge, worker_queues.reason_to_skip),

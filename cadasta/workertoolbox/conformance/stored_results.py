@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..architecture import CHORD_UNLOCK
-from ..rehearsal.observing import Attempt, Observations, ResultOptions
+from ..rehearsal.observing import Observations, ResultOptions
 from ..seams.celery_results import is_database_backend
 from .rule import Verdict, Violation
 
@@ -12,8 +11,32 @@ def judge(seen: Observations) -> Iterator[Verdict]:
     yield Verdict({'setting': 'result_backend'}, _backend(seen))
     for name, options in seen.result_options.items():
         yield Verdict({'task': name}, _task(name, options))
+
+
+def note(seen: Observations) -> str:
+    """Name what ignores its result: without a row in the table of results, no run can claim a task."""
+    ignoring = [*_ignoring_tasks(seen), *_ignoring_entries(seen)] if seen.claims else []
+    if not ignoring:
+        return ''
+    return (
+        f'No result of these tasks is stored, so they may run twice: {", ".join(ignoring)}. Take ignore_result out of '
+        'a task, and task_ignore_result out of the configuration, where it must run once.'
+    )
+
+
+def _ignoring_tasks(seen: Observations) -> Iterator[str]:
+    for name, options in seen.result_options.items():
+        if options.ignore_result and not options.is_celerys:
+            yield f'task {name!r}'
+
+
+def _ignoring_entries(seen: Observations) -> Iterator[str]:
+    """Name the entries of beat that ignore the result of a task which does not ignore it by itself."""
+    passed_over = {name for name, options in seen.result_options.items() if options.ignore_result or options.is_celerys}
     for name, attempt in seen.beat.items():
-        yield Verdict({'beat_schedule': name}, _beat_entry(name, attempt))
+        tasks = {sent.headers['task'] for sent in attempt.sent if sent.headers.get('ignore_result')}
+        if tasks - passed_over:
+            yield f'entry {name!r} of setting beat_schedule'
 
 
 def _backend(seen: Observations) -> Violation | None:
@@ -30,14 +53,6 @@ def _backend(seen: Observations) -> Violation | None:
 
 def _task(name: str, options: ResultOptions) -> Violation | None:
     where = f'task {name!r}'
-    # Celery's own task chord_unlock has no result: it only waits for the header of a chord.
-    if options.ignore_result and name != CHORD_UNLOCK:
-        return Violation(
-            'the result of every task is stored',
-            where,
-            'ignore_result is set',
-            'Take ignore_result out of the task, and task_ignore_result out of the configuration.',
-        )
     if not options.track_started:
         return Violation(
             'the start of every task is stored',
@@ -53,14 +68,3 @@ def _task(name: str, options: ResultOptions) -> Violation | None:
             "Take the option backend out of the task: it uses the app's then.",
         )
     return None
-
-
-def _beat_entry(name: str, attempt: Attempt) -> Violation | None:
-    if not any(sent.headers.get('ignore_result') for sent in attempt.sent):
-        return None
-    return Violation(
-        'the result of every task is stored',
-        f'entry {name!r} of setting beat_schedule',
-        'it is sent with ignore_result',
-        "Take ignore_result out of the entry's options.",
-    )

@@ -2,12 +2,14 @@
 
 import sys
 import unittest
+import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from celery import Celery
 
+from ..errors import ConformanceNote
 from ..rehearsal.loading import load
 from ..rehearsal.observing import Observations, observe
 from .rule import Rule, Violation
@@ -17,12 +19,26 @@ from .rules import RULES
 __unittest = True
 
 
+class Place(NamedTuple):
+    """The line that makes a test case.
+
+    :param module: the name of its module, to which the test case belongs.
+    :param filename: its file.
+    :param line: its number.
+    """
+
+    module: str
+    filename: str
+    line: int
+
+
 class Suite(unittest.TestCase):
     """Observes an app once, and then judges it rule by rule."""
 
     app: ClassVar[Celery]
     is_worker: ClassVar[bool]
     platform_queue: ClassVar[str]
+    place: ClassVar[Place]
     seen: ClassVar[Observations]
 
     @classmethod
@@ -54,6 +70,10 @@ class Suite(unittest.TestCase):
             with self.subTest(**part) if part else nullcontext():
                 if violation is not None:
                     self._fail(rule.number, violation)
+        if note := rule.note(self.seen):
+            # Who reads the note finds the tests of the app there, and not a line of this package.
+            module, filename, line = self.place
+            warnings.warn_explicit(f'Rule {rule.number}: {note}', ConformanceNote, filename, line, module)
 
     def _fail(self, number: int, violation: Violation) -> None:
         __tracebackhide__ = True
@@ -65,13 +85,13 @@ class Suite(unittest.TestCase):
         )
 
 
-def make_suite(app: Celery, is_worker: bool, platform_queue: str, module: str) -> type[Suite]:
+def make_suite(app: Celery, is_worker: bool, platform_queue: str, place: Place) -> type[Suite]:
     """Make the test case of an app.
 
     :param app: the app.
     :param is_worker: whether workers are started from its codebase.
     :param platform_queue: the name of the platform queue.
-    :param module: the name of the module that the test case belongs to.
+    :param place: the line that makes the test case.
     :returns: the test case.
     """
     tests = {test.__name__: test for test in map(_test, RULES)}
@@ -79,11 +99,12 @@ def make_suite(app: Celery, is_worker: bool, platform_queue: str, module: str) -
         'FunctionalTests',
         (Suite,),
         {
-            '__module__': module,
+            '__module__': place.module,
             '__doc__': f'Judges {app!r} by the rules of the architecture.',
             'app': app,
             'is_worker': is_worker,
             'platform_queue': platform_queue,
+            'place': place,
             **tests,
         },
     )

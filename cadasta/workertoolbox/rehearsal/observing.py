@@ -48,11 +48,13 @@ class ResultOptions(NamedTuple):
     :param ignore_result: whether the worker leaves its results out of the backend.
     :param track_started: whether the worker stores its start.
     :param own_backend: the backend of this task, or `None` if the task uses the backend of its app.
+    :param is_celerys: whether the task is one of those that Celery gives to each app.
     """
 
     ignore_result: bool
     track_started: bool
     own_backend: Any
+    is_celerys: bool
 
 
 @dataclass
@@ -77,6 +79,8 @@ class Observations:
     default_exchange_type: str
     eager: bool
     backend: Any
+    #: Whether workers claim each task before they run it.
+    claims: bool
     #: The attempts to send a message to each queue, by the way of sending.
     messages: dict[str, dict[str, Attempt]]
     tasks: dict[str, Attempt]
@@ -118,6 +122,7 @@ def observe(app: Celery, is_worker: bool, platform_queue: str) -> Observations:
                 default_exchange_type=app.amqp.default_exchange.type,
                 eager=eager,
                 backend=_backend(app),
+                claims=bool(app.conf.get('RUN_ONCE')),
                 messages={name: _messages(app, broker, name) for name in work_queues},
                 tasks={name: _task(broker, task) for name, task in tasks.items()},
                 result_options={name: _result_options(task) for name, task in tasks.items()},
@@ -204,7 +209,12 @@ _BY_POSITION = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSIT
 
 
 def _result_options(task: Task) -> ResultOptions:
-    return ResultOptions(task.ignore_result, task.track_started, own_backend(task))
+    return ResultOptions(
+        task.ignore_result,
+        task.track_started,
+        own_backend(task),
+        is_celerys=task.__module__.startswith('celery.'),
+    )
 
 
 def _beat_entry(app: Celery, broker: Broker, entry: Any) -> Attempt:
