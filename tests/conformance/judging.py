@@ -34,7 +34,7 @@ _IMPORTED_LATE = (
     'kombu.transport.SQS',
     'kombu.transport.redis',
 )
-_RULE = re.compile(r'test_rule_(\d)')
+_RULE = re.compile(r"test_rule_(\d+)")
 
 
 def judge(app: Celery, is_worker: bool = True) -> dict[int, list[str]]:

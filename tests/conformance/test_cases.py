@@ -20,7 +20,7 @@ from .sound import SOUND
 from .state import app_state, connections, process_state
 
 REPOSITORY = Path(__file__).parents[2]
-MESSAGE = re.compile(r'AssertionError: Rule \d: .+\.\n  Where:  .+\n  Seen:   .+\n  Change: .+\.\n')
+MESSAGE = re.compile(r'AssertionError: Rule \d+: .+\.\n  Where:  .+\n  Seen:   .+\n  Change: .+\.\n')
 
 Verdict = dict[int, list[str]]
 
