@@ -19,15 +19,14 @@ _GROUP_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + string.p
 def set_up_worker(sender: Any, **kwargs: Any) -> None:
     """Run `setup_app` for the app of a starting worker, let it renew leases and claim tasks, if it uses `Config`."""
     from .leases import renew_leases
+    from .results import claim_tasks
     from .setup import setup_app
 
     if isinstance(getattr(sender.app.loader.conf, 'topology', None), Topology):
         renew_leases(sender.app)
         setup_app(sender.app)
         if is_database(sender.app.conf.result_backend):
-            from .results.worker import prepare
-
-            prepare(sender)
+            claim_tasks(sender.app)
 
 
 @before_task_publish.connect

@@ -5,6 +5,22 @@ statement (``claim``). ``guard`` keeps a task from running without its claim, ``
 early back into its queue, and ``lease`` renews the claims of what runs.
 """
 
+from celery import Celery
+
 from .clear_errors import refuse_clearly
 
-__all__ = ['refuse_clearly']
+__all__ = ['claim_tasks', 'refuse_clearly']
+
+
+def claim_tasks(app: Celery) -> None:
+    """Let the workers of an app claim each task before they run it.
+
+    :param app: an app whose workers have not started yet.
+
+    >>> app = Celery('export')
+    >>> claim_tasks(app)
+    >>> sorted(step.rpartition(':')[2] for step in app.steps['worker'])
+    ['Leases', 'Limits', 'Prepare']
+    """
+    # Steps are named here and not imported: a producer that sets up an app does not load the modules of a worker.
+    app.steps['worker'].update(f'{__name__}.{step}' for step in ('lease:Leases', 'limits:Limits', 'worker:Prepare'))

@@ -2,18 +2,17 @@
 
 from typing import Any
 
+from celery import bootsteps
+
 from . import identity, waiting
 from .guard import guard
-from .lease import Leases
-from .limits import Limits
 
 
-def prepare(worker: Any) -> None:
-    """Prepare a worker that stores results in a database.
+class Prepare(bootsteps.Step):
+    """A step of a worker: it takes a name for its claims, and guards its tasks, before its pool starts a process."""
 
-    :param worker: the worker, which is about to make its steps; the sender of ``worker_init``.
-    """
-    identity.take_name(worker.hostname)
-    waiting.prepare()
-    guard(worker.app)
-    worker.app.steps['worker'].update((Leases, Limits))
+    def create(self, parent: Any) -> None:
+        """Prepare the worker."""
+        identity.take_name(parent.hostname)
+        waiting.prepare()
+        guard(parent.app)
