@@ -80,7 +80,7 @@ def _misspelt(seen: Observations) -> Iterator[str]:
             yield f'{name} is spelt {spelt} in Celery'
         elif close := get_close_matches(name, [*VARIABLES, *map(str.upper, OPTIONS)], n=1, cutoff=_LIKENESS):
             known = close[0] if close[0] in VARIABLES else close[0].lower()
-            yield f'neither Config nor Celery knows {name}, and the closest name that they know is {known}'
+            yield f'neither Config nor Celery knows {name}, but they know {known}'
 
 
 def _of_workers(seen: Observations) -> Iterator[str]:
