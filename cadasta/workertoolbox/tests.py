@@ -2,6 +2,7 @@
 
 import sys
 import unittest
+from collections.abc import Collection
 
 from celery import Celery
 
@@ -13,6 +14,7 @@ def build_functional_tests(
     app: Celery,
     is_worker: bool = True,
     platform_queue: str = PLATFORM_QUEUE,
+    called_with_queue: str | Collection[str] = (),
 ) -> type[unittest.TestCase]:
     """Make a test case that fails if an app breaks one of the architecture's rules.
 
@@ -26,16 +28,22 @@ def build_functional_tests(
         tasks: the test case initialises no worker then.
     :param platform_queue: the name of the platform queue. Give it if your organisation has renamed that queue in every
         worker and on the platform. The apps set ``PLATFORM_QUEUE_NAME`` to the same name.
+    :param called_with_queue: the names of tasks whose every call names a queue, as in
+        ``task.apply_async(queue='export')``: a pattern or several, such as ``'process-*'``. No queue has to serve the
+        names of these tasks.
     :returns: a `unittest.TestCase`. Assign it to a name in a module of tests: `unittest`, pytest and Django's test
         runner find it there.
 
     >>> from cadasta.workertoolbox.conf import Config
     >>> app = Celery('export')
     >>> app.config_from_object(Config(QUEUES=['export', 'msg']))
+    >>> @app.task(name='export.project')
+    ... def project(id): ...
     >>> FunctionalTests = build_functional_tests(app)
     >>> unittest.defaultTestLoader.loadTestsFromTestCase(FunctionalTests).run(unittest.TestResult()).wasSuccessful()
     True
     """
     caller = sys._getframe(1)
     place = Place(caller.f_globals['__name__'], caller.f_code.co_filename, caller.f_lineno)
-    return make_suite(app, is_worker, platform_queue, place)
+    patterns = [called_with_queue] if isinstance(called_with_queue, str) else list(called_with_queue)
+    return make_suite(app, is_worker, platform_queue, patterns, place)

@@ -15,6 +15,10 @@ from cadasta.workertoolbox.conf import Config
 
 app = Celery('project')
 app.config_from_object(Config(QUEUES=['export', 'msg'], database_create_tables_at_setup=False))
+
+
+@app.task(name='export.project')
+def export(number): ...
 """
 ENTRY_POINTS = '[celery.commands]\ntoolbox = cadasta.workertoolbox.commands:toolbox\n'
 

@@ -89,6 +89,14 @@ def celery_without_any_configuration() -> Celery:
     return app
 
 
+@breaks(1)
+def topology_without_a_config() -> Celery:
+    app = Celery('export', set_as_current=False)
+    config = Config(QUEUES=['export', 'msg'])
+    app.conf.update(task_queues=config.task_queues, task_routes=config.task_routes, result_backend='db+sqlite://')
+    return app
+
+
 # 2: the default exchange is a topic exchange, and all of the architecture's queues are bound to it
 
 
@@ -314,28 +322,6 @@ def annotation_with_a_key_of_no_queue() -> Celery:
 @breaks(4)
 def annotation_of_a_task_of_celery() -> Celery:
     return make_app(task_annotations={'celery.backend_cleanup': {'queue': 'platform.fifo'}})
-
-
-@breaks(4)
-def apply_async_with_another_queue() -> Celery:
-    class Archived(Task):
-        def apply_async(self, *args: Any, **options: Any) -> Any:
-            return super().apply_async(*args, **{**options, 'queue': 'platform.fifo'})
-
-    app = make_app()
-    add(app, 'export.archive', base=Archived)
-    return app
-
-
-@breaks(4)
-def apply_async_with_a_key_of_no_queue() -> Celery:
-    class Archived(Task):
-        def apply_async(self, *args: Any, **options: Any) -> Any:
-            return super().apply_async(*args, **{**options, 'routing_key': 'archive'})
-
-    app = make_app()
-    add(app, 'export.archive', base=Archived)
-    return app
 
 
 @breaks(4)
@@ -723,8 +709,58 @@ def worker_that_does_not_start() -> Celery:
 
 
 @breaks(9)
-def topology_without_a_config() -> Celery:
+def settings_of_a_config_and_no_setup() -> Celery:
     app = Celery('export', set_as_current=False)
-    config = Config(QUEUES=['export', 'msg'])
-    app.conf.update(task_queues=config.task_queues, task_routes=config.task_routes, result_backend='db+sqlite://')
+    app.conf.update(Config(QUEUES=['export', 'msg']).to_dict())
+    add(app, 'export.project')
+    return app
+
+
+# 10: delays, time limits and settings take effect
+
+
+@breaks(10)
+def retry_delay_that_sqs_does_not_bear() -> Celery:
+    app = make_app()
+    add(app, 'export.archive', default_retry_delay=43201)
+    return app
+
+
+@breaks(10)
+def backoff_that_sqs_does_not_bear() -> Celery:
+    app = make_app()
+    add(app, 'export.archive', autoretry_for=(OSError,), retry_backoff=60, retry_backoff_max=86400, max_retries=None)
+    return app
+
+
+@breaks(10)
+def beat_entry_with_a_countdown_that_sqs_does_not_bear() -> Celery:
+    nightly = {'task': 'export.project', 'schedule': 60, 'args': (1,), 'options': {'countdown': 50000}}
+    return make_app(beat_schedule={'nightly': nightly})
+
+
+@breaks(10)
+def soft_time_limit_above_the_time_limit() -> Celery:
+    app = make_app()
+    add(app, 'export.archive', soft_time_limit=60, time_limit=30)
+    return app
+
+
+@breaks(10)
+def soft_time_limit_above_the_time_limit_of_the_settings() -> Celery:
+    app = make_app(task_time_limit=30)
+    add(app, 'export.archive', soft_time_limit=60)
+    return app
+
+
+@breaks(10)
+def soft_time_limit_of_the_settings_above_their_time_limit() -> Celery:
+    return make_app(task_soft_time_limit=60, task_time_limit=30)
+
+
+@breaks(10)
+def beat_entry_with_a_time_limit_below_the_soft_one_of_its_task() -> Celery:
+    nightly = {'task': 'export.archive', 'schedule': 60, 'args': (1,), 'options': {'time_limit': 30}}
+    app = make_app(beat_schedule={'nightly': nightly})
+    add(app, 'export.archive', soft_time_limit=60)
     return app

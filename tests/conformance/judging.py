@@ -16,9 +16,11 @@ import sys
 import traceback
 import unittest
 import warnings
+from typing import Any
 
 from celery import Celery
 
+from cadasta.workertoolbox.errors import ConformanceNote
 from cadasta.workertoolbox.tests import build_functional_tests
 
 from .broken import BROKEN
@@ -34,13 +36,14 @@ _IMPORTED_LATE = (
     'kombu.transport.SQS',
     'kombu.transport.redis',
 )
-_RULE = re.compile(r'test_rule_(\d)')
+_RULE = re.compile(r'test_rule_(\d+)')
 
 
-def judge(app: Celery, is_worker: bool = True) -> dict[int, list[str]]:
+def judge(app: Celery, is_worker: bool = True, **options: Any) -> dict[int, list[str]]:
     """The messages of the failures of an app, by rule."""
     result = unittest.TestResult()
-    unittest.defaultTestLoader.loadTestsFromTestCase(build_functional_tests(app, is_worker)).run(result)
+    suite = build_functional_tests(app, is_worker, **options)
+    unittest.defaultTestLoader.loadTestsFromTestCase(suite).run(result)
     if result.errors:
         raise AssertionError(result.errors[0][1])
     failures: dict[int, list[str]] = {}
@@ -49,6 +52,14 @@ def judge(app: Celery, is_worker: bool = True) -> dict[int, list[str]]:
         assert match is not None
         failures.setdefault(int(match[1]), []).append(message)
     return failures
+
+
+def notes_on(app: Celery, is_worker: bool = True) -> list[str]:
+    """The notes on an app, which must break no rule."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        assert judge(app, is_worker) == {}
+    return [str(warning.message) for warning in caught if warning.category is ConformanceNote]
 
 
 def judge_without_sockets(name: str) -> tuple[str, dict[int, list[str]] | str]:

@@ -49,6 +49,7 @@ def sound(**case: Any) -> Callable[[Callable[[], Celery]], Callable[[], Celery]]
 def defaults() -> Celery:
     app = Celery('export', set_as_current=False)
     app.config_from_object(Config())
+    add(app, 'export.project')
     return app
 
 
@@ -242,6 +243,30 @@ def annotation_without_results() -> Celery:
 def beat_entry_without_results() -> Celery:
     nightly = {'task': 'export.project', 'schedule': 60, 'args': (1,), 'options': {'ignore_result': True}}
     return make_app(beat_schedule={'nightly': nightly})
+
+
+@sound()
+def delays_that_sqs_bears() -> Celery:
+    nightly = {'task': 'export.project', 'schedule': 60, 'args': (1,), 'options': {'countdown': 43200, 'time_limit': 9}}
+    app = make_app(beat_schedule={'nightly': nightly}, task_soft_time_limit=5, task_time_limit=5)
+    add(
+        app,
+        'export.archive',
+        default_retry_delay=43200,
+        autoretry_for=(OSError,),
+        retry_backoff=True,
+        retry_backoff_max=43200,
+    )
+    # It does nothing: nobody retries the task by itself.
+    add(app, 'export.manual', retry_backoff=True, retry_backoff_max=86400)
+    return app
+
+
+@sound()
+def delays_that_other_brokers_bear() -> Celery:
+    app = make_app(broker_url='redis://localhost:1/0')
+    add(app, 'export.archive', default_retry_delay=86400)
+    return app
 
 
 @sound()

@@ -27,6 +27,7 @@ REPOSITORY = Path(__file__).parents[2]
 def app() -> Any:
     app = Celery('hermetic', set_as_current=False)
     app.config_from_object(Config(QUEUES=['hermetic'], broker_url='memory://', result_backend='db+sqlite://'))
+    add(app, 'hermetic.project')
     yield app
     app.close()
 

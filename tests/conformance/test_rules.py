@@ -47,30 +47,30 @@ def test_they_are_numbered_from_one() -> None:
 
 
 class TestARuleWithTwoDigits:
-    """Rule 10 is told from rule 1, in the suite and in the check."""
+    """Rule 11 is told from rule 1, in the suite and in the check."""
 
     def judge(self, seen: Observations) -> Iterator[Verdict]:
         yield Verdict({'queue': 'export'}, None)
         yield Verdict({'queue': 'msg'}, Violation('queues have long names', "queue 'msg'", seen.queues, 'Rename it.'))
 
     @pytest.fixture(autouse=True)
-    def ten_rules(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        rules = (*RULES, Rule(10, 'queues have long names', self.judge))
+    def another_rule(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        rules = (*RULES, Rule(11, 'queues have long names', self.judge))
         monkeypatch.setattr(suite_module, 'RULES', rules)
         monkeypatch.setattr(check_module, 'RULES', rules)
 
     def test_the_suite(self) -> None:
         result = run_suite(make_app())
         ((test, message),) = result.failures
-        assert result.testsRun == 10
-        assert test.id().endswith("FunctionalTests.test_rule_10_queues_have_long_names (queue='msg')")
-        assert message.startswith("AssertionError: Rule 10: queues have long names.\n  Where:  queue 'msg'\n  Seen:   ")
+        assert result.testsRun == 11
+        assert test.id().endswith("FunctionalTests.test_rule_11_queues_have_long_names (queue='msg')")
+        assert message.startswith("AssertionError: Rule 11: queues have long names.\n  Where:  queue 'msg'\n  Seen:   ")
         assert message.endswith('\n  Change: Rename it.\n')
 
     def test_the_check(self) -> None:
         found = findings(make_app())
         assert [finding.state for finding in found.values()].count('failed') == 1
-        (problem,) = found['rule 10: queues have long names'].outcome.problems
+        (problem,) = found['rule 11: queues have long names'].outcome.problems
         assert (problem.where, problem.change) == ("queue 'msg'", 'Rename it.')
         assert "'export'" in problem.seen
 
@@ -96,7 +96,7 @@ class TestARenamedPlatformQueue:
     def test_the_suite_demands_the_name_that_it_is_given(self, renamed: Celery) -> None:
         result = run_suite(renamed, RENAMED)
         assert result.wasSuccessful()
-        assert result.testsRun == 9
+        assert result.testsRun == 10
         assert 1 in broken(run_suite(renamed))
 
     def test_an_app_that_keeps_the_usual_name_is_failed(self) -> None:

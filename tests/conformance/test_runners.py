@@ -43,7 +43,7 @@ def run(directory: Path, *command: str) -> tuple[int, str]:
 def test_the_examples_pass_unittest(worker: str) -> None:
     code, output = run(EXAMPLES, 'unittest', f'{worker}/tests.py')
     assert code == 0, output
-    assert re.search(r'Ran 9 tests in .*\n\nOK\n', output)
+    assert re.search(r'Ran 10 tests in .*\n\nOK\n', output)
 
 
 @pytest.mark.parametrize('options', [(), XDIST], ids=['alone', 'xdist'])
@@ -51,7 +51,7 @@ def test_the_examples_pass_pytest(options: tuple[str, ...]) -> None:
     paths = [f'{worker}/tests.py' for worker in WORKERS]
     code, output = run(EXAMPLES, *PYTEST, *options, *paths)
     assert code == 0, output
-    assert re.search(r'\b18 passed\b', output)
+    assert re.search(r'\b20 passed\b', output)
 
 
 def test_the_examples_pass_djangos_runner(project: Path) -> None:
@@ -66,7 +66,7 @@ def test_the_examples_pass_djangos_runner(project: Path) -> None:
         *[f'{worker}.tests' for worker in WORKERS],
     )
     assert code == 0, output
-    assert re.search(r'Ran 18 tests in .*\n\nOK\n', output)
+    assert re.search(r'Ran 20 tests in .*\n\nOK\n', output)
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def project(tmp_path: Path) -> Path:
 def test_a_django_project_passes(project: Path, options: tuple[str, ...]) -> None:
     code, output = run(project, 'django', 'test', '--settings', 'site_settings', *options)
     assert code == 0, output
-    assert re.search(r'Ran 19 tests in .*\n\nOK \(skipped=1\)\n', output)
+    assert re.search(r'Ran 21 tests in .*\n\nOK \(skipped=1\)\n', output)
 
 
 BROKEN = """

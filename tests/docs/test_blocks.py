@@ -16,6 +16,7 @@ from cadasta.workertoolbox.database.connection import engine
 from . import (
     test_aws,
     test_brokers,
+    test_deployment,
     test_measured,
     test_postgresql,
     test_release,
@@ -35,6 +36,7 @@ RUN = {
     for module in (
         test_aws,
         test_brokers,
+        test_deployment,
         test_measured,
         test_postgresql,
         test_release,

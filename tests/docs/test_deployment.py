@@ -18,13 +18,16 @@ import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
 
+from rig.servers.filesystem import FilesystemBroker
+from rig.servers.process import Process, Processes
 from rig.servers.programs import find_program
 
 from .manual import Manual
+from .service import Service, sqlite
 
 pytestmark = pytest.mark.slow
 
-PAGE = 'howto/deployment'
+(PAGE,) = PAGES = ['howto/deployment']
 SERVICES = {'worker': 'export-worker.service', 'monitor': 'export-monitor.service'}
 
 
@@ -168,3 +171,40 @@ def test_probes(manual: Manual, tmp_path: Path) -> None:
     long_ago = time.time() - 600
     os.utime(ready, (long_ago, long_ago))
     assert (probe('readinessProbe'), probe('livenessProbe')) == (True, False)
+
+
+@pytest.fixture
+def service(manual: Manual, processes: Processes, tmp_path: Path) -> Iterator[Service]:
+    """The service, with the page's way to log."""
+    broker = FilesystemBroker(tmp_path)
+    service = Service(processes, {**broker.environment, **sqlite(tmp_path)})
+    package = service.directory / 'export'
+    (package / 'logs.py').write_text(manual.file(PAGE, 'export/logs.py'))
+    with (package / 'celery.py').open('a') as code:
+        code.write('from . import logs\n')
+    service.run('-m', 'celery', '-A', 'export', 'toolbox', 'tables')
+    yield service
+    broker.close()
+
+
+def lines(text: str) -> list[dict[str, str]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_worker_and_monitor_log_json_lines(service: Service) -> None:
+    worker: Process = service.start(
+        *('-m', 'celery', '-A', 'export', 'worker', '-l', 'INFO', '--pool', 'solo'),
+        *('--logfile', str(service.directory / '%n.log'), '-n', 'one@host'),
+    )
+    service.run('-c', 'from export.tasks import project; project.delay(1).get(timeout=60)')
+    assert worker.stop() == 0
+    logged = lines((service.directory / 'one.log').read_text())
+    (succeeded,) = (line for line in logged if ' succeeded in ' in line['message'])
+    assert (succeeded['level'], succeeded['logger']) == ('INFO', 'celery.app.trace')
+    (retried,) = (line for line in logged if ' retry: ' in line['message'])
+    assert retried['task'] == 'export.project'
+    assert f'Task export.project[{retried["task_id"]}]' in retried['message']
+    monitor = service.start('-m', 'celery', '-A', 'export', 'toolbox', 'monitor', '--once')
+    assert monitor.wait() == 0, monitor.log
+    (ready,) = lines(monitor.log)
+    assert (ready['level'], ready['message']) == ('INFO', 'Ready: storing what the platform queue holds')

@@ -169,7 +169,7 @@ def test_tests_of_the_readme_pass(project: Path, environment: dict[str, str]) ->
         timeout=60,
     )
     assert run.returncode == 0, run.stderr
-    assert 'Ran 9 tests' in run.stderr
+    assert 'Ran 10 tests' in run.stderr
 
 
 def commands() -> list[str]:

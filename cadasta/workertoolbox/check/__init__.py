@@ -3,7 +3,7 @@
 The check changes nothing: it creates no queue, sends and takes no message, and writes no row.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from celery import Celery
 
@@ -21,6 +21,7 @@ def check(
     any_role: bool = False,
     database: str | None = None,
     platform_queue: str = PLATFORM_QUEUE,
+    called_with_queue: Collection[str] = (),
 ) -> Iterator[Finding]:
     """Check an app and, unless `offline` is set, its broker and its databases.
 
@@ -30,15 +31,18 @@ def check(
     :param any_role: whether the app's role in the result database may do more than it must.
     :param database: the URL of the database with the Task table.
     :param platform_queue: the name of the platform queue, if the organisation has renamed it everywhere.
+    :param called_with_queue: patterns of the names of tasks whose every call names a queue.
     :returns: the findings, one by one, as the check makes them.
 
     >>> from cadasta.workertoolbox.conf import Config
     >>> app = Celery('export')
     >>> app.config_from_object(Config(QUEUES=['export'], broker_url='memory://'))
+    >>> @app.task(name='export.project')
+    ... def project(id): ...
     >>> {finding.state for finding in check(app, offline=True)} == {'passed', 'skipped'}
     True
     """
-    yield from check_rules(app, is_worker, platform_queue)
+    yield from check_rules(app, is_worker, platform_queue, called_with_queue)
     if not offline:
         # Only a check of connections needs the libraries that these modules import.
         from .broker import check_broker

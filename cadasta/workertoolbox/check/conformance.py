@@ -1,6 +1,6 @@
 """Judge an app by the rules of the architecture, with one finding for each rule."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 
 from celery import Celery
@@ -15,17 +15,23 @@ _CONCERN = 'conformance'
 _LOADED = 'the app can be loaded'
 
 
-def check_rules(app: Celery, is_worker: bool, platform_queue: str) -> Iterator[Finding]:
+def check_rules(
+    app: Celery,
+    is_worker: bool,
+    platform_queue: str,
+    called_with_queue: Collection[str] = (),
+) -> Iterator[Finding]:
     """Judge an app by each rule.
 
     :param app: the app. The check imports its task modules.
     :param is_worker: whether workers are started from its codebase.
     :param platform_queue: the name of the platform queue.
+    :param called_with_queue: patterns of the names of tasks whose every call names a queue.
     :returns: a finding for each rule, after one for the app itself.
     """
     try:
         load(app)
-        seen = observe(app, is_worker, platform_queue)
+        seen = observe(app, is_worker, platform_queue, called_with_queue)
     except Exception as error:
         yield Finding(_CONCERN, _LOADED, _surprised(error))
         for rule in RULES:

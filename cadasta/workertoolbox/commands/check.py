@@ -25,6 +25,12 @@ from .options import option
     show_default=True,
     help='Name of the platform queue, where your organisation has renamed it everywhere.',
 )
+@option(
+    '--called-with-queue',
+    metavar='PATTERN',
+    multiple=True,
+    help='Names of tasks whose every call names a queue, such as process-*. Give it once for each pattern.',
+)
 @option('--json', is_flag=True, help='Print one JSON document.')
 @click.pass_context
 @handle_preload_options
@@ -35,6 +41,7 @@ def check(
     any_role: bool,
     database: str | None,
     platform_queue: str,
+    called_with_queue: tuple[str, ...],
     json: bool,
 ) -> None:
     """Check the app, and the broker and databases that it uses. The command changes nothing.
@@ -45,7 +52,7 @@ def check(
     from ..check import report
     from ..terminal.output import make_console
 
-    findings = findings_of(ctx.obj.app, not producer, offline, any_role, database, platform_queue)
+    findings = findings_of(ctx.obj.app, not producer, offline, any_role, database, platform_queue, called_with_queue)
     if json:
         document = report.document(findings)
         click.echo(json_module.dumps(document, indent=2))

@@ -1,12 +1,13 @@
 """The command ``celery toolbox monitor``."""
 
-import logging
 from pathlib import Path
 
 import click
 from celery.bin.base import LOG_LEVEL, CeleryCommand, handle_preload_options
+from click.core import ParameterSource
 
 from .database_option import database_of, database_option, usable_database
+from .logs import set_up_logging
 from .options import option
 
 _FORMAT = '[%(asctime)s: %(levelname)s] %(message)s'
@@ -58,7 +59,8 @@ def monitor(
     """
     from ..monitor import Monitor
 
-    logging.basicConfig(level=loglevel, format=_FORMAT)
+    is_given = ctx.get_parameter_source('loglevel') is not ParameterSource.DEFAULT
+    set_up_logging(loglevel, is_given, _FORMAT)
     with usable_database():
         task_monitor = Monitor(
             ctx.obj.app, database_of(ctx.obj.app, database), batch, linger, once, not no_arguments, ready_file

@@ -3,7 +3,7 @@
 import sys
 import unittest
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from typing import Any, ClassVar, NamedTuple
 
@@ -38,6 +38,7 @@ class Suite(unittest.TestCase):
     app: ClassVar[Celery]
     is_worker: ClassVar[bool]
     platform_queue: ClassVar[str]
+    called_with_queue: ClassVar[Collection[str]]
     place: ClassVar[Place]
     seen: ClassVar[Observations]
 
@@ -46,7 +47,7 @@ class Suite(unittest.TestCase):
         super().setUpClass()
         cls._take_name()
         load(cls.app)
-        cls.seen = observe(cls.app, cls.is_worker, cls.platform_queue)
+        cls.seen = observe(cls.app, cls.is_worker, cls.platform_queue, cls.called_with_queue)
         cls.addClassCleanup(cls.seen.bindings.close)
 
     @classmethod
@@ -85,12 +86,19 @@ class Suite(unittest.TestCase):
         )
 
 
-def make_suite(app: Celery, is_worker: bool, platform_queue: str, place: Place) -> type[Suite]:
+def make_suite(
+    app: Celery,
+    is_worker: bool,
+    platform_queue: str,
+    called_with_queue: Collection[str],
+    place: Place,
+) -> type[Suite]:
     """Make the test case of an app.
 
     :param app: the app.
     :param is_worker: whether workers are started from its codebase.
     :param platform_queue: the name of the platform queue.
+    :param called_with_queue: patterns of the names of tasks whose every call names a queue.
     :param place: the line that makes the test case.
     :returns: the test case.
     """
@@ -104,6 +112,7 @@ def make_suite(app: Celery, is_worker: bool, platform_queue: str, place: Place) 
             'app': app,
             'is_worker': is_worker,
             'platform_queue': platform_queue,
+            'called_with_queue': called_with_queue,
             'place': place,
             **tests,
         },

@@ -2,13 +2,54 @@
 
 from collections.abc import Iterator
 
+from celery.exceptions import QueueNotFound
+
 from ..rehearsal.observing import Observations
 from .delivery import misdelivery
-from .rule import Verdict
+from .rule import Verdict, Violation
 
 
 def judge(seen: Observations) -> Iterator[Verdict]:
+    if seen.worker is not None:
+        yield Verdict({'app': 'the tasks of a worker'}, _no_tasks(seen))
     for name, attempt in seen.tasks.items():
-        yield Verdict({'task': name}, misdelivery(seen, f'task {name!r}', attempt))
+        yield Verdict({'task': name}, _with_advice(misdelivery(seen, f'task {name!r}', attempt)))
     for name, attempt in seen.beat.items():
         yield Verdict({'beat_schedule': name}, misdelivery(seen, f'entry {name!r} of setting beat_schedule', attempt))
+
+
+def note(seen: Observations) -> str:
+    """Name the methods for publishing that were not called: it is not known what else they do."""
+    if not seen.not_called:
+        return ''
+    methods = '; '.join(f'{method}{_tasks(tasks)}' for method, tasks in seen.not_called.items())
+    return (
+        "These methods were not called, because they could leave something behind, such as a lock. Celery's own "
+        f'methods published the tasks, so the queues that yours choose were not judged: {methods}.'
+    )
+
+
+def _tasks(names: list[str]) -> str:
+    if not names:
+        return ''
+    more = f' and {len(names) - 1} more' if len(names) > 1 else ''
+    return f' of task {names[0]!r}{more}'
+
+
+def _no_tasks(seen: Observations) -> Violation | None:
+    if seen.own_tasks:
+        return None
+    return Violation(
+        'a worker knows the tasks that it runs',
+        'the tasks of a worker',
+        'no task but those of Celery: a worker would discard each message as that of an unregistered task',
+        'Name the task modules in imports of Config or in include of the app, or call app.autodiscover_tasks() with '
+        'their packages. For a codebase that only sends tasks, give is_worker=False, or --producer.',
+    )
+
+
+def _with_advice(violation: Violation | None) -> Violation | None:
+    if violation is None or not isinstance(violation.seen, QueueNotFound):
+        return violation
+    advice = 'Where each call of it names a queue, give its name as called_with_queue, or --called-with-queue.'
+    return violation._replace(change=f'{violation.change} {advice}')

@@ -2,8 +2,9 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -11,7 +12,6 @@ import mock  # noqa: UP026  # the name by which users know it
 from celery import Celery, Task, chord
 from celery.app.backends import by_url
 from celery.beat import Scheduler, SchedulingError
-from celery.exceptions import QueueNotFound
 from sqlalchemy import make_url
 
 from ..architecture import CHORD_UNLOCK, DEFAULT_QUEUE
@@ -21,6 +21,8 @@ from ..seams.celery_worker import initialise_worker
 from ..topology import key_of
 from .borrowing import borrowed, redirected
 from .memory_broker import Bindings, Broker, Sent
+from .own_publishing import replace_own_publishing
+from .reading import Code, Timing, read
 
 #: For each queue, the rehearsal sends a task that is named by the queue's key, a dot and this word. No app has such a
 #: task, so it stands for a task of another codebase.
@@ -90,14 +92,28 @@ class Observations:
     #: The name of each queue in Amazon SQS, or the error that kombu raised instead. Empty for an app on another broker.
     sqs: dict[str, SQSName | Exception]
     worker: Worker | None
+    code: Code
+    #: The methods of the app's own that were not called, each with the tasks that have it.
+    not_called: dict[str, list[str]]
+
+    @property
+    def own_tasks(self) -> list[str]:
+        """The names of the tasks that are not Celery's."""
+        return [name for name, options in self.result_options.items() if not options.is_celerys]
 
 
-def observe(app: Celery, is_worker: bool, platform_queue: str) -> Observations:
+def observe(
+    app: Celery,
+    is_worker: bool,
+    platform_queue: str,
+    called_with_queue: Collection[str] = (),
+) -> Observations:
     """Publish every task, beat entry and chord of an app, initialise its worker, and undo all changes to the app.
 
     :param app: the app, with its task modules imported.
     :param is_worker: whether to initialise a worker.
     :param platform_queue: the name of the platform queue.
+    :param called_with_queue: patterns of the names of tasks whose every call names a queue.
     :returns: the observations.
     """
     broker = Broker()
@@ -108,6 +124,11 @@ def observe(app: Celery, is_worker: bool, platform_queue: str) -> Observations:
         names = _architecture(app, exchange, platform_queue)
         work_queues = [name for name in names if name != platform_queue]
         tasks = {name: task for name, task in app.tasks.items() if _is_own(app, task)}
+        own_tasks = {name: task for name, task in tasks.items() if not _is_celerys(task)}
+        code = read(app, own_tasks)
+        _take_off_contradictions(app)
+        not_called = replace_own_publishing(app, own_tasks)
+        named = [name for name in tasks if any(fnmatchcase(name, pattern) for pattern in called_with_queue)]
         sqs = _sqs_names(app)
         with redirected(app, broker):
             return Observations(
@@ -124,13 +145,18 @@ def observe(app: Celery, is_worker: bool, platform_queue: str) -> Observations:
                 backend=_backend(app),
                 claims=bool(app.conf.get('RUN_ONCE')),
                 messages={name: _messages(app, broker, name) for name in work_queues},
-                tasks={name: _task(broker, task) for name, task in tasks.items()},
+                tasks={
+                    name: _task(broker, task, **({'queue': work_queues[0]} if name in named else {}))
+                    for name, task in tasks.items()
+                },
                 result_options={name: _result_options(task) for name, task in tasks.items()},
                 beat={name: _beat_entry(app, broker, entry) for name, entry in app.conf.beat_schedule.items()},
                 chords={name: _chord(app, broker, name) for name in work_queues},
                 sqs=sqs,
                 # This comes last, because the initialisation of a worker may change the app.
                 worker=_worker(app, broker) if is_worker else None,
+                code=code,
+                not_called=not_called,
             )
 
 
@@ -181,17 +207,12 @@ def _is_own(app: Celery, task: Task) -> bool:
     return bool(defined.app is app)
 
 
-def _task(broker: Broker, task: Task) -> Attempt:
+def _task(broker: Broker, task: Task, **options: Any) -> Attempt:
     attempts = []
     for args, kwargs in _arguments(task):
-        attempts.append(_attempt(broker, partial(task.apply_async, args, kwargs)))
+        attempts.append(_attempt(broker, partial(task.apply_async, args, kwargs, **options)))
         if attempts[-1].sent and not attempts[-1].error:
             return attempts[-1]
-    # An app's own apply_async may need arguments that only its callers know, so the rehearsal also tries Celery's.
-    # A QueueNotFound is final, because a caller must not have to name a queue.
-    if type(task).apply_async is not Task.apply_async and not isinstance(attempts[0].error, QueueNotFound):
-        args, kwargs = next(_arguments(task))
-        return _attempt(broker, partial(Task.apply_async, task, args, kwargs))
     return attempts[0]
 
 
@@ -213,8 +234,19 @@ def _result_options(task: Task) -> ResultOptions:
         task.ignore_result,
         task.track_started,
         own_backend(task),
-        is_celerys=task.__module__.startswith('celery.'),
+        is_celerys=_is_celerys(task),
     )
+
+
+def _is_celerys(task: Task) -> bool:
+    return bool(task.__module__.startswith('celery.'))
+
+
+def _take_off_contradictions(app: Celery) -> None:
+    """Take off the soft time limits above the hard ones. Celery would send no such task, and rule 10 names each."""
+    for task in app.tasks.values():
+        if Timing({}, task.soft_time_limit, task.time_limit).is_contradictory:
+            task.soft_time_limit = None
 
 
 def _beat_entry(app: Celery, broker: Broker, entry: Any) -> Attempt:
