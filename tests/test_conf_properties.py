@@ -28,10 +28,10 @@ DOCUMENTED = re.compile(
     '|'.join(
         [
             r'[A-Z_]+ is .*: it must be ',
-            r'(broker_transport_options|task_default_exchange(_type)?) is .*: it must be ',
+            r'(broker_transport(_options)?|task_default_exchange(_type)?) is .*: it must be ',
             r'.* in the environment is not ',
             r'The name of queue .* is \d+ characters long',
-            r'Queues .* both serve the routing key',
+            r'Queues .* both (serve the routing key|be called) ',
             r'Two queues have the name',
             r"Unable to render 'result_backend' value: ",
             r'.* is no setting: Celery spells it ',

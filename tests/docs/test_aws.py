@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,6 +75,17 @@ def test_queues(service: Service, broker: SQSBroker) -> None:
     assert attributes['DeduplicationScope'] == 'messageGroup'
     assert attributes['MessageRetentionPeriod'] == str(14 * 24 * 3600)
     assert attributes['VisibilityTimeout'] == str(VISIBILITY)
+
+
+def test_fair_queues(service: Service, manual: Manual, broker: SQSBroker, processes: Processes, tmp_path: Path) -> None:
+    (tmp_path / 'fair.py').write_text(manual.file(PAGE, 'fair.py'))
+    program = processes.start(
+        [sys.executable, '-c', 'import fair; fair.export_for(7, 42)'], service.environment, tmp_path
+    )
+    assert program.wait() == 0, program.log
+    for queue in ('export', 'platform.fifo'):
+        (message,) = broker.receive(queue)
+        assert message['Attributes']['MessageGroupId'] == 'tenant-7'
 
 
 def test_the_price_of_leases() -> None:
