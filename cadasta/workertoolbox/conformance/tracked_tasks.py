@@ -52,4 +52,4 @@ def _with_advice(violation: Violation | None) -> Violation | None:
     if violation is None or not isinstance(violation.seen, QueueNotFound):
         return violation
     advice = 'Where each call of it names a queue, give its name as called_with_queue, or --called-with-queue.'
-    return violation._replace(change=f'{violation.change} {advice}')
+    return Violation(violation.expected, violation.where, violation.seen, f'{violation.change} {advice}')
