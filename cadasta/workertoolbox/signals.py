@@ -6,7 +6,7 @@ from typing import Any
 from celery.signals import before_task_publish, worker_init
 
 from .architecture import ID_LENGTH
-from .database.values import storable
+from .database.values import is_task_id
 from .errors import BadTaskId
 from .seams.kombu_virtual import GROUP, FIFOGroup
 from .settings.urls import is_database
@@ -47,17 +47,13 @@ def prepare_message(
         if type(entity) is Declaration:
             # Celery's first protocol has no headers.
             task_id = headers['id'] if 'id' in headers else properties['correlation_id']
-            if not _is_good(task_id):
+            if not is_task_id(task_id):
                 allowed = f'text of 1 to {ID_LENGTH} characters, without NUL'
                 error = BadTaskId(f'The id of a task is {task_id!r:.200}: it must be {allowed}')
                 entities[:] = [Refusal(error=error)]
                 return
             if entity.grouped:
                 _group(headers, properties, entity.fair)
-
-
-def _is_good(task_id: Any) -> bool:
-    return isinstance(task_id, str) and 0 < len(task_id) <= ID_LENGTH and storable(task_id) == task_id
 
 
 def _group(headers: dict[str, Any], properties: dict[str, Any], fair: bool) -> None:

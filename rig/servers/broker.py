@@ -114,6 +114,10 @@ class Broker:
             except (ChannelError, *connection.channel_errors):
                 return 0
 
+    def put(self, queue: str, bodies: list[str]) -> None:
+        """Puts messages into a queue, as programs do that do not use kombu."""
+        raise NotImplementedError
+
     def drain(self, queue: str) -> list[Message]:
         """Takes all messages from the queue."""
         messages = []

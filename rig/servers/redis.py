@@ -7,6 +7,8 @@ import tempfile
 from itertools import count
 from pathlib import Path
 
+import redis
+
 from .broker import Broker
 from .environment import clean_environment
 from .process import Process, free_port
@@ -46,9 +48,17 @@ class Redis:
 
     def broker(self) -> Broker:
         """A database that nothing has used yet."""
-        return Broker('redis', f'redis://127.0.0.1:{{port}}/{next(self.databases)}', {}, self.port)
+        return RedisBroker('redis', f'redis://127.0.0.1:{{port}}/{next(self.databases)}', {}, self.port)
 
     def close(self) -> None:
         if self.process is not None:
             self.process.stop()
         shutil.rmtree(self.directory)
+
+
+class RedisBroker(Broker):
+    """A database of Redis."""
+
+    def put(self, queue: str, bodies: list[str]) -> None:
+        with redis.Redis.from_url(self.url) as client:
+            client.lpush(queue, *bodies)

@@ -95,6 +95,11 @@ class SQSBroker(Broker):
     def drain(self, queue: str) -> list[Message]:
         return [decoded(message['Body']) for message in self.receive(queue)]
 
+    def put(self, queue: str, bodies: list[str]) -> None:
+        """Puts messages into a queue, as programs do that do not use kombu."""
+        for body in bodies:
+            self.client.send_message(QueueUrl=self.queues()[queue], MessageBody=body)
+
     def receive(self, queue: str) -> list[dict[str, Any]]:
         """Takes all messages from the queue, as SQS's API gives them, attributes included."""
         url = self.queues().get(queue)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,7 +15,6 @@ import sqlalchemy as sa
 from celery import Celery, states
 from celery.app.task import Context
 from celery.backends.database import DatabaseBackend
-from celery.exceptions import SecurityError
 from celery.result import AsyncResult
 
 from cadasta.workertoolbox.conf import Config
@@ -250,6 +251,29 @@ def test_a_copy_that_expired_while_another_runs_here(table: Table, monkeypatch: 
     assert table.row() == 'STARTED'
 
 
+@pytest.mark.parametrize('fail', ['mark_as_failure', 'mark_as_retry'])
+def test_a_copy_whose_process_was_lost_while_another_runs_here(
+    table: Table, monkeypatch: pytest.MonkeyPatch, fail: str
+) -> None:
+    backend = table.backend('a')
+    request = start(backend)
+    monkeypatch.setattr('celery.worker.state.active_requests', {request})
+    getattr(backend, fail)('1', ValueError('lost'), request=Context(id='1'))
+    assert table.row() == 'STARTED'
+    backend.mark_as_done('1', 7, request)
+    assert table.row() == 'SUCCESS'
+
+
+def test_no_connection_is_free(table: Table) -> None:
+    """Another thread has it, and gives it back soon."""
+    backend = table.backend(
+        'a', database_engine_options={'poolclass': sa.QueuePool, 'pool_size': 1, 'max_overflow': 0, 'pool_timeout': 0}
+    )
+    with backend._engine.connect() as connection:
+        backend.pause = lambda seconds: connection.close()
+        assert start(backend).toolbox_claim == Claim(1)
+
+
 def test_plain_celery_beside(table: Table) -> None:
     """What it starts has no lease: it is started again by whoever gets the message, as with Celery."""
     plain = DatabaseBackend(app=table.app(), url=table.url)
@@ -312,7 +336,8 @@ def test_a_table_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyP
     path = tmp_path / 'new.db'
     path.touch()
     table = Table(f'sqlite:///file:{path}?mode=ro&uri=true', monkeypatch)
-    assert not table.backend('a').can_claim()
+    with pytest.raises(sa.exc.OperationalError, match='no such table'):
+        table.backend('a').can_claim()
 
 
 def test_a_row_that_is_deleted_between_claim_and_question(table: Table) -> None:
@@ -344,6 +369,24 @@ def test_another_kind_of_database(table: Table, monkeypatch: pytest.MonkeyPatch)
 
 
 # What the database refuses
+
+
+@pytest.mark.parametrize('value', [{}, [1], True, object()])
+def test_a_value_of_another_type(table: Table, value: Any) -> None:
+    """The worker does not take it for an outage: it would wait for ever."""
+    backend = table.backend('a', result_extended=True)
+    request = Context(id='1', task='export.project', delivery_info={'routing_key': value})
+    backend.store_result('1', {}, states.STARTED, request=request)
+    if isinstance(request.toolbox_claim, Impossible):
+        backend.mark_as_failure('1', ValueError('no'), request=Context(id='1', delivery_info=request.delivery_info))
+        assert 'It was ValueError' in str(backend.get_result('1'))
+
+
+def test_a_long_name(table: Table) -> None:
+    backend = table.backend('a', result_extended=True)
+    request = Context(id='1', task='n' * 200, delivery_info={})
+    backend.store_result('1', {}, states.STARTED, request=request)
+    assert (request.toolbox_claim, table.row('name')) == (Claim(1), 'n' * 155)
 
 
 @pytest.fixture
@@ -458,9 +501,29 @@ def test_an_exception_is_an_exception(table: Table) -> None:
         made = backend.exception_to_python(stored)
         assert isinstance(made, Exception)
         assert (type(made).__name__, made.args) == (name, ('out',))
-    with pytest.raises(SecurityError):
-        backend.exception_to_python({'exc_module': 'os', 'exc_type': 'system', 'exc_message': 'true'})
+    for stored in (
+        {'exc_module': 'os', 'exc_type': 'system', 'exc_message': 'true'},
+        {'exc_module': 'builtins', 'exc_type': 'eval', 'exc_message': '1'},
+        {'exc_module': ['os'], 'exc_type': 'Error'},
+        {'exc_module': 'builtins', 'exc_type': 5},
+        {'exc_module': None, 'exc_type': 'a\0b'},
+        {'exc_message': 'no type'},
+        'text',
+        5,
+    ):
+        with pytest.raises(UnreadableResult):
+            backend.exception_to_python(stored)
     assert backend.exception_to_python(None) is None
+
+
+def test_a_module_that_makes_what_it_does_not_have(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may import another module for it."""
+    lazy = ModuleType('lazy')
+    monkeypatch.setattr(lazy, '__getattr__', lambda name: pytest.fail(name), raising=False)
+    monkeypatch.setitem(sys.modules, 'lazy', lazy)
+    made = table.backend().exception_to_python({'exc_module': 'lazy', 'exc_type': 'Error.Inner', 'exc_message': 'text'})
+    assert isinstance(made, Exception)
+    assert made.args == ('text',)
 
 
 def test_patience_outside_a_worker() -> None:

@@ -11,12 +11,13 @@ import pytest
 import sqlalchemy as sa
 from celery import Celery, Task, bootsteps
 from celery.exceptions import Ignore, Reject
+from kombu.exceptions import OperationalError
 
 from cadasta.workertoolbox.results import keeper, lease, limits, waiting
 from cadasta.workertoolbox.results.backend import Dropped
-from cadasta.workertoolbox.results.claim import Claim
+from cadasta.workertoolbox.results.claim import Claim, Running
 from cadasta.workertoolbox.results.engines import engine
-from cadasta.workertoolbox.results.guard import guard
+from cadasta.workertoolbox.results.guard import act, guard
 
 # Engines
 
@@ -181,6 +182,25 @@ def test_what_is_stored_of_a_task_that_is_replaced(
     with pytest.raises(Ignore, match='Replaced'):
         task.on_replace(SimpleNamespace(delay=list))
     assert states == stored
+
+
+@pytest.mark.parametrize(
+    ('error', 'raised'),
+    [(OperationalError('away'), Reject), (ConnectionResetError(), Reject), (KeyError('no'), Ignore)],
+)
+def test_a_copy_that_cannot_be_sent_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, raised: type[Exception]
+) -> None:
+    """It is no failure of the task, which runs elsewhere."""
+
+    def fail(task: Any, seconds: float) -> None:
+        raise error
+
+    monkeypatch.setattr('cadasta.workertoolbox.results.guard.send_back', fail)
+    task = SimpleNamespace(name='export.project', request=SimpleNamespace(id='1', toolbox_claim=Running('a', 3)))
+    with pytest.raises(raised):
+        act(task)
+    assert ('cannot come back, and is dropped' in caplog.text) == (raised is Ignore)
 
 
 @pytest.fixture

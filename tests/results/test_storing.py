@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from cadasta.workertoolbox.database.upgrade import upgrade
+from rig.monitor.databases import url_of
 from rig.servers.broker import Broker
 from rig.servers.postgres import Postgres
 
@@ -25,15 +28,25 @@ def send_unchecked(once: Service, name: str, task_id: str) -> None:
 
 
 def test_what_the_database_refuses(once: Service) -> None:
-    once.database.execute('ALTER TABLE celery_taskmeta ADD CHECK (octet_length(result) < 1000)')
+    # What is larger than a gigabyte would take too long.
+    for column, most in {'result': 1000, 'children': 1000, 'traceback': 50_000}.items():
+        once.database.execute(f'ALTER TABLE celery_taskmeta ADD CHECK (octet_length({column}) < {most})')
     worker = once.start('-Q', 'once', '-c', '1')
     once.send('plain')
     for name in ('once.plain', 'once.unknown'):
         send_unchecked(once, name, 'L' * 160)
     refused = {
         once.send('state', 'S' * 60): 'value too long',
+        once.send('state', 'a\0b'): 'NUL',
+        once.send('odd', 'children'): 'violates check constraint',
+        once.send('odd', 'traceback'): r'It was ValueError: .*short',
         once.send('large', 1000): 'violates check constraint',
         once.send('fail', 'x' * 1000): 'violates check constraint',
+    }
+    odd = {
+        once.send('odd', 'meta'): ('FAILURE', 'EncodeError'),
+        once.send('odd', 'circular'): ('FAILURE', 'Circular reference'),
+        once.send('odd', 'surrogates'): ('SUCCESS', r'"\ud800"'),
     }
     nul = once.send('fail', 'a\0b')
     once.wait_for_state(once.send('plain'), 'SUCCESS')
@@ -41,7 +54,10 @@ def test_what_the_database_refuses(once: Service) -> None:
         status, text = once.row(task_id, "status, convert_from(result, 'utf8')")
         assert status == 'FAILURE'
         assert 'The database refuses it' in text
-        assert reason in text
+        assert re.search(reason, text)
+    for task_id, (state, part) in odd.items():
+        status, text = once.row(task_id, "status, convert_from(result, 'utf8')")
+        assert (status, part in text) == (state, True)
     status, traceback = once.row(nul, 'status, traceback')
     assert status == 'FAILURE'
     assert traceback.startswith('Traceback (most recent call last)')
@@ -88,6 +104,9 @@ def test_a_worker_ends_while_the_database_is_away(
     try:
         gate.touch()
         worker.wait_for('Failed operation store_state')
+        # The main process of the threads and of the children stores this one.
+        once.send('plain', expires=datetime.now(UTC) - timedelta(seconds=1))
+        worker.wait_for('Discarding revoked task') if pool != 'solo' else None
         worker.ask_to_stop()
         worker.wait(60)
     finally:
@@ -95,6 +114,18 @@ def test_a_worker_ends_while_the_database_is_away(
     # The message was not acknowledged.
     once.wait_until(lambda: broker.count('once') == 1, 'the message to go back') if pool == 'prefork' else None
     assert once.row(task_id) == 'STARTED'
+
+
+def test_a_worker_waits_for_its_table(once: Service) -> None:
+    """It does not run its first tasks without claims, nor all that come later."""
+    once.database.execute('DROP TABLE celery_taskmeta, celery_tasksetmeta')
+    once.database.execute('DROP SEQUENCE task_id_sequence, taskset_id_sequence')
+    worker = once.start('-Q', 'once', '-c', '1')
+    task_id = once.send('plain')
+    worker.wait_for('Failed operation store_state')
+    upgrade(url_of(once.database), worker_role=once.database.role)
+    once.wait_for_state(task_id, 'SUCCESS')
+    assert once.row(task_id, 'runs') == 1
 
 
 def test_times_are_utc(once: Service) -> None:

@@ -110,3 +110,8 @@ def test_a_shared_task_is_told_from_one_of_an_app(app: Celery) -> None:
     assert celery_tasks.is_shared(shared)
     assert not celery_tasks.is_shared(app.task(run, shared=False))
     assert not celery_tasks.is_shared(None)
+
+
+def test_a_bare_request() -> None:
+    request = celery_tasks.bare_request('1', mark=5)
+    assert (request.id, request.mark, request.chord, request.retries) == ('1', 5, None, 0)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from celery.worker import loops
 
+from cadasta.workertoolbox.seams.celery_worker import wrap_handler
 from rig.servers.environment import clean_environment
 
 PROGRAM = """
@@ -53,3 +56,12 @@ def test_it_sends_what_a_worker_sends_in_the_same_order(tmp_path: Path) -> None:
     initialised = signals_of('initialised', tmp_path)
     assert [line.split()[0] for line in initialised].count('celeryd_after_setup') == 1
     assert signals_of('real', tmp_path) == initialised
+
+
+def test_the_handler_of_messages() -> None:
+    """The loops of a worker ask the consumer for it, without arguments."""
+    consumer = SimpleNamespace(create_task_handler=lambda: len)
+    wrap_handler(consumer, lambda handle: lambda message: handle(message) + 1)
+    assert consumer.create_task_handler()('four') == 5
+    for loop in (loops.asynloop, loops.synloop):
+        assert 'create_task_handler' in loop.__code__.co_names

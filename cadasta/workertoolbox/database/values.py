@@ -1,6 +1,8 @@
 """Values that a database can store."""
 
-from typing import Any
+from typing import Any, TypeGuard
+
+from ..architecture import ID_LENGTH
 
 
 def storable(text: str) -> str:
@@ -10,6 +12,15 @@ def storable(text: str) -> str:
     'a\ufffdb'
     """
     return text.encode('utf-8', 'replace').decode().replace('\0', '\ufffd')
+
+
+def is_task_id(value: Any) -> TypeGuard[str]:
+    """Tell whether the tables can hold a value as the id of a task.
+
+    >>> is_task_id('1'), is_task_id(1), is_task_id(156 * '1')
+    (True, False, False)
+    """
+    return isinstance(value, str) and 0 < len(value) <= ID_LENGTH and storable(value) == value
 
 
 def plain(value: Any) -> Any:

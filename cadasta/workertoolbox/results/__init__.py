@@ -24,3 +24,4 @@ def claim_tasks(app: Celery) -> None:
     """
     # Steps are named here and not imported: a producer that sets up an app does not load the modules of a worker.
     app.steps['worker'].update(f'{__name__}.{step}' for step in ('lease:Leases', 'limits:Limits', 'worker:Prepare'))
+    app.steps['consumer'].add(f'{__name__}.messages:Readable')

@@ -12,16 +12,19 @@ import sqlalchemy as sa
 from celery import states
 from celery.exceptions import BackendStoreError, Ignore
 from sqlalchemy.exc import DBAPIError, NoSuchTableError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
+from ..architecture import ID_LENGTH
 from ..database.tables import result_tables
 from ..database.values import storable
-from ..errors import UnreadableResult
+from ..errors import NotAllowed, UnreadableResult
 from ..seams.celery_database import OpenBackend
 from ..seams.celery_pool import active
+from ..seams.celery_tasks import bare_request
 from . import identity, keeper, waiting
-from .claim import COLUMNS, Claim, Impossible, Statements
+from .claim import COLUMNS, Claim, Impossible, Statements, answer
 from .engines import engine
-from .reading import decoded, exception
+from .reading import checked, decoded, exception
 from .refusal import Refused, refusal
 
 logger = logging.getLogger(__name__)
@@ -59,7 +62,7 @@ class Backend(OpenBackend):
     def read_state(self, task_id: str) -> dict[str, Any]:
         """Read the state of a task: a failure, where its result cannot be read."""
         try:
-            return super().read_state(task_id)
+            return checked(super().read_state(task_id), self.app)
         except UnreadableResult as error:
             # The watch over a chord repeats what raises an error, for hours. A failure makes it fail the chord's body.
             nothing = dict.fromkeys(('traceback', 'children', 'date_done'))
@@ -69,7 +72,8 @@ class Backend(OpenBackend):
 
     def exception_safe_to_retry(self, exc: BaseException) -> bool:
         """Tell whether the database may be away: what it refuses for the data's sake, it refuses for ever."""
-        return super().exception_safe_to_retry(exc) and refusal(exc) is None
+        is_away = super().exception_safe_to_retry(exc) or isinstance(exc, NoConnectionFree)
+        return is_away and refusal(exc) is None
 
     def retried(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Call a function, and again for as long as the database is away, until the worker ends."""
@@ -130,12 +134,15 @@ class Backend(OpenBackend):
                 # Celery stores this error in place of the result.
                 raise refused from error
             else:
-                self._store_shortened(store, task_id, result, state, refused)
+                # What follows the result may be to blame, such as the list of the tasks that this one has sent.
+                bare = request and bare_request(request.id, toolbox_claim=answer(request))
+                self._store_shortened(partial(store, request=bare), task_id, result, state, refused)
 
     def _store_shortened(
         self, store: Callable[..., None], task_id: str, result: Any, state: str, refused: Refused
     ) -> None:
-        shortened = Refused(f'{refused}. It was {result.get("exc_type")}: {str(result.get("exc_message"))[:_SHOWN]}')
+        was = result if isinstance(result, dict) else {}
+        shortened = Refused(f'{refused}. It was {was.get("exc_type")}: {str(was.get("exc_message"))[:_SHOWN]}')
         try:
             store(task_id, self.prepare_exception(shortened), state)
         except Exception as error:
@@ -159,7 +166,7 @@ class Backend(OpenBackend):
             return
         row = self.values(result, state, traceback, request)
         values = {'task_id': task_id, **{name: row[name] for name in self._columns}}
-        claim = getattr(request, 'toolbox_claim', None) if _is_own(task_id, request) else None
+        claim = answer(request) if _is_own(task_id, request) else None
         with self._engine.connect() as connection:
             if isinstance(claim, Claim):
                 self._store_own(statements, connection, values, claim)
@@ -196,8 +203,9 @@ class Backend(OpenBackend):
     def _store_unclaimed(
         self, statements: Statements, connection: sa.Connection, values: dict[str, Any], is_own_task: bool
     ) -> None:
-        task_id, state = values['task_id'], values['status']
-        if is_own_task and state == states.REVOKED and _runs_here(task_id):
+        task_id = values['task_id']
+        # What became of this message, such as that it expired, or that its process was lost, is not true of the other.
+        if is_own_task and _runs_here(task_id):
             raise Dropped('another copy of it runs in this worker')
         if not statements.store(connection, values, identity.name(), is_own_task):
             raise Dropped('it has ended, or runs on another worker')
@@ -232,7 +240,8 @@ class Backend(OpenBackend):
             meta['date_done'] = meta['date_done'].astimezone(UTC).replace(tzinfo=None)
         for name in ('traceback', 'name', 'worker', 'queue'):
             if isinstance(meta.get(name), str):
-                meta[name] = storable(meta[name])
+                # The table has room for as much of a name.
+                meta[name] = storable(meta[name])[: None if name == 'traceback' else ID_LENGTH]
         return meta
 
     # Claims
@@ -289,18 +298,18 @@ class Backend(OpenBackend):
         with self._engine.connect() as connection:
             try:
                 statements.probe(connection)
-            except (ProgrammingError, OperationalError):
+            except (ProgrammingError, OperationalError) as error:
                 try:
                     present = {
                         column['name']
                         for column in sa.inspect(connection).get_columns(tables[0].name, schema=tables[0].schema)
                     }
                 except NoSuchTableError:
-                    # As Celery does, the first who stores a result makes the tables.
-                    with suppress(DBAPIError):
+                    # As Celery does, the first who stores a result makes the tables. Who may not do so waits for them.
+                    with suppress(DBAPIError, NotAllowed):
                         tables[0].metadata.create_all(connection)
                         return statements
-                    return None
+                    raise error from None
                 if present.issuperset(COLUMNS):
                     raise
                 return None
@@ -333,6 +342,6 @@ def _is_start(task_id: str, state: str, request: Any) -> bool:
     return (
         state == states.STARTED
         and _is_own(task_id, request)
-        and not hasattr(request, 'toolbox_claim')
+        and answer(request) is None
         and identity.name() is not None
     )

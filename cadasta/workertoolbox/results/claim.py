@@ -137,6 +137,19 @@ class Impossible:
     reason: str
 
 
+#: What becomes of the start of a task.
+Answer = Claim | Over | Running | Impossible
+
+
+def answer(request: Any) -> Answer | None:
+    """Tell what became of the start of a task; `None` where it has not started, or nobody claims tasks.
+
+    :param request: the request of the task. A message may say anything under this name, which means nothing.
+    """
+    found = getattr(request, 'toolbox_claim', None)
+    return found if isinstance(found, Answer) else None
+
+
 @dataclass(frozen=True)
 class Holder:
     """What a row says of the run that has the claim.

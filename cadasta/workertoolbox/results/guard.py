@@ -14,9 +14,10 @@ from celery import Celery
 from celery.exceptions import Ignore, Reject
 from celery.signals import task_postrun
 from celery.states import REJECTED, RETRY
+from kombu.exceptions import OperationalError
 
 from .backend import Dropped
-from .claim import Claim, Impossible, Over, Running
+from .claim import Claim, Impossible, Over, Running, answer
 from .comeback import send_back
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ def act(task: Any) -> None:
     :raises celery.exceptions.Reject: where it can never be claimed.
     """
     request = task.request
-    claim = getattr(request, 'toolbox_claim', None)
+    claim = answer(request)
     if isinstance(claim, Over):
         logger.warning('Task %s[%s] is not run: %s', task.name, request.id, claim.reason)
         raise Ignore(claim.reason)
@@ -87,7 +88,13 @@ def act(task: Any) -> None:
             claim.worker,
             claim.seconds,
         )
-        send_back(task, claim.seconds)
+        try:
+            send_back(task, claim.seconds)
+        except (OperationalError, OSError) as error:
+            # This is no failure of the task, which runs.
+            raise Reject(f'It runs on {claim.worker}, and the broker is away: {error}', requeue=True) from error
+        except Exception:
+            logger.exception('This copy of task %s[%s] cannot come back, and is dropped', task.name, request.id)
         raise Ignore(f'It runs on {claim.worker}')
 
 
@@ -96,8 +103,8 @@ def release(task: Any, state: str | None, **kwargs: Any) -> None:
     """Give up the claim of a task that gives its message back to the broker: whoever gets it next may run it."""
     request = task.request
     if state == REJECTED and _has_claim(request):
-        task.backend.release(request.id, request.toolbox_claim)
+        task.backend.release(request.id, answer(request))
 
 
 def _has_claim(request: Any) -> bool:
-    return isinstance(getattr(request, 'toolbox_claim', None), Claim)
+    return isinstance(answer(request), Claim)

@@ -1,10 +1,14 @@
 """Read results without running anything that is in them."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
+from celery import Celery
+from celery.exceptions import TaskPredicate
+
 from ..errors import UnreadableResult
-from ..seams.celery_database import deserialised, stand_in
+from ..seams.celery_database import are_results, deserialised, stand_in
 
 _PICKLE = 'application/x-python-serialize'
 _JSON = 'application/json'
@@ -38,13 +42,42 @@ def decoded(payload: Any, content_type: str, content_encoding: str, accept: Any)
         ) from error
 
 
-def exception(make: Callable[[Any], Any], stored: Any) -> Any:
-    """Make the exception that a stored result claims to be; a stand-in where it is none that a task may raise.
+def checked(state: dict[str, Any], app: Celery) -> dict[str, Any]:
+    """Give a state that was read, if Celery can go on with it.
 
-    :param make: makes the exception; Celery's own, which makes `SystemExit` as well.
-    :param stored: the result, as `Backend.prepare_exception` writes it.
+    :param state: the state of a task, as the backend has read it.
+    :param app: the app.
+    :raises UnreadableResult: where Celery cannot read the children of the task.
     """
-    made = make(stored)
-    if isinstance(made, BaseException) and not isinstance(made, Exception):
-        return stand_in(made)
-    return made
+    if not are_results(state.get('children'), app):
+        raise UnreadableResult(f'The children that are stored for a task are none: {state["children"]!r:.200}')
+    return state
+
+
+def exception(make: Callable[[Any], Any], stored: Any) -> Any:
+    """Make the exception that a stored result claims to be; a stand-in where it is none that a task may fail with.
+
+    :param make: makes the exception; Celery's own, which makes `SystemExit` as well, and calls what a module offers for
+        names that it does not have, which may import another module.
+    :param stored: the result, as `Backend.prepare_exception` writes it.
+    :raises UnreadableResult: where it describes no exception.
+    """
+    if not stored or isinstance(stored, BaseException):
+        return make(stored)
+    try:
+        described = dict(stored)
+        if described.get('exc_module') is not None and not _is_loaded(described):
+            # Celery makes an exception of that name.
+            described['exc_module'] = ''
+        made = make(described)
+    except Exception as error:
+        raise UnreadableResult(f'A stored result should be an exception, and describes none: {error!r:.200}') from error
+    # By the others, and by their own kinds of exceptions, Python and Celery tell a process or a worker what to do.
+    return made if isinstance(made, Exception) and not isinstance(made, TaskPredicate | MemoryError) else stand_in(made)
+
+
+def _is_loaded(described: dict[str, Any]) -> bool:
+    found: Any = sys.modules.get(described['exc_module'])
+    for name in described['exc_type'].split('.'):
+        found = getattr(found, '__dict__', {}).get(name)
+    return found is not None

@@ -7,6 +7,10 @@ from ..database.refusals import blames_data, sqlstate
 
 # PostgreSQL has no SQLSTATE of its own for these.
 _TOO_LARGE = ('invalid memory alloc', 'string buffer')
+# A column holds another type; no operator compares it with such a value.
+_OTHER_TYPE = ('42804', '42883')
+# So say psycopg2, psycopg and sqlite3 that there is no such type in the database.
+_NO_TYPE = ("can't adapt type", 'cannot adapt type', 'Error binding parameter')
 _SHOWN = 300
 
 
@@ -27,7 +31,12 @@ def refusal(error: BaseException) -> Refused | None:
     if isinstance(error, DBAPIError):
         if _was_first(error):
             return None
-        if not blames_data(error) and not any(part in str(error.orig) for part in _TOO_LARGE):
+        has_type = sqlstate(error.orig) not in _OTHER_TYPE
+        if (
+            has_type
+            and not blames_data(error)
+            and not any(part in str(error.orig) for part in (*_TOO_LARGE, *_NO_TYPE))
+        ):
             return None
         error = error.orig or error
     elif not isinstance(error, ValueError | OverflowError | MemoryError):

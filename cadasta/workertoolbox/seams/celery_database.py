@@ -4,8 +4,10 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+from celery import Celery
 from celery.backends.base import decompress_payload
 from celery.backends.database import DatabaseBackend
+from celery.result import result_from_tuple
 from celery.utils.serialization import create_exception_cls
 from kombu.serialization import loads
 
@@ -118,3 +120,19 @@ def stand_in(error: BaseException) -> Exception:
     """
     made: Exception = create_exception_cls(type(error).__name__, type(error).__module__)(*error.args)
     return made
+
+
+def are_results(children: Any, app: Celery) -> bool:
+    """Tell whether Celery can read what is stored as the children of a task.
+
+    It uses ``result_from_tuple``, by which Celery reads them, and which it lists among its internals.
+
+    :param children: what is stored, decoded.
+    :param app: the app.
+    """
+    try:
+        for child in children or ():
+            result_from_tuple(child, app)
+    except Exception:
+        return False
+    return True

@@ -22,6 +22,16 @@ def active() -> dict[str, Any]:
             continue
 
 
+def is_reserved(task_id: str) -> bool:
+    """Tell whether this worker has given a task to its pool, or is about to.
+
+    It uses ``celery.worker.state.reserved_requests``, from which ``inspect reserved`` answers.
+
+    :param task_id: the id of the task.
+    """
+    return any(request.id == task_id for request in list(state.reserved_requests))
+
+
 def can_terminate(pool: Any) -> bool:
     """Tell whether a pool can terminate a task that runs.
 

@@ -4,6 +4,7 @@ import inspect
 from typing import Any
 
 from celery import Task
+from celery.app.task import Context
 from celery.local import Proxy
 
 
@@ -43,3 +44,15 @@ def is_shared(value: object) -> bool:
     :param value: the value that a module has under the name of a task.
     """
     return type(value) is Proxy
+
+
+def bare_request(task_id: str, **attributes: Any) -> Any:
+    """Make a request that says nothing but the id of its task.
+
+    It uses the class ``celery.app.task.Context``. A result backend asks a request for attributes, and Celery has no
+    public way to make one.
+
+    :param task_id: the id.
+    :param attributes: what else it says.
+    """
+    return Context(id=task_id, **attributes)

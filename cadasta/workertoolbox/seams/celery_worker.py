@@ -1,5 +1,6 @@
-"""Celery: the initialisation of a worker, and the kind of its pool."""
+"""Celery: the initialisation of a worker, the kind of its pool, and what it does with a message."""
 
+from collections.abc import Callable
 from typing import Any
 
 from celery import Celery, signals
@@ -38,3 +39,16 @@ def blocks(pool: Any) -> bool:
     :param pool: the pool of a worker.
     """
     return isinstance(pool, Solo) or bool(pool.is_green)
+
+
+def wrap_handler(consumer: Any, wrap: Callable[[Callable[[Any], None]], Callable[[Any], None]]) -> None:
+    """Change what a worker does with each message that it gets.
+
+    It replaces ``consumer.create_task_handler``, which Celery calls for each connection. What Celery offers comes into
+    play once it has read the message.
+
+    :param consumer: the consumer of a worker.
+    :param wrap: gets the function that takes a message, and gives another.
+    """
+    create = consumer.create_task_handler
+    consumer.create_task_handler = lambda: wrap(create())

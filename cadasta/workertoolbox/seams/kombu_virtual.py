@@ -1,4 +1,4 @@
-"""kombu: what it does itself on virtual transports, because their brokers have no exchanges: bindings and delivery."""
+"""kombu: what it does itself on virtual transports, whose brokers have no exchanges: bindings and delivery."""
 
 from typing import Any
 

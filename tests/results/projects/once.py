@@ -107,8 +107,8 @@ def rejected(self: Task, flag: str) -> str:
 
 
 @app.task(name='once.total', bind=True)
-def total(self: Task, ids: list[str]) -> int:
-    run(self, None, 0)
+def total(self: Task, ids: list[str], gate: str | None = None) -> int:
+    run(self, gate, 0)
     return len(ids)
 
 
@@ -129,3 +129,28 @@ def large(self: Task, size: int) -> str:
 @app.task(name='once.fail', bind=True)
 def fail(self: Task, text: str) -> None:
     raise ValueError(text)
+
+
+@app.task(name='once.odd', bind=True)
+def odd(self: Task, kind: str) -> Any:
+    """Its result, or what is stored with it, is not what a database or JSON can hold."""
+    note('begin', self.request)
+    note('end', self.request)
+    if kind == 'surrogates':
+        return '\ud800'
+    if kind == 'circular':
+        return circular()
+    if kind == 'children':
+        for number in range(100):
+            self.add_trail(app.AsyncResult(f'{number}'))
+    if kind == 'meta':
+        self.update_state(state='PROGRESS', meta={'done': object()})
+    if kind == 'traceback':
+        raise ValueError('short') from ValueError('x' * 100_000)
+    return kind
+
+
+def circular() -> list[Any]:
+    made: list[Any] = []
+    made.append(made)
+    return made
