@@ -6,7 +6,7 @@ id, or a body that is no list. The broker then gives the message to the next wor
 
 import logging
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from celery import bootsteps, signals
@@ -63,6 +63,7 @@ _HEADERS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ('stamps', lambda value: not value or _is_mapping(value), 'a mapping'),
     ('_children', lambda value: value is None, 'left out'),
 )
+_PARTS = ('args', 'kwargs', 'embed')
 _BODY: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ('args', _is_list, 'a list'),
     ('kwargs', _is_mapping, 'a mapping'),
@@ -119,7 +120,7 @@ def _complain(error: Exception) -> None:
 def _guarded(consumer: Any, handle: Callable[[Any], None]) -> Callable[[Any], None]:
     def on_message(message: Any) -> None:
         fields, body = _parts(message)
-        why = None if fields is None else next(faults(fields, body), None)
+        why = None if fields is None else fault(fields, body)
         if why is not None:
             _refuse(consumer, message, fields, why)
             return
@@ -152,29 +153,25 @@ def _parts(message: Any) -> tuple[Any, Any]:
     return fields, (fields.get('args', ()), fields.get('kwargs', {}), None) if has_all else payload
 
 
-def faults(fields: Mapping[str, Any], body: Any) -> Iterator[str]:
-    """Say what is wrong with a message.
+def fault(fields: Mapping[str, Any], body: Any) -> str | None:
+    """Say what is wrong with a message; `None` where Celery can read it.
 
     :param fields: its headers.
-    :param body: its arguments, its keyword arguments, and what Celery does when its task has ended.
+    :param body: its arguments, its keyword arguments, and what Celery does when its task has ended; or the error that
+        decoding it raised.
 
-    >>> list(faults({'id': '1', 'task': 'export.project', 'retries': -1}, ([], {}, None)))
-    ['its retries is -1, and must be a whole number from 0 to 2147483647']
+    >>> fault({'id': '1', 'task': 'export.project', 'retries': -1}, ([], {}, None))
+    'its retries is -1, and must be a whole number from 0 to 2147483647'
     """
-    for name, is_right, what in _HEADERS:
-        if not is_right(fields.get(name)):
-            yield f'its {name} is {fields.get(name)!r:.200}, and must be {what}'
     if isinstance(body, Exception):
-        yield f'its body cannot be decoded: {body!r:.200}'
-        return
-    args_kwargs_embed = 3
-    if not _is_list(body) or len(body) != args_kwargs_embed:
-        yield f'its body is {body!r:.200}, and must be a list of args, kwargs and embed'
-        return
-    parts = dict(zip(('args', 'kwargs', 'embed'), body, strict=True))
-    for name, is_right, what in _BODY:
-        if not is_right(parts[name]):
-            yield f'its {name} is {parts[name]!r:.200}, and must be {what}'
+        return f'its body cannot be decoded: {body!r:.200}'
+    if not _is_list(body) or len(body) != len(_PARTS):
+        return f'its body is {body!r:.200}, and must be a list of {", ".join(_PARTS)}'
+    for checks, values in ((_HEADERS, fields), (_BODY, dict(zip(_PARTS, body, strict=True)))):
+        for name, is_right, what in checks:
+            if not is_right(values.get(name)):
+                return f'its {name} is {values.get(name)!r:.200}, and must be {what}'
+    return None
 
 
 def _refuse(consumer: Any, message: Any, fields: Mapping[str, Any] | None, why: str) -> None:
