@@ -16,7 +16,7 @@ from celery.signals import task_postrun
 from celery.states import REJECTED, RETRY
 
 from .backend import Dropped
-from .claim import Claim, Impossible, Over, Running
+from .claim import Claim, Failed, Impossible, Over, Running
 from .comeback import send_back
 
 logger = logging.getLogger(__name__)
@@ -70,6 +70,7 @@ def act(task: Any) -> None:
     :param task: the task, whose request is the present one.
     :raises celery.exceptions.Ignore: where it has run, or runs elsewhere.
     :raises celery.exceptions.Reject: where it can never be claimed.
+    :raises Exception: why it failed, where that has to be told to those who depend on it.
     """
     request = task.request
     claim = getattr(request, 'toolbox_claim', None)
@@ -79,6 +80,11 @@ def act(task: Any) -> None:
     if isinstance(claim, Impossible):
         logger.error('Task %s[%s] is not run: %s', task.name, request.id, claim.reason)
         raise Reject(claim.reason, requeue=False)
+    if isinstance(claim, Failed):
+        logger.warning(
+            'Task %s[%s] is not run: it failed before, and its errbacks are called now', task.name, request.id
+        )
+        raise task.AsyncResult(request.id).result
     if isinstance(claim, Running):
         logger.warning(
             'Task %s[%s] is not run: it runs on %s. This copy comes back in %.0f s',

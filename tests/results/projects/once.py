@@ -129,3 +129,17 @@ def large(self: Task, size: int) -> str:
 @app.task(name='once.fail', bind=True)
 def fail(self: Task, text: str) -> None:
     raise ValueError(text)
+
+
+@app.task(name='once.broken', bind=True, acks_late=True)
+def broken(self: Task) -> None:
+    run(self, None, 0)
+    raise ValueError('it is broken')
+
+
+@app.task(name='once.inform')
+def inform(request: Any, error: Exception, traceback: Any, gate: str) -> None:
+    """An errback that runs in the worker of the task that failed."""
+    note('inform', request)
+    wait_for(gate)
+    note('informed', request)
