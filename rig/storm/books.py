@@ -7,7 +7,8 @@ Celery delivers a message *at least once*. The package promises more than that, 
 - A task runs in one process at a time, and not again after its success or failure was stored, however often its message
   is delivered. It runs again only if it is retried or replaced, if its process was killed meanwhile, if its worker
   hung for longer than its lease, or if its worker was told to end while the database was away.
-- Every scheduled task has ended, and its result is stored. The bodies of all chords ran.
+- Every scheduled task has ended, and its result is stored. The bodies of all chords ran. Celery fails the body of a
+  chord whose watch it could not send again.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..servers.broker import Key
-from .journal import Journal
-from .once import WITHOUT_RESULT, judge
+from .journal import WITHOUT_RESULT, Journal
+from .once import judge
 
 # The states of tasks for which the producer promises none. The body of a chord fails with its header.
 ENDS = {'export.fail': ('FAILURE',), 'msg.total': ('SUCCESS', 'FAILURE')}
@@ -115,6 +116,7 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
     ends = {key.id: ENDS.get(key.task, ('SUCCESS',)) for key in sent if key.task != WITHOUT_RESULT} | {
         id_: (state,) for workflow in journal.workflows for id_, state in workflow.items()
     }
+    ends |= {id_: (*ends[id_], 'FAILURE') for id_ in journal.given_up & ends.keys()}
     return Books(
         counts={
             'workflows': len(journal.workflows),
@@ -124,6 +126,7 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
             'tasks tracked': len(tables.tracked),
             'results': len(tables.results),
             'chords': len(journal.chords),
+            'chords that Celery gave up': len(journal.given_up),
             'messages': len(sent),
             'runs': sum(map(len, journal.runs.values())),
             **{f'runs again, {reason}': count for reason, count in sorted(verdict.reasons.items())},
@@ -150,6 +153,6 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
             for id_, states in ends.items()
             if tables.results.get(id_) not in states and id_ not in excused
         ],
-        chords=sorted((journal.chords & ends.keys()) - done - excused),
+        chords=sorted((journal.chords & ends.keys()) - done - excused - journal.given_up),
         lost_by_transport=by_transport,
     )

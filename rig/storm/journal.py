@@ -16,6 +16,9 @@ from .faults import LEASE
 #: The seconds for which data that a process wrote to a connection may still be on their way.
 UNDER_WAY = 2.0
 
+#: Celery's watch over a chord. It stores no result, so that nobody can claim it.
+WITHOUT_RESULT = 'celery.chord_unlock'
+
 Note = Mapping[str, Any]
 
 
@@ -72,6 +75,8 @@ class Journal:
         self.hung = 0
         self.ended = 0
         self.chords: set[str] = set()
+        # The bodies of chords whose watch could not be sent again when connections broke: Celery fails them.
+        self.given_up: set[str] = set()
         self._receivers: set[int] = set()
         self._runs: dict[str, Run] = {}
         for note in notes:
@@ -173,7 +178,10 @@ class Journal:
         self._runs[note['run']].stored = note['at']
 
     def _read_ended(self, note: Note) -> None:
-        self._runs[note['run']].end = note['at']
+        run = self._runs[note['run']]
+        run.end = note['at']
+        if run.key.task == WITHOUT_RESULT and note['state'] == 'REJECTED':
+            self.given_up.add(self.roots[run.key.id])
 
     def _hear(self, note: Note) -> Key:
         key = Key(*note['key'])

@@ -12,10 +12,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple
 
-from .journal import UNDER_WAY, Journal, Run
-
-# Celery's own task stores no result, so that nobody can claim it.
-WITHOUT_RESULT = 'celery.chord_unlock'
+from .journal import UNDER_WAY, WITHOUT_RESULT, Journal, Run
 
 
 class Verdict(NamedTuple):

@@ -14,6 +14,7 @@ import pytest
 
 from cadasta.workertoolbox.rehearsal.loading import load
 
+from ..conftest import forgetting_tasks
 from .broken import BROKEN
 from .judging import CASES, judge
 from .sound import SOUND
@@ -54,7 +55,7 @@ def together() -> dict[str, Verdict]:
 
 def judge_in_this_process(name: str) -> Verdict:
     case = CASES[name]
-    with case.environment():
+    with case.environment(), forgetting_tasks():
         app = case.make()
         load(app)
         before = {**process_state(), **app_state(app)}

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +23,8 @@ from cadasta.workertoolbox.errors import UnreadableResult
 from cadasta.workertoolbox.results import backend as backends
 from cadasta.workertoolbox.results import identity, waiting
 from cadasta.workertoolbox.results.backend import Backend, Dropped
-from cadasta.workertoolbox.results.claim import Claim, Impossible, Over, Running, Statements
+from cadasta.workertoolbox.results.claim import Claim, Failed, Impossible, Over, Running, Statements
+from cadasta.workertoolbox.results.guard import act
 from cadasta.workertoolbox.results.refusal import Refused, refusal
 from rig.monitor.databases import url_of
 from rig.servers.postgres import Database
@@ -176,6 +177,44 @@ def test_a_zombie_does_not_fail_the_rest_of_its_chain(table: Table) -> None:
     zombie.chain = [{'task': 'export.next', 'options': {'task_id': '2'}}]
     table.backend('a').mark_as_failure('1', ValueError(), request=zombie)
     assert not table.execute("SELECT * FROM celery_taskmeta WHERE task_id = '2'")
+
+
+def test_a_failure_of_which_others_were_not_told(table: Table) -> None:
+    """Its worker has died in between. Another tells them, and does not run the task."""
+    failed = start(table.backend('a'))
+    failed.toolbox_is_telling = True
+    table.backend('a').store_result('1', KeyError('x'), states.FAILURE, request=failed)
+    assert isinstance(start(table.backend('b')).toolbox_claim, Running)
+    before = table.row('lease')
+    table.monkeypatch.setattr(backends, 'LEASE', 90)
+    table.backend('a').renew({'1'})
+    assert table.row('lease') > before
+    assert start(table.backend('b'), retries=1).toolbox_claim == Over('it ended before, as FAILURE')
+    table.monkeypatch.setattr(backends, 'LEASE', -1)
+    table.backend('a').renew({'1'})
+    request = start(table.backend('b'))
+    assert request.toolbox_claim == Failed(1)
+    assert table.row('status, worker, runs') == ('FAILURE', 'b', 1)
+    backend = table.backend('b')
+    with pytest.raises(KeyError, match='x'):
+        act(SimpleNamespace(name='export', request=request, AsyncResult=backend.app.AsyncResult))
+    request.chain = [backend.app.signature('export.next', options={'task_id': '2'})]
+    backend.mark_as_failure('1', KeyError('x'), request=request)
+    assert table.row('status, lease') == ('FAILURE', None)
+    assert table.row('status', '2') == 'FAILURE'
+    assert start(table.backend('c')).toolbox_claim == Over('it ended before, as FAILURE')
+
+
+def test_a_task_that_fails_before_one_that_was_cancelled(table: Table, caplog: pytest.LogCaptureFixture) -> None:
+    """The others of its chain fail with it."""
+    backend = table.backend('a')
+    backend.mark_as_revoked('2', 'cancelled')
+    request = start(backend)
+    # Celery begins with the last of a chain.
+    request.chain = [backend.app.signature('export.next', options={'task_id': task_id}) for task_id in '23']
+    backend.mark_as_failure('1', ValueError(), request=request)
+    assert [table.row(task_id=task_id) for task_id in '123'] == ['FAILURE', 'REVOKED', 'FAILURE']
+    assert not caplog.text
 
 
 def test_renewed_and_released(table: Table) -> None:

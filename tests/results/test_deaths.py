@@ -72,6 +72,30 @@ def test_a_child_alone(once: Service, tmp_path: Path) -> None:
     assert worker.is_running
 
 
+@REDIS
+def test_a_worker_that_dies_before_its_errbacks_have_run(once: Service, tmp_path: Path) -> None:
+    """Celery stores a failure before it calls the errbacks. Another worker calls them, and does not run the task."""
+    gate = tmp_path / 'gate'
+    inform = once.app.signature('once.inform', kwargs={'gate': str(gate)}, app=once.app)
+    first = once.start('-Q', 'once', '-c', '1', lease=3)
+    followup = once.app.signature('once.plain', app=once.app).set(task_id='followup')
+    task_id = once.send('broken', link_error=[inform], chain=[followup])
+    once.wait_until(lambda: once.count('inform', task_id), 'the errback to be called')
+    assert once.row(task_id) == 'FAILURE'
+    first.kill()
+    # The broker would deliver it later.
+    once.send('broken', task_id=task_id, link_error=[inform], chain=[followup])
+    gate.touch()
+    second = once.start('-Q', 'once', '-c', '1', lease=3)
+    once.wait_until(lambda: once.count('informed', task_id), 'the errback to be called again')
+    once.wait_until(lambda: once.row(task_id, 'status, lease') == ('FAILURE', None), 'the task to be over')
+    once.send('broken', task_id=task_id, link_error=[inform], chain=[followup])
+    once.wait_until(lambda: 'is not run: it ended before, as FAILURE' in second.log, 'the copy to be dropped')
+    assert [once.count(event, task_id) for event in ('begin', 'inform', 'informed')] == [1, 2, 1]
+    assert once.row('followup') == 'FAILURE'
+    assert once.row(task_id, "convert_from(result, 'utf8')::json ->> 'exc_type'") == 'ValueError'
+
+
 def _child(once: Service, task_id: str) -> int:
     (pid,) = once.database.execute(
         "SELECT (convert_from(result, 'utf8')::json ->> 'pid')::int FROM celery_taskmeta WHERE task_id = %s", task_id

@@ -42,12 +42,13 @@ def run(
     nesting: int = 0,
     number: int = 1,
     process: int = 1,
+    state: str = 'SUCCESS',
 ) -> list[dict[str, Any]]:
     """A run in a child of the worker `process`, which is called ten times as much."""
     name = f'{begin} in {process}'
     begun = note('begun', begin, process, key=key, nesting=nesting, number=number, child=10 * process, run=name)
     events = {'handed_on': handed_on, 'stored': stored, 'ended': end}
-    return [begun, *(note(event, at, process, run=name) for event, at in events.items() if at is not None)]
+    return [begun, *(note(event, at, process, run=name, state=state) for event, at in events.items() if at is not None)]
 
 
 def whole(begin: float, **what: Any) -> list[dict[str, Any]]:
@@ -299,3 +300,17 @@ def test_the_body_of_a_chord_that_did_not_run() -> None:
     tables = Tables({'a': KEY}, 0, 0, {'a': 'SUCCESS', 'b': 'SUCCESS'})
     assert wrong(books(*ONCE, chord, promise, tables=tables)) == {'chords'}
     assert wrong(books(*ONCE, chord, promise)) == {'unfinished', 'chords'}
+
+
+@pytest.mark.parametrize(('state', 'what'), [('REJECTED', set()), ('RETRY', {'chords', 'unfinished'})])
+def test_a_chord_that_celery_gives_up(state: str, what: set[str]) -> None:
+    unlock = ('celery.chord_unlock', 'unlock', 0)
+    notes = [
+        note('chord', 2, PRODUCER, body='b'),
+        note('promised', 2, PRODUCER, promises={'a': 'SUCCESS', 'b': 'SUCCESS'}),
+        *sent(2, unlock, 'b'),
+        *run(10, end=11, key=unlock, state=state),
+        acknowledged(12, unlock),
+    ]
+    tables = Tables({'a': KEY, 'unlock': Key(*unlock)}, 0, 0, {'a': 'SUCCESS', 'b': 'FAILURE'})
+    assert wrong(books(*ONCE, *notes, tables=tables)) == what

@@ -18,11 +18,11 @@ from ..architecture import ID_LENGTH
 from ..database.tables import result_tables
 from ..database.values import storable
 from ..errors import NotAllowed, UnreadableResult
-from ..seams.celery_database import OpenBackend
+from ..seams.celery_database import OpenBackend, was_not_sent
 from ..seams.celery_pool import active
 from ..seams.celery_tasks import bare_request
 from . import identity, keeper, waiting
-from .claim import COLUMNS, Claim, Impossible, Statements, answer
+from .claim import COLUMNS, Claim, Failed, Impossible, Statements, Telling, answer
 from .engines import engine
 from .reading import checked, decoded, exception
 from .refusal import Refused, refusal
@@ -173,7 +173,7 @@ class Backend(OpenBackend):
             elif _is_start(task_id, state, request):
                 self._claim(statements, connection, values, request)
             else:
-                self._store_unclaimed(statements, connection, values, _is_own(task_id, request))
+                self._store_unclaimed(statements, connection, values, request)
 
     def _claim(self, statements: Statements, connection: sa.Connection, values: dict[str, Any], request: Any) -> None:
         attempt = request.replaced_task_nesting or 0, request.retries or 0
@@ -186,6 +186,9 @@ class Backend(OpenBackend):
             # It may be deleted in between.
             if holder is not None:
                 request.toolbox_claim = holder.refuses(attempt)
+                if holder.is_telling(attempt):
+                    runs = statements.tell(connection, values['task_id'], identity.name(), LEASE)
+                    request.toolbox_claim = request.toolbox_claim if runs is None else Failed(runs)
                 return
 
     def _store_own(
@@ -201,13 +204,15 @@ class Backend(OpenBackend):
             raise Dropped(f'run {holder.runs}, on {holder.worker}, has the claim of it, and is {holder.state}')
 
     def _store_unclaimed(
-        self, statements: Statements, connection: sa.Connection, values: dict[str, Any], is_own_task: bool
+        self, statements: Statements, connection: sa.Connection, values: dict[str, Any], request: Any
     ) -> None:
         task_id = values['task_id']
+        is_own_task = _is_own(task_id, request)
         # What became of this message, such as that it expired, or that its process was lost, is not true of the other.
         if is_own_task and _runs_here(task_id):
             raise Dropped('another copy of it runs in this worker')
-        if not statements.store(connection, values, identity.name(), is_own_task):
+        # A task may have been cancelled that was to follow one that fails: the others are failed nevertheless.
+        if not statements.store(connection, values, identity.name(), is_own_task) and not was_not_sent(request):
             raise Dropped('it has ended, or runs on another worker')
 
     # Celery goes on after each of these as if the state were stored: with callbacks, with the rest of the chain.
@@ -217,10 +222,19 @@ class Backend(OpenBackend):
         with _logging_what_is_dropped(task_id):
             super().mark_as_done(task_id, *args, **options)
 
-    def mark_as_failure(self, task_id: str, *args: Any, **options: Any) -> None:
+    def mark_as_failure(
+        self, task_id: str, exc: Any, traceback: Any = None, request: Any = None, **options: Any
+    ) -> None:
         """Store that a task failed, and fail what depends on it, unless its run has lost its claim."""
+        claim = answer(request) if _is_own(task_id, request) else None
+        # A worker may die when it has stored the failure, and before it has told others.
+        telling = claim if isinstance(claim, Claim) and (request.errbacks or request.chain) else None
+        if telling is not None:
+            request.toolbox_claim = Telling(telling.runs)
         with _logging_what_is_dropped(task_id):
-            super().mark_as_failure(task_id, *args, **options)
+            super().mark_as_failure(task_id, exc, traceback, request, **options)
+            if telling is not None:
+                self.release(task_id, telling)
 
     def mark_as_retry(self, task_id: str, *args: Any, **options: Any) -> None:
         """Store that a task is retried, unless the retry has started."""

@@ -2,7 +2,7 @@
 
 A row holds the claim of the run that started last: its ``worker``, the number of the run (``runs``), which try of the
 task it is (``replaced``, ``retries``), and until when the worker has vouched for it (``lease``). The clock is the
-database's.
+database's. A failure has a lease as long as its worker has not told those who depend on the task.
 """
 
 from collections.abc import Iterable, Mapping
@@ -58,13 +58,19 @@ WHERE stored.status NOT IN {kept} AND (
     stored.status IN {not_running} OR stored.worker = :worker OR stored.lease IS NULL OR stored.lease < {now})
 RETURNING runs"""
 
+_TELL = """
+UPDATE {table} AS stored SET worker = :worker, lease = {lease}
+WHERE task_id = :task_id AND status = 'FAILURE' AND lease IS NOT NULL AND {end_of_lease} < {now}
+RETURNING runs"""
+
 _EXPLAIN = """
 SELECT status, worker, runs, COALESCE(replaced, 0), COALESCE(retries, 0), {remaining} FROM {table} AS stored
 WHERE task_id = :task_id"""
 
 _RENEW = """
 UPDATE {table} SET lease = {lease}
-WHERE task_id IN :task_ids AND worker = :worker AND status NOT IN {not_running}
+WHERE task_id IN :task_ids AND worker = :worker
+    AND (status NOT IN {not_running} OR (status = 'FAILURE' AND lease IS NOT NULL))
 RETURNING task_id"""
 
 _CANCELLED = """
@@ -90,7 +96,9 @@ _END_OF_LEASE = {
     'sqlite': 'stored.lease',
 }
 _REMAINING = {
-    'postgresql': f'EXTRACT(EPOCH FROM {_END_OF_LEASE["postgresql"]} - now())',
+    'postgresql': (
+        f'CASE WHEN stored.lease IS NOT NULL THEN EXTRACT(EPOCH FROM {_END_OF_LEASE["postgresql"]} - now()) END'
+    ),
     'sqlite': "(julianday(stored.lease) - julianday('now')) * 86400",
 }
 
@@ -103,6 +111,16 @@ class Claim:
     """
 
     runs: int
+
+
+@dataclass(frozen=True)
+class Telling(Claim):
+    """A run that failed, and has not told those who depend on its task yet."""
+
+
+@dataclass(frozen=True)
+class Failed(Claim):
+    """A task that failed, in a worker that died before it had told those who depend on the task."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +176,7 @@ class Holder:
     :param worker: the worker that claimed it.
     :param runs: how often the task has been started.
     :param attempt: which try of the task it is: how often it replaced itself, and its retries.
-    :param remaining: for how many seconds the worker vouches for it.
+    :param remaining: for how many seconds the worker vouches for it; `None` where nobody does.
     """
 
     state: str
@@ -167,12 +185,19 @@ class Holder:
     attempt: tuple[int, int]
     remaining: float | None
 
+    def is_telling(self, attempt: tuple[int, int]) -> bool:
+        """Tell whether the task has failed, and those who depend on it may not know yet.
+
+        :param attempt: which try of the task a message is.
+        """
+        return self.state == states.FAILURE and self.remaining is not None and self.attempt == attempt
+
     def refuses(self, attempt: tuple[int, int]) -> Over | Running:
         """Tell what becomes of a message whose claim the database refused.
 
         :param attempt: which try of the task the message is.
         """
-        if self.state in states.READY_STATES:
+        if self.state in states.READY_STATES and not self.is_telling(attempt):
             return Over(f'it ended before, as {self.state}')
         if self.attempt > attempt or self.state == states.RETRY:
             return Over('a later try of it was sent')
@@ -207,7 +232,10 @@ class Statements:
             'not_started': _NOT_STARTED,
             'not_running': _NOT_RUNNING,
             'lease_kept': f'CASE WHEN excluded.status IN {_NOT_RUNNING} THEN NULL ELSE stored.lease END',
-            'own_changes': f'{", ".join(own)}, lease = CASE WHEN :status IN {_NOT_RUNNING} THEN NULL ELSE lease END',
+            'own_changes': (
+                f'{", ".join(own)}, '
+                f'lease = CASE WHEN :status IN {_NOT_RUNNING} AND NOT :is_telling THEN NULL ELSE lease END'
+            ),
         }
         self._claim = _text(_CLAIM, parts)
         self._store_own = _text(_STORE_OWN, parts)
@@ -216,6 +244,7 @@ class Statements:
             # Who is not the task itself may correct a failure, as with Celery.
             False: _text(_STORE, {**parts, 'kept': "('SUCCESS')"}),
         }
+        self._tell = _text(_TELL, parts)
         self._explain = _text(_EXPLAIN, parts)
         ids: sa.BindParameter[Any] = sa.bindparam('task_ids', expanding=True)
         self._renew = _text(_RENEW, parts).bindparams(ids)
@@ -244,7 +273,7 @@ class Statements:
 
     def store_own(self, connection: Connection, row: Mapping[str, Any], worker: str | None, claim: Claim) -> bool:
         """Store a state of a run, if it still has its claim."""
-        values = {**row, 'worker': worker, 'runs': claim.runs}
+        values = {**row, 'worker': worker, 'runs': claim.runs, 'is_telling': isinstance(claim, Telling)}
         return connection.execute(self._store_own, values).first() is not None
 
     def store(self, connection: Connection, row: Mapping[str, Any], worker: str | None, is_own_task: bool) -> bool:
@@ -254,6 +283,13 @@ class Statements:
         """
         values = {**row, 'worker': worker}
         return connection.execute(self._store[is_own_task], values).first() is not None
+
+    def tell(self, connection: Connection, task_id: str, worker: str | None, seconds: int) -> int | None:
+        """Take over a task that failed, to tell those who depend on it.
+
+        :returns: the number of the run that failed; `None` where its worker does so, or has done so.
+        """
+        return connection.execute(self._tell, {'task_id': task_id, 'worker': worker, 'seconds': seconds}).scalar()
 
     def explain(self, connection: Connection, task_id: str, seconds: int) -> Holder | None:
         """Tell what the row of a task says; `None` where there is none."""

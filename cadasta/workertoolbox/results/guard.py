@@ -17,7 +17,7 @@ from celery.states import REJECTED, RETRY
 from kombu.exceptions import OperationalError
 
 from .backend import Dropped
-from .claim import Claim, Impossible, Over, Running, answer
+from .claim import Claim, Failed, Impossible, Over, Running, answer
 from .comeback import send_back
 
 logger = logging.getLogger(__name__)
@@ -71,6 +71,7 @@ def act(task: Any) -> None:
     :param task: the task, whose request is the present one.
     :raises celery.exceptions.Ignore: where it has run, or runs elsewhere.
     :raises celery.exceptions.Reject: where it can never be claimed.
+    :raises Exception: why it failed, where that has to be told to those who depend on it.
     """
     request = task.request
     claim = answer(request)
@@ -80,6 +81,11 @@ def act(task: Any) -> None:
     if isinstance(claim, Impossible):
         logger.error('Task %s[%s] is not run: %s', task.name, request.id, claim.reason)
         raise Reject(claim.reason, requeue=False)
+    if isinstance(claim, Failed):
+        logger.warning(
+            'Task %s[%s] is not run: it failed before, and its errbacks are called now', task.name, request.id
+        )
+        raise task.AsyncResult(request.id).result
     if isinstance(claim, Running):
         logger.warning(
             'Task %s[%s] is not run: it runs on %s. This copy comes back in %.0f s',

@@ -111,6 +111,17 @@ def deserialised(payload: Any, content_type: str, content_encoding: str, accept:
     return loads(decompress_payload(payload), content_type, content_encoding, accept=accept)
 
 
+def was_not_sent(request: Any) -> bool:
+    """Tell whether a request is that of a task which was to follow one that failed, and is failed with it.
+
+    It uses ``Backend._fail_chain``, which makes such a request of the task's signature. A signature has a
+    ``subtask_type``, and a message has none.
+
+    :param request: the request of a state that is stored.
+    """
+    return hasattr(request, 'subtask_type')
+
+
 def stand_in(error: BaseException) -> Exception:
     """Make an exception that is called like another, and has its arguments, and is an `Exception`.
 

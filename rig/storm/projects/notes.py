@@ -66,15 +66,15 @@ def failed(sender: Task, **kwargs: Any) -> None:
 
 
 @task_postrun.connect
-def ended(task: Task, **kwargs: Any) -> None:
-    _note_of_run('ended', task)
+def ended(task: Task, state: str | None, **kwargs: Any) -> None:
+    _note_of_run('ended', task, state=state)
 
 
-def _note_of_run(event: str, task: Task) -> None:
+def _note_of_run(event: str, task: Task, **what: Any) -> None:
     run = getattr(task.request, 'noted_run', None)
     # A message that was not admitted has no run. The main process says of a child's run that it failed.
     if run is not None:
-        note(event, run=run)
+        note(event, run=run, **what)
 
 
 class NotingRequest(Request):

@@ -154,3 +154,17 @@ def circular() -> list[Any]:
     made: list[Any] = []
     made.append(made)
     return made
+
+
+@app.task(name='once.broken', bind=True, acks_late=True)
+def broken(self: Task) -> None:
+    run(self, None, 0)
+    raise ValueError('it is broken')
+
+
+@app.task(name='once.inform')
+def inform(request: Any, error: Exception, traceback: Any, gate: str) -> None:
+    """An errback that runs in the worker of the task that failed."""
+    note('inform', request)
+    wait_for(gate)
+    note('informed', request)
