@@ -23,7 +23,7 @@ from cadasta.workertoolbox.errors import UnreadableResult
 from cadasta.workertoolbox.results import backend as backends
 from cadasta.workertoolbox.results import identity, waiting
 from cadasta.workertoolbox.results.backend import Backend, Dropped
-from cadasta.workertoolbox.results.claim import Claim, Failed, Impossible, Over, Running, Statements
+from cadasta.workertoolbox.results.claim import Claim, Failed, Impossible, Over, Running, Statements, Telling
 from cadasta.workertoolbox.results.guard import act
 from cadasta.workertoolbox.results.refusal import Refused, refusal
 from rig.monitor.databases import url_of
@@ -182,7 +182,7 @@ def test_a_zombie_does_not_fail_the_rest_of_its_chain(table: Table) -> None:
 def test_a_failure_of_which_others_were_not_told(table: Table) -> None:
     """Its worker has died in between. Another tells them, and does not run the task."""
     failed = start(table.backend('a'))
-    failed.toolbox_is_telling = True
+    failed.toolbox_claim = Telling(1)
     table.backend('a').store_result('1', KeyError('x'), states.FAILURE, request=failed)
     assert isinstance(start(table.backend('b')).toolbox_claim, Running)
     before = table.row('lease')
