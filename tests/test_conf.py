@@ -342,8 +342,22 @@ def test_the_type_of_the_default_queue(given: str, arguments: dict[str, str] | N
     assert (found['celery'], found['export'], found['platform.fifo']) == (arguments, None, None)
 
 
-def test_a_given_router_replaces_the_default() -> None:
-    assert Config(task_routes={'export.*': {'queue': 'export'}}).task_routes == {'export.*': {'queue': 'export'}}
+def test_given_routes_are_completed_by_the_default() -> None:
+    config = Config(task_routes={'old.*': {'queue': 'export'}})
+    assert config.task_routes == config['task_routes'] == config.topology.route
+    assert config.task_routes('old.project', (), {}, {})['routing_key'] == 'export'
+
+
+def test_routes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('CELERY_TASK_ROUTES', '{"old.*": "export", "*": {"routing_key": "celery"}}')
+    route = Config().topology.route
+    assert [route(name, (), {}, {})['routing_key'] for name in ('old.project', 'msg.send')] == ['export', 'celery']
+
+
+@pytest.mark.parametrize('routes', [5, [5], [('old.*', 'export', 'msg')], [[5]], {5: 'export'}])
+def test_what_is_no_route_is_refused(routes: Any) -> None:
+    with pytest.raises(ValueError, match=r'task_routes is .*: it must be a map of names and patterns to queues, '):
+        Config(task_routes=routes)
 
 
 @pytest.mark.parametrize(
@@ -777,7 +791,8 @@ def test_known_settings_give_no_warning() -> None:
 
 
 def test_subclass_attributes() -> None:
-    def route(name: str, *args: Any, **kwargs: Any) -> None: ...
+    def route(name: str, *args: Any, **kwargs: Any) -> str:
+        return 'celery'
 
     class Base(Config):
         QUEUES = ('base',)
@@ -797,7 +812,8 @@ def test_subclass_attributes() -> None:
     service = Service()
     assert queues(service) == {'celery', 'service', 'platform.fifo'}
     assert service.broker_transport_options['queue_name_prefix'] == 'service-'
-    assert (service.RESULT_DB_NAME, service.task_routes) == ('base', route)
+    assert service.RESULT_DB_NAME == 'base'
+    assert service.topology.chosen('service.task') == {'queue': 'celery'}
     assert not {'helper', '_private', 'QUEUE_PREFIX'} & set(service)
     assert service.helper() == 'not a setting'
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import re
 import signal
 import threading
 import time
@@ -129,6 +130,145 @@ def test_another_routers_queue_is_tracked_too() -> None:
     app = app_with(task_routes=[{'nobody.*': {'queue': 'export'}}])
     app.send_task('nobody.knows')
     assert contents() == {'export': 1, 'platform.fifo': 1}
+
+
+class Router:
+    """A router as Celery knew it before version 4."""
+
+    def route_for_task(self, name: str, args: Any = None, kwargs: Any = None) -> Any:
+        return {'queue': 'export'} if name == 'old.task' else None
+
+
+ROUTES: dict[str, Any] = {
+    'name': {'old.task': 'export'},
+    'pattern': {'old.*': {'queue': 'export'}},
+    'routing key': {'old.*': {'routing_key': 'export'}},
+    'expression': {re.compile('o.d'): {'queue': 'export', 'routing_key': 'export'}},
+    'exchange': {'old.*': {'queue': 'export', 'exchange': 'elsewhere', 'exchange_type': 'direct'}},
+    'queue': {'old.*': {'queue': Queue('export', Exchange('elsewhere', 'direct'), routing_key='export')}},
+    'the rest': {'msg.*': 'msg', '*': 'export'},
+    'pairs': [('old.*', 'export'), ('*', 'msg')],
+    'pairs in a list': ([('old.*', 'export')],),
+    'maps': [{'other.*': 'msg'}, {'old.*': 'export'}, {'old.*': 'msg'}],
+    'function': lambda name, args, kwargs, options, task=None, **kw: 'export',
+    'functions': [lambda *args, **kw: None, lambda *args, **kw: {'queue': 'export'}],
+    'router': Router(),
+    'name of a router': f'{__name__}.Router',
+    'router of another Config': [{'old.*': 'export'}, Config(QUEUES=['other']).topology.route],
+}
+
+
+@pytest.mark.parametrize('routes', ROUTES.values(), ids=ROUTES)
+def test_routes_of_ones_own_choose_the_queue(routes: Any) -> None:
+    app = app_with(QUEUES=['export', 'msg', 'urgent'], task_routes=routes)
+    app.send_task('old.task')
+    assert contents() == {'export': 1, 'platform.fifo': 1}
+    # A call comes before them, and so does a retry.
+    app.send_task('old.task', queue='urgent')
+    app.send_task('old.task', exchange='task_exchange', routing_key='urgent')
+    assert contents() == {'export': 1, 'urgent': 2, 'platform.fifo': 3}
+
+
+@pytest.mark.parametrize(
+    'routes', [None, {}, [], {'old.*': {'queue': 'msg'}}, {'export.*': {'priority': 3}}, lambda *a, **k: {}]
+)
+def test_the_name_chooses_the_queue_if_no_route_does(routes: Any) -> None:
+    app_with(task_routes=routes).send_task('export.project')
+    assert contents() == {'export': 1, 'platform.fifo': 1}
+
+
+def test_a_route_gives_other_options_as_well() -> None:
+    mine = Queue('mine', EXCHANGE, routing_key='mine')
+    made = Config(task_routes={'old.*': {'queue': 'export', 'priority': 3, 'declare': [mine]}}).topology
+    route = made.route('old.project', (), {}, {})
+    assert (route['priority'], route['declare'][0], len(route['declare'])) == (3, mine, 2)
+    assert made.route('old.project', (), {}, {'queue': 'msg'})['priority'] == 3
+    # Two calls share no list.
+    assert made.chosen('old.project')['declare'] == [mine]
+
+
+def test_a_route_sees_what_celery_gives_it() -> None:
+    seen: list[Any] = []
+    app = app_with(task_routes=lambda *args, **options: seen.append((args, options)))
+
+    @app.task(name='export.project')
+    def project(number: int, page: int) -> None: ...
+
+    project.apply_async((1,), {'page': 2}, queue='msg', priority=3)
+    (((name, args, kwargs, options), others),) = seen
+    assert (name, args, kwargs, others) == ('export.project', (1,), {'page': 2}, {'task': project})
+    assert (options['queue'].name, options['priority']) == ('msg', 3)
+
+
+def test_a_route_to_a_queue_on_another_exchange() -> None:
+    private = Queue('private', Exchange('elsewhere', 'direct'), routing_key='x')
+    app = app_with(task_queues=[Queue('celery'), private], task_routes={'old.*': 'private'})
+    app.send_task('old.project')
+    assert contents() == {'private': 1, 'platform.fifo': 1}
+
+
+@pytest.mark.parametrize('route', ['archive', {'queue': 'archive'}, {'queue': 'export', 'routing_key': 'archive'}])
+def test_a_route_to_a_queue_that_is_not_there_says_what_to_change(route: Any) -> None:
+    with pytest.raises(QueueNotFound) as error:
+        app_with(task_routes={'old.*': route}).send_task('old.project')
+    assert error.value.args[0] == (
+        "Task 'old.project' was not sent: no work queue serves its routing key 'archive', which task_routes chose. The "
+        "work queues are celery, export, msg. Add 'archive' to the QUEUES of this app's Config, or let task_routes "
+        'choose one of these.'
+    )
+    assert contents() == {}
+
+
+def test_a_route_to_the_platform_queue_is_refused() -> None:
+    with pytest.raises(QueueNotFound, match='is the platform queue'):
+        app_with(task_routes={'old.*': 'platform.fifo'}).send_task('old.project')
+
+
+def test_a_route_makes_a_queue_that_is_missing() -> None:
+    app_with(task_create_missing_queues=True, task_routes={'old.*': 'archive'}).send_task('old.project')
+    assert contents() == {'archive': 1, 'platform.fifo': 1}
+
+
+def with_routes_before(*routes: Any, **settings: Any) -> Celery:
+    """An app whose Config does not know its routes."""
+    app = app_with(QUEUES=['export', 'urgent'], **settings)
+    app.conf.task_routes = [*routes, app.conf.task_routes]
+    return app
+
+
+def test_routes_before_those_of_config() -> None:
+    app = with_routes_before({'old.*': {'queue': 'export'}})
+    app.send_task('old.task')
+    app.send_task('old.task', queue='urgent')
+    app.send_task('export.task')
+    assert contents() == {'export': 2, 'urgent': 1, 'platform.fifo': 3}
+
+
+def test_a_retry_comes_before_routes_that_config_does_not_know() -> None:
+    app = with_routes_before({'old.*': {'queue': 'export'}})
+    app.send_task('old.task', exchange='task_exchange', routing_key='urgent', declare=None)
+    assert contents() == {'urgent': 1, 'platform.fifo': 1}
+
+
+def test_a_routing_key_that_no_queue_serves_is_refused_behind_such_routes_as_well() -> None:
+    app = with_routes_before({'old.*': {'queue': 'export'}})
+    with pytest.raises(QueueNotFound, match="no work queue serves its routing key 'nowhere'"):
+        app.send_task('old.task', routing_key='nowhere')
+    assert contents() == {}
+
+
+def test_what_goes_to_another_exchange_is_left_alone() -> None:
+    app = with_routes_before({'old.*': {'queue': 'export', 'exchange': 'elsewhere', 'routing_key': 'export'}})
+    app.send_task('old.task')
+    assert contents() == {}
+
+
+def test_a_message_behind_such_routes_has_a_group() -> None:
+    app = with_routes_before({'old.*': {'queue': 'export'}})
+    app.conf.task_queues = Config(QUEUES=['export'], broker_transport='sqs', FAIR_QUEUES=True).task_queues
+    app.send_task('old.task', task_id='one')
+    message = memory.Channel.queues['export'].get()
+    assert message['properties']['MessageGroupId'] == 'one'
 
 
 def test_a_consumer_binds_its_own_queue_alone() -> None:

@@ -68,7 +68,7 @@ class Config(Base):
             warnings.warn(hint, stacklevel=2)
         topology = queues.topology_of(found, broker_options.kind_of_broker(found, os.environ))
         found['task_queues'] = topology.queues
-        found.setdefault('task_routes', topology.route)
+        found['task_routes'] = topology.route
         url = found['result_backend'] = result_backend.rendered(found)
         # Celery reads this variable before any configuration, and renders no template in it.
         if isinstance(url, str) and os.environ.get('CELERY_RESULT_BACKEND', url) not in ('', url):

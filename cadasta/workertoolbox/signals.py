@@ -3,6 +3,7 @@
 import string
 from typing import Any
 
+from celery.exceptions import QueueNotFound
 from celery.signals import before_task_publish, worker_init
 
 from .architecture import ID_LENGTH
@@ -10,7 +11,7 @@ from .database.values import is_task_id
 from .errors import BadTaskId
 from .seams.kombu_virtual import GROUP, FIFOGroup
 from .settings.urls import is_database
-from .topology import Declaration, Refusal, Topology
+from .topology import Declaration, Refusal, Topology, WorkQueue
 
 _MAX_GROUP_ID = 128
 _GROUP_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + string.punctuation)
@@ -32,8 +33,11 @@ def set_up_worker(sender: Any, **kwargs: Any) -> None:
 
 @before_task_publish.connect
 def prepare_message(
+    sender: str,
     headers: dict[str, Any],
     properties: dict[str, Any],
+    exchange: Any,
+    routing_key: str,
     declare: list[Any] | None = None,
     **kwargs: Any,
 ) -> None:
@@ -45,15 +49,36 @@ def prepare_message(
     entities = declare or []
     for entity in entities:
         if type(entity) is Declaration:
-            # Celery's first protocol has no headers.
-            task_id = headers['id'] if 'id' in headers else properties['correlation_id']
-            if not is_task_id(task_id):
-                allowed = f'text of 1 to {ID_LENGTH} characters, without NUL'
-                error = BadTaskId(f'The id of a task is {task_id!r:.200}: it must be {allowed}')
+            break
+    else:
+        entity = _completed(sender, exchange, routing_key, entities)
+        if entity is None:
+            return
+    # Celery's first protocol has no headers.
+    task_id = headers['id'] if 'id' in headers else properties['correlation_id']
+    if not is_task_id(task_id):
+        allowed = f'text of 1 to {ID_LENGTH} characters, without NUL'
+        entities[:] = [Refusal(error=BadTaskId(f'The id of a task is {task_id!r:.200}: it must be {allowed}'))]
+    elif entity.grouped:
+        _group(headers, properties, entity.fair)
+
+
+def _completed(name: str, exchange: Any, routing_key: str, entities: list[Any]) -> Declaration | None:
+    """Declare the work queue that a message goes to, where a route that `Config` does not know chose another one.
+
+    Such a route stands before that of `Config` in ``task_routes``. It names a queue, and Celery declares that queue
+    alone. But a retry has the routing key of its message. On Amazon SQS and Redis, its queue would not get it.
+    """
+    for number, entity in enumerate(entities):
+        topology = entity.topology if isinstance(entity, WorkQueue) else None
+        if topology is not None and getattr(exchange, 'name', exchange) == topology.exchange.name:
+            try:
+                entities[number] = declaration = topology.declaration(name, routing_key)
+            except QueueNotFound as error:
                 entities[:] = [Refusal(error=error)]
-                return
-            if entity.grouped:
-                _group(headers, properties, entity.fair)
+                return None
+            return declaration
+    return None
 
 
 def _group(headers: dict[str, Any], properties: dict[str, Any], fair: bool) -> None:

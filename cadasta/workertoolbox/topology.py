@@ -18,6 +18,7 @@ from kombu.abstract import MaybeChannelBound
 
 from .architecture import FIFO
 from .errors import SettingError
+from .seams.celery_routes import OwnRoutes
 from .seams.kombu_virtual import group_in_fifo_queues_only, shares_bindings
 
 _SHOWN_QUEUES = 20
@@ -74,6 +75,8 @@ class WorkQueue(Queue):
     """
 
     attrs = (*Queue.attrs, ('platform', None))
+    #: The topology that made it. A copy of a queue has none.
+    topology: 'Topology | None' = None
 
     def declare(self, nowait: bool = False, channel: Any = None) -> str:
         """Declare this queue with its exchange and bindings. For a producer, declare the platform queue first.
@@ -188,7 +191,9 @@ class Topology:
     :param grouped: whether messages get a ``MessageGroupId``, as on Amazon SQS.
     :param fair: whether standard queues get the ``MessageGroupId`` as well as FIFO queues.
     :param missing_arguments: the ``queue_arguments`` of such a queue.
-    :raises SettingError: where two queues have one name, or serve one routing key.
+    :param routes: the app's own routes, as Celery's ``task_routes`` takes them. They choose the queue of a task before
+        its name does.
+    :raises SettingError: where two queues have one name, or serve one routing key, or where the routes are no routes.
 
     >>> exchange = Exchange('task_exchange', 'topic')
     >>> topology = Topology(exchange, [Queue('export', exchange, routing_key='export')], 'platform.fifo')
@@ -206,8 +211,10 @@ class Topology:
         grouped: bool = False,
         fair: bool = False,
         missing_arguments: Mapping[str, Any] | None = None,
+        routes: Any = None,
     ) -> None:
         self.exchange = exchange
+        self._own_routes = _own_routes(routes)
         self._missing_arguments = missing_arguments
         self.create_missing = create_missing
         self.grouped = grouped
@@ -237,29 +244,68 @@ class Topology:
     ) -> dict[str, Any]:
         """Route a task: the function for Celery's ``task_routes``.
 
-        :param name: the name of the task; the part before its first dot is its routing key.
-        :param args: not used.
-        :param kwargs: not used.
-        :param options: the options of the call, of the task, or of a retried message. A ``routing_key`` or ``queue``
-            among them comes before the name. The router removes an ``exchange``: a message to another exchange would
-            not reach the platform.
-        :param task: not used.
-        :returns: ``queue``, ``exchange``, ``routing_key`` and ``declare``.
+        The destination is the first of these that is there: that which the options name; that which the app's own
+        routes choose; the part of the task's name before the first dot.
+
+        :param name: the name of the task.
+        :param args: its arguments, for the app's own routes.
+        :param kwargs: its keyword arguments, for them as well.
+        :param options: the options of the call, of the task, or of a retried message. Among them, a ``routing_key``
+            comes before a ``queue``. The router removes an ``exchange``: a message to another exchange would not reach
+            the platform.
+        :param task: the task itself, for the app's own routes.
+        :returns: ``queue``, ``exchange``, ``routing_key`` and ``declare``, and what else the app's own routes chose.
         :raises celery.exceptions.QueueNotFound: where no work queue serves the routing key.
         """
+        chosen = self.chosen(name, args, kwargs, options, task)
         options.pop('exchange', None)
-        key = options.get('routing_key')
+        is_chosen = not _names_destination(options) and _names_destination(chosen)
+        destination = chosen if is_chosen else options
+        key = destination.get('routing_key')
         if key is None:
-            queue = options.get('queue')
+            queue = destination.get('queue')
             key = name.partition('.')[0] if queue is None else self._key_for(queue)
-        try:
-            work_queue, declaration = self._routes[key]
-        except KeyError:
-            other = self._others.get(key) if 'routing_key' in options else None
-            work_queue, declaration = self._missing(name, key) if other is None else self._adopt(key, other)
+        work_queue, declaration = self._found(name, key, 'routing_key' in destination, is_chosen)
         if options.get('declare') is not None:
             options['declare'] = [*options['declare'], declaration]
-        return {'queue': work_queue, 'exchange': self.exchange, 'routing_key': key, 'declare': [declaration]}
+        return {
+            **chosen,
+            'queue': work_queue,
+            'exchange': self.exchange,
+            'routing_key': key,
+            'declare': [*(chosen.get('declare') or ()), declaration],
+        }
+
+    def chosen(
+        self, name: str, args: Any = (), kwargs: Any = None, options: dict[str, Any] | None = None, task: Any = None
+    ) -> dict[str, Any]:
+        """Tell what the app's own routes choose for a task.
+
+        :returns: the options that the first route chose that knows the task. They are empty where none does.
+
+        >>> topology = Topology(Exchange('tasks', 'topic'), [Queue('export')], 'platform', routes={'old.*': 'export'})
+        >>> topology.chosen('old.project'), topology.chosen('export.project')
+        ({'queue': 'export'}, {})
+        """
+        if self._own_routes is None:
+            return {}
+        return self._own_routes.chosen(name, args, kwargs or {}, {} if options is None else options, task)
+
+    def declaration(self, name: str, key: str) -> Declaration:
+        """Give what has to be declared before a message with this routing key is published.
+
+        :param name: the name of the task, for the error.
+        :param key: the routing key.
+        :raises celery.exceptions.QueueNotFound: where no work queue serves it.
+        """
+        return self._found(name, key, True, False)[1]
+
+    def _found(self, name: str, key: str, is_key: bool, is_chosen: bool) -> tuple[WorkQueue, Declaration]:
+        try:
+            return self._routes[key]
+        except KeyError:
+            other = self._others.get(key) if is_key else None
+            return self._missing(name, key, is_chosen) if other is None else self._adopt(key, other)
 
     def _key_for(self, queue: Queue | str) -> str:
         name = queue if isinstance(queue, str) else queue.name
@@ -268,14 +314,16 @@ class Topology:
         key = self._keys.get(name)
         if key is None:
             key = key_of(name)
-            if isinstance(queue, Queue) and key not in self._routes:
-                self._adopt(key, queue)
+            # The app's own routes give a name where Celery gives the queue of a call.
+            named = queue if isinstance(queue, Queue) else self._others.get(key)
+            if named is not None and named.name == name and key not in self._routes:
+                self._adopt(key, named)
         return key
 
     def _adopt(self, key: str, queue: Queue) -> tuple[WorkQueue, Declaration]:
         return self._serve(key, _work_queue(queue, self.platform, exchange=self.exchange, routing_key=key))
 
-    def _missing(self, name: str, key: str) -> tuple[WorkQueue, Declaration]:
+    def _missing(self, name: str, key: str, is_chosen: bool) -> tuple[WorkQueue, Declaration]:
         if key == self.platform.name:
             raise QueueNotFound(
                 f'Task {name!r} was not sent: {key!r} is the platform queue, which no worker consumes. It gets a copy '
@@ -291,10 +339,11 @@ class Topology:
         known = sorted(self._keys)
         more = f' and {len(known) - _SHOWN_QUEUES} more' if len(known) > _SHOWN_QUEUES else ''
         raise QueueNotFound(
-            f'Task {name!r} was not sent: no work queue serves its routing key {key!r}. '
+            f'Task {name!r} was not sent: no work queue serves its routing key {key!r}'
+            f'{", which task_routes chose" if is_chosen else ""}. '
             f'The work queues are {", ".join(known[:_SHOWN_QUEUES])}{more}. '
-            f"Add {key!r} to the QUEUES of this app's Config, or send the task with queue= or routing_key= of one "
-            'of these.'
+            f"Add {key!r} to the QUEUES of this app's Config, or "
+            f'{"let task_routes choose" if is_chosen else "send the task with queue= or routing_key= of"} one of these.'
         )
 
     def _bound(self, queue: Queue) -> Queue:
@@ -311,8 +360,23 @@ class Topology:
         return self._serve(key, _work_queue(queue, self.platform))[0]
 
     def _serve(self, key: str, queue: WorkQueue) -> tuple[WorkQueue, Declaration]:
+        queue.topology = self
         self._keys[queue.name] = key
         return self._routes.setdefault(key, (queue, Declaration(queue, self.grouped, self.fair)))
+
+
+def _own_routes(routes: Any) -> OwnRoutes | None:
+    try:
+        return OwnRoutes(routes) or None
+    except (TypeError, ValueError):
+        raise SettingError(
+            f'task_routes is {routes!r:.200}: it must be a map of names and patterns to queues, a list of pairs of '
+            'them, a function, or a list of such routes'
+        ) from None
+
+
+def _names_destination(options: Mapping[str, Any]) -> bool:
+    return options.get('routing_key') is not None or options.get('queue') is not None
 
 
 def _by_name(queues: Iterable[Queue] | Mapping[str, Any]) -> dict[str, Queue]:

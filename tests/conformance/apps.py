@@ -60,6 +60,13 @@ def make_app(config: type[Config] = Config, **settings: Any) -> Celery:
     return app
 
 
+def routed_later(*routes: Any) -> Celery:
+    """The same app, with routes that are set when it has its Config already. An ellipsis stands for Config's own."""
+    app = make_app()
+    app.conf.task_routes = [app.conf.task_routes if route is ... else route for route in routes] or None
+    return app
+
+
 def run(project: int, page: int = 1) -> None:
     raise AssertionError('the functional tests ran a task')
 

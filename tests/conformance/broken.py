@@ -13,7 +13,7 @@ from kombu.common import Broadcast
 
 from cadasta.workertoolbox.conf import Config
 
-from .apps import EXCHANGE, PLATFORM, Case, add, make_app, queues, work_queue
+from .apps import EXCHANGE, PLATFORM, Case, add, make_app, queues, routed_later, work_queue
 
 BROKEN: dict[str, Case] = {}
 
@@ -186,27 +186,29 @@ def queue_bound_by_another_key_than_its_name() -> Celery:
 
 
 @breaks(3)
-def no_router() -> Celery:
-    return make_app(task_routes=None)
-
-
-@breaks(3)
 def router_taken_out_later() -> Celery:
-    app = make_app()
-    app.conf.task_routes = None
-    return app
+    return routed_later()
 
 
 @breaks(3)
 def everything_routed_to_the_default_queue() -> Celery:
-    return make_app(task_routes={'*': {'queue': 'celery'}})
+    return routed_later({'*': {'queue': 'celery'}})
 
 
 @breaks(3)
 def messages_of_one_queue_routed_to_another() -> Celery:
-    app = make_app()
-    app.conf.task_routes = [{'msg.*': {'queue': 'export'}}, app.conf.task_routes]
-    return app
+    return routed_later({'msg.*': {'queue': 'export'}}, ...)
+
+
+@breaks(3)
+def foreign_router_that_loses_retries() -> Celery:
+    # A retry has an exchange, so Celery declares nothing for it.
+    return routed_later({'export.*': {'routing_key': 'export'}}, ...)
+
+
+@breaks(3)
+def foreign_router_that_does_not_heed_the_queue_of_a_call() -> Celery:
+    return routed_later({'export.*': {'queue': 'export', 'routing_key': 'export'}}, ...)
 
 
 @breaks(3)
@@ -214,7 +216,7 @@ def router_that_declares_nothing() -> Celery:
     def route(name: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         return {'exchange': 'task_exchange', 'routing_key': name.partition('.')[0]}
 
-    return make_app(task_routes=route)
+    return routed_later(route)
 
 
 @breaks(3)
@@ -223,7 +225,7 @@ def router_that_declares_the_work_queue_alone() -> Celery:
         key = name.partition('.')[0]
         return {'queue': work_queue(key), 'exchange': EXCHANGE, 'routing_key': key}
 
-    return make_app(task_routes=route)
+    return routed_later(route)
 
 
 @breaks(3)
@@ -232,7 +234,7 @@ def router_to_a_direct_exchange() -> Celery:
         key = name.partition('.')[0]
         return {'queue': Queue(key, Exchange(key), routing_key=key)}
 
-    return make_app(task_routes=route)
+    return routed_later(route)
 
 
 @breaks(3)
@@ -251,7 +253,7 @@ def router_that_does_not_look_at_the_explicit_queue_of_a_retry() -> Celery:
         return {'queue': queue, 'declare': [queue, PLATFORM], 'exchange': EXCHANGE, 'routing_key': 'celery'}
 
     by_name.update({name: work_queue(name) for name in ('celery', 'export', 'msg')})
-    return make_app(task_routes=route)
+    return routed_later(route)
 
 
 # 4: every registered task, published the way the app would publish it, does the same
@@ -309,7 +311,7 @@ def task_with_a_key_of_no_queue() -> Celery:
 
 @breaks(4)
 def task_with_an_exchange_of_its_own_and_no_router() -> Celery:
-    app = make_app(task_routes=None)
+    app = routed_later()
     add(app, 'export.archive', exchange='archive', routing_key='archive')
     return app
 
@@ -325,24 +327,48 @@ def annotation_of_a_task_of_celery() -> Celery:
 
 
 @breaks(4)
+def route_to_a_queue_that_is_not_there() -> Celery:
+    return make_app(task_routes={'export.project': 'archive'})
+
+
+@breaks(4)
+def route_to_a_key_that_no_queue_serves() -> Celery:
+    return make_app(task_routes={'export.project': {'queue': 'export', 'routing_key': 'archive'}})
+
+
+@breaks(4)
+def route_to_the_platform_queue() -> Celery:
+    return make_app(task_routes={'export.project': {'queue': 'platform.fifo'}})
+
+
+@breaks(4)
+def foreign_router_that_loses_the_retries_of_one_task() -> Celery:
+    return routed_later({'export.project': {'routing_key': 'export'}}, ...)
+
+
+@breaks(4)
+def router_of_ones_own_that_loses_the_retries_of_one_task() -> Celery:
+    def route(name: str, args: Any, kwargs: Any, options: Any, task: Any = None, **kw: Any) -> dict[str, Any]:
+        key = 'msg' if name == 'export.project' else options.get('routing_key') or name.partition('.')[0]
+        queue = options.get('queue') or work_queue(key)
+        return {'queue': queue, 'declare': [queue, PLATFORM]}
+
+    return routed_later(route)
+
+
+@breaks(4)
 def foreign_router_with_a_key_of_its_own() -> Celery:
-    app = make_app()
-    app.conf.task_routes = [{'export.project': {'queue': 'msg', 'routing_key': 'export'}}, app.conf.task_routes]
-    return app
+    return routed_later({'export.project': {'queue': 'msg', 'routing_key': 'export'}}, ...)
 
 
 @breaks(4)
 def foreign_router_with_an_exchange_of_its_own() -> Celery:
-    app = make_app()
-    app.conf.task_routes = [{'export.project': {'exchange': 'other', 'routing_key': 'export'}}, app.conf.task_routes]
-    return app
+    return routed_later({'export.project': {'exchange': 'other', 'routing_key': 'export'}}, ...)
 
 
 @breaks(4)
 def foreign_router_to_the_platform_queue() -> Celery:
-    app = make_app()
-    app.conf.task_routes = [{'export.project': {'queue': 'platform.fifo'}}, app.conf.task_routes]
-    return app
+    return routed_later({'export.project': {'queue': 'platform.fifo'}}, ...)
 
 
 @breaks(4)
@@ -463,14 +489,12 @@ def router_without_a_queue() -> Celery:
         key = name.partition('.')[0]
         return {'exchange': EXCHANGE, 'routing_key': key, 'declare': [work_queue(key), PLATFORM]}
 
-    return make_app(task_routes=route)
+    return routed_later(route)
 
 
 @breaks(5)
 def chord_unlock_in_an_unknown_queue() -> Celery:
-    app = make_app()
-    app.conf.task_routes = [{'celery.chord_unlock': {'exchange': 'chords'}}, app.conf.task_routes]
-    return app
+    return routed_later({'celery.chord_unlock': {'exchange': 'chords'}}, ...)
 
 
 # 6: results go to a database backend, of every task; starts are tracked, of every task

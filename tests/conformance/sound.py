@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,7 +18,7 @@ from kombu.common import Broadcast
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.setup import setup_app
 
-from .apps import EXCHANGE, PLATFORM, Case, add, make_app, queues, work_queue
+from .apps import EXCHANGE, PLATFORM, Case, add, make_app, queues, routed_later, work_queue
 from .broken import predefined, when
 
 SOUND: dict[str, Case] = {}
@@ -312,10 +313,76 @@ def shared_tasks() -> Celery:
 
 
 @sound()
-def router_for_one_task() -> Celery:
+def no_routes_of_its_own() -> Celery:
+    return make_app(task_routes=None)
+
+
+@sound()
+def routes_in_a_map() -> Celery:
+    app = make_app(
+        task_routes={
+            'report.make': {'queue': 'export'},
+            'legacy.*': {'routing_key': 'msg', 'priority': 3},
+            re.compile(r'(video|image)\..*'): 'export',
+            'export.archive': 'msg',
+        }
+    )
+    for name in ('report.make', 'legacy.send', 'image.scale', 'export.archive'):
+        add(app, name)
+    return app
+
+
+@sound()
+def routes_in_a_list() -> Celery:
+    app = make_app(task_routes=([('report.*', 'export'), ('video.*', {'queue': 'msg'})], lambda *args, **options: None))
+    for name in ('report.make', 'video.cut'):
+        add(app, name)
+    return app
+
+
+@sound()
+def routes_for_the_rest() -> Celery:
+    app = make_app(task_routes={'legacy.*': {'routing_key': 'export'}, '*': 'celery'})
+    for name in ('legacy.send', 'whatever'):
+        add(app, name)
+    return app
+
+
+@sound()
+def routes_of_one_queue_to_another() -> Celery:
+    return make_app(task_routes={'msg.*': 'export'})
+
+
+@sound()
+def route_to_a_queue_on_another_exchange() -> Celery:
+    private = Queue('private', Exchange('private'), routing_key='private')
+    return make_app(task_queues=queues(private), task_routes={'export.project': 'private'})
+
+
+@sound()
+def routes_that_no_queue_of_another_name_minds() -> Celery:
+    def route(name: str, args: Any, kwargs: Any, options: Any, task: Any = None, **kw: Any) -> Any:
+        key = name.partition('.')[0]
+        return {'queue': Queue(key, Exchange(key), routing_key=key), 'exchange': key, 'declare': [PLATFORM]}
+
+    return make_app(task_routes=route)
+
+
+@sound()
+def apply_async_that_always_names_its_queue() -> Celery:
+    class Archived(Task):
+        def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+            return super().apply_async(args, kwargs, **{**options, 'queue': 'msg'})
+
     app = make_app()
+    add(app, 'export.archive', base=Archived)
+    return app
+
+
+@sound()
+def router_for_one_task() -> Celery:
+    app = routed_later({'report.make': {'queue': 'export'}, 'export.project': 'msg'}, ...)
     add(app, 'report.make')
-    app.conf.task_routes = [{'report.make': {'queue': 'export'}, 'export.project': 'msg'}, app.conf.task_routes]
     return app
 
 
@@ -324,9 +391,7 @@ def router_that_looks_at_keyword_arguments() -> Celery:
     def route(name: str, args: Any, kwargs: Any, options: Any, task: Any = None, **kw: Any) -> Any:
         return {'queue': 'msg' if kwargs['project'] else 'export'} if name == 'export.project' else None
 
-    app = make_app()
-    app.conf.task_routes = (route, app.conf.task_routes)
-    return app
+    return routed_later(route, ...)
 
 
 @sound()
@@ -335,9 +400,7 @@ def router_that_looks_at_positional_arguments() -> Celery:
         def route_for_task(self, name: str, args: Any = None, kwargs: Any = None) -> Any:
             return {'queue': 'msg' if args[0] else 'export'} if name == 'export.project' else None
 
-    app = make_app()
-    app.conf.task_routes = (Router(), app.conf.task_routes)
-    return app
+    return routed_later(Router(), ...)
 
 
 @sound()

@@ -13,8 +13,8 @@ NOT_SERIALIZED = (EncodeError, SerializerNotInstalled)
 
 _UNDECLARED = 'when it is sent on a connection that has declared nothing'
 _DECLARE = (
-    "Let the router declare what it routes to, as Config's does: leave task_routes to Config, and let other routers "
-    'return nothing but the name of a queue.'
+    'Give your routes to Config, as in Config(task_routes=...), and do not set task_routes afterwards: Config declares '
+    'what they lead to, and sends a retry to the queue that its message came from.'
 )
 
 
@@ -49,8 +49,8 @@ def _fault(seen: Observations, sent: Sent, queue: str | None) -> tuple[str, str]
             'it to another key.'
             if len(works) > 1
             else 'Send it through the default exchange with the routing key of one work queue: look at the '
-            'options queue, exchange and routing_key of the call and of the task, and at the routers in '
-            'task_routes.',
+            'options queue, exchange and routing_key of the call and of the task. Give routes of your own to Config, '
+            'as in Config(task_routes=...): they give way to the queue that a call names.',
         )
     if sent.queues != everywhere:
         return f'{message} reaches {sorted(sent.queues) or "no queue"} of {sorted(everywhere)} {_UNDECLARED}', _DECLARE

@@ -8,7 +8,7 @@ from .rule import Verdict
 
 
 def judge(seen: Observations) -> Iterator[Verdict]:
-    for queue, attempts in seen.messages.items():
-        for how, attempt in attempts.items():
-            violation = misdelivery(seen, f'a message for {queue!r}, {how}', attempt, queue)
+    for queue, messages in seen.messages.items():
+        for how, message in messages.items():
+            violation = misdelivery(seen, f'a message for {queue!r}, {how}', message.attempt, message.queue)
             yield Verdict({'queue': queue, 'message': how}, violation)

@@ -14,6 +14,9 @@ def judge(seen: Observations) -> Iterator[Verdict]:
         yield Verdict({'app': 'the tasks of a worker'}, _no_tasks(seen))
     for name, attempt in seen.tasks.items():
         yield Verdict({'task': name}, _with_advice(misdelivery(seen, f'task {name!r}', attempt)))
+        for how, message in seen.elsewhere[name].items():
+            violation = misdelivery(seen, f'task {name!r}, {how}', message.attempt, message.queue)
+            yield Verdict({'task': name, 'message': how}, violation)
     for name, attempt in seen.beat.items():
         yield Verdict({'beat_schedule': name}, misdelivery(seen, f'entry {name!r} of setting beat_schedule', attempt))
 

@@ -8,6 +8,7 @@ from celery import Celery, signals
 
 from ..seams.celery_app import copied_amqp, observers_of, states_of, store_no_results, use_pool
 from ..seams.celery_signals import disconnect_all, disconnect_django, kept_receivers
+from ..signals import prepare_message
 from .memory_broker import Broker
 
 #: Receivers of these signals would take the messages of a rehearsal for tasks that somebody sent.
@@ -19,7 +20,7 @@ def borrowed(app: Celery) -> Iterator[None]:
     """Let an app be changed, and undo that at the end.
 
     The borrowed app has a copy of its AMQP API and a result backend that stores nothing. No receiver of a signal
-    hears of the tasks that it publishes.
+    hears of the tasks that it publishes, but the one of this package, which changes what is declared for a message.
 
     :param app: the app, with its task modules imported.
     """
@@ -39,6 +40,7 @@ def borrowed(app: Celery) -> Iterator[None]:
         app.conf.task_publish_retry = False
         for signal in _ABOUT_SENDING:
             disconnect_all(signal)
+        signals.before_task_publish.connect(prepare_message)
         disconnect_django()
         yield
 

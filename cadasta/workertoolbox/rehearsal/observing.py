@@ -18,7 +18,7 @@ from ..architecture import CHORD_UNLOCK, DEFAULT_QUEUE
 from ..seams.celery_results import is_database_backend
 from ..seams.celery_tasks import accepted, is_shared, own_backend
 from ..seams.celery_worker import initialise_worker
-from ..topology import key_of
+from ..topology import Topology, key_of
 from .borrowing import borrowed, redirected
 from .memory_broker import Bindings, Broker, Sent
 from .own_publishing import replace_own_publishing
@@ -35,6 +35,17 @@ class Attempt:
 
     sent: list[Sent]
     error: Exception | None = None
+
+
+class Message(NamedTuple):
+    """An attempt to send a message for a work queue.
+
+    :param attempt: the attempt.
+    :param queue: the work queue that it should reach. With `None`, it may reach any one work queue.
+    """
+
+    attempt: Attempt
+    queue: str | None
 
 
 class SQSName(NamedTuple):
@@ -83,9 +94,11 @@ class Observations:
     backend: Any
     #: Whether workers claim each task before they run it.
     claims: bool
-    #: The attempts to send a message to each queue, by the way of sending.
-    messages: dict[str, dict[str, Attempt]]
+    #: The messages for each work queue, by the way of sending.
+    messages: dict[str, dict[str, Message]]
     tasks: dict[str, Attempt]
+    #: The messages of each task that are sent to another queue than its own, by the way of sending.
+    elsewhere: dict[str, dict[str, Message]]
     result_options: dict[str, ResultOptions]
     beat: dict[str, Attempt]
     chords: dict[str, Attempt]
@@ -131,6 +144,10 @@ def observe(
         named = [name for name in tasks if any(fnmatchcase(name, pattern) for pattern in called_with_queue)]
         sqs = _sqs_names(app)
         with redirected(app, broker):
+            sent = {
+                name: _task(broker, task, **({'queue': work_queues[0]} if name in named else {}))
+                for name, task in tasks.items()
+            }
             return Observations(
                 platform_queue=platform_queue,
                 # The order is fixed: kombu refuses the second of two queues that declare one exchange differently, and
@@ -144,9 +161,10 @@ def observe(
                 eager=eager,
                 backend=_backend(app),
                 claims=bool(app.conf.get('RUN_ONCE')),
-                messages={name: _messages(app, broker, name) for name in work_queues},
-                tasks={
-                    name: _task(broker, task, **({'queue': work_queues[0]} if name in named else {}))
+                messages=_messages(app, broker, work_queues),
+                tasks=sent,
+                elsewhere={
+                    name: _elsewhere(broker, task, sent[name], [name for name in work_queues if name in queues])
                     for name, task in tasks.items()
                 },
                 result_options={name: _result_options(task) for name, task in tasks.items()},
@@ -181,15 +199,53 @@ def _attempt(broker: Broker, publish: Callable[[], Any]) -> Attempt:
     return Attempt(broker.sent[first:])
 
 
-def _messages(app: Celery, broker: Broker, queue: str) -> dict[str, Attempt]:
-    name = f'{key_of(queue)}.{PROBE}'
-    attempts = {
-        f'named {name!r}': _attempt(broker, partial(app.send_task, name)),
-        f'sent with queue={queue!r}': (explicit := _attempt(broker, partial(app.send_task, name, queue=queue))),
-    }
-    if explicit.sent:
-        attempts['retried'] = _attempt(broker, partial(app.send_task, name, **_retry_options(explicit.sent[-1])))
-    return attempts
+def _messages(app: Celery, broker: Broker, queues: list[str]) -> dict[str, dict[str, Message]]:
+    messages = {}
+    for number, queue in enumerate(queues):
+        # A route that matches a name must leave alone what is sent to another queue.
+        name, other = (f'{key_of(each)}.{PROBE}' for each in (queue, queues[number - 1]))
+        messages[queue] = {
+            f'named {name!r}': Message(_probe(app, broker, name), None if _is_routed(app, name) else queue),
+            **_named(partial(_probe, app, broker, name), queue, queue),
+        }
+        if other != name:
+            named = _named(partial(_probe, app, broker, other), queue, queue)
+            messages[queue].update((f'named {other!r} and {how}', message) for how, message in named.items())
+    return messages
+
+
+def _probe(app: Celery, broker: Broker, name: str, **options: Any) -> Attempt:
+    return _attempt(broker, partial(app.send_task, name, **options))
+
+
+def _is_routed(app: Celery, name: str) -> bool:
+    """Tell whether the routes that were given to Config choose the queue of a task."""
+    topologies = [getattr(route, '__self__', None) for route in app.amqp.routes]
+    try:
+        chosen = [topology.chosen(name) for topology in topologies if isinstance(topology, Topology)]
+        return any('queue' in route or 'routing_key' in route for route in chosen)
+    except Exception:
+        # The attempt to send such a task shows the error.
+        return False
+
+
+def _elsewhere(broker: Broker, task: Task, sent: Attempt, queues: list[str]) -> dict[str, Message]:
+    """Send a task to another queue than its own, and retry it from there."""
+    other = next((queue for queue in queues if sent.sent and queue not in sent.sent[-1].queues), None)
+    if other is None:
+        return {}
+    # The routing key of a task comes before the queue that its caller names.
+    has_key = getattr(task, 'routing_key', None) is not None
+    return _named(partial(_task, broker, task), other, None if has_key else other)
+
+
+def _named(attempt: Callable[..., Attempt], queue: str, expected: str | None) -> dict[str, Message]:
+    """Send a task with ``queue=``, and retry it from there."""
+    named = attempt(queue=queue)
+    messages = {f'sent with queue={queue!r}': Message(named, expected)}
+    if named.sent:
+        messages['retried from there'] = Message(attempt(**_retry_options(named.sent[-1])), expected)
+    return messages
 
 
 def _retry_options(sent: Sent) -> dict[str, Any]:

@@ -48,6 +48,6 @@ def _queue_name(app: Any, name: str, delivery: dict[str, Any]) -> str:
     key: str = delivery['routing_key']
     if not delivery['exchange']:
         return key
-    queue = app.amqp.router.route({'routing_key': key}, name, (), {})['queue']
-    queue_name: str = queue.name
+    # Routes of the app's own must not be asked: the message came from this queue.
+    queue_name: str = app.loader.conf.topology.declaration(name, key).name
     return queue_name

@@ -23,7 +23,7 @@ def topology_of(settings: Mapping[str, Any], kind: str) -> Topology:
 
     :param settings: the settings and variables.
     :param kind: the kind of broker, such as ``'sqs'``.
-    :raises SettingError: where the settings describe a queue that cannot work.
+    :raises SettingError: where the settings describe a queue or routes that cannot work.
     """
     name = text('task_default_exchange', settings['task_default_exchange'])
     exchange = Exchange(name, text('task_default_exchange_type', settings['task_default_exchange_type']))
@@ -36,6 +36,7 @@ def topology_of(settings: Mapping[str, Any], kind: str) -> Topology:
         grouped=kind == 'sqs',
         fair=settings['FAIR_QUEUES'],
         missing_arguments=_missing_arguments(settings),
+        routes=settings.get('task_routes'),
     )
     if kind == 'sqs':
         _check_sqs_names(topology, settings['broker_transport_options']['queue_name_prefix'])

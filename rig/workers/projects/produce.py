@@ -117,6 +117,13 @@ def taken(tasks: Any) -> None:
         tasks.BUSY['late'].apply_async((0,), queue='prefork')
 
 
+def routed(tasks: Any, kind: str) -> None:
+    """Sends each task of a kind, `OWN` or `BESIDE`, with and without the name of a queue."""
+    for task in getattr(tasks, kind):
+        task.delay()
+        task.apply_async(queue='urgent')
+
+
 if __name__ == '__main__':
     project, stage, *arguments = sys.argv[1:]
     tasks = import_module(f'{project}.tasks')

@@ -1,0 +1,4 @@
+from .celery import beside
+from .tasks import BESIDE as BESIDE
+
+app = beside
