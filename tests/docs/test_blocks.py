@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import configparser
 import json
+import os
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import pytest
 import yaml
@@ -63,8 +65,9 @@ def test_blocks(manual: Manual, page: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def read_python(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs a block that is no file."""
-    exec(compile(block.text, block.page, 'exec'), {'__name__': '__main__'})
+    """Runs a block that is no file. It may change the environment."""
+    with mock.patch.dict(os.environ):
+        exec(compile(block.text, block.page, 'exec'), {'__name__': '__main__'})
 
 
 def read_variables(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
