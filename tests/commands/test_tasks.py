@@ -87,7 +87,7 @@ def some(tasks: TaskDatabase) -> None:
         tasks, 'c', 3, name='msg.send', routing_key='msg', root_id='a', parent_id='a', args="('repr',)", kwargs='{}'
     )
     store(tasks, 'a', 'SUCCESS', 1.5, result=b'"secret"')
-    store(tasks, 'b', 'FAILURE', 3, result=b'\x80\x04pickle', traceback='secret')
+    store(tasks, 'b', 'FAILURE', 3, result=b'\x81\x04nojson', traceback='secret')
     store(tasks, 'early', 'STARTED')
 
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from celery import Celery
-from sqlalchemy.exc import DataError
 
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.monitor import upgrade
 from cadasta.workertoolbox.monitor.message import Message
 from cadasta.workertoolbox.monitor.store import Store, Stored
+from cadasta.workertoolbox.results.refusal import Refused
 from rig.monitor.databases import url_of
 from rig.servers.postgres import Database
 
@@ -120,7 +120,7 @@ def test_numbers_of_results(manual: Manual, tracked: Database) -> None:
         Config(broker_url='memory://', result_backend=f'db+{url}', result_backend_always_retry=False)
     )
     database.execute(f"SELECT setval('task_id_sequence', {LAST_NUMBER})")
-    with pytest.raises(DataError):
+    with pytest.raises(Refused, match='integer out of range'):
         app.backend.store_result('one-too-many', 7, 'SUCCESS')
     database.execute(statements(manual, 'TYPE bigint'))
     app.backend.store_result('one-more', 7, 'SUCCESS')

@@ -202,7 +202,7 @@ class TestTask:
             'FAILURE',
             args=[1, 'ü'],
             kwargs={'format': 'gpkg'},
-            result=b'\x80<{"path"}',
+            result=b'\x81<{"path"}',
             traceback='Tr',
             options={'x': 'y' * 30_000},
         )
@@ -210,7 +210,7 @@ class TestTask:
         for shown in (
             'Arguments [1, &#34;ü&#34;]',
             'Keyword arguments {&#34;format&#34;: &#34;gpkg&#34;}',
-            r'Result \x80&lt;{&#34;path&#34;}',
+            r'Result \x81&lt;{&#34;path&#34;}',
             'Traceback Tr',
             'yyyy… and 10,009 more characters',
         ):
