@@ -10,7 +10,7 @@ SLOWNESS = 0.05
 #: The seconds for which a worker vouches for what it runs.
 LEASE = 6
 #: The seconds for which a worker hangs: its lease ends, and the broker gives its messages to others.
-HANGING = 10
+HANGING = 14
 
 DATABASE = ('cut_database', 'restart_postgres', 'slow_disk')
 RESTARTS = ('restart_worker', 'restart_monitor')

@@ -18,8 +18,9 @@ from .faults import HANGING
 from .platform import PROJECTS, Platform
 
 PRODUCERS = 2
-# The project of each worker, its queues, and the number of processes in its pool.
-WORKERS = (('exporting', 'celery,export', 8), ('messaging', 'msg', 2))
+# The project of each worker, its queues, and the number of processes in its pool. Two share their queues: one of them
+# may get what the other runs.
+WORKERS = (('exporting', 'celery,export', 4), ('exporting', 'celery,export', 4), ('messaging', 'msg', 2))
 # Workers that have lost their connection before sometimes hang in a warm shutdown, with all of their tasks done.
 SECONDS_TO_STOP = 20
 
@@ -144,7 +145,8 @@ class Separate(Platform):
 
     def _start_worker(self, number: int) -> Process:
         project, queues, children = WORKERS[number]
-        return self.celery(project, 'worker', '-l', 'INFO', '-n', f'{project}@%h', '-c', str(children), '-Q', queues)
+        name = f'{project}{number}@%h'
+        return self.celery(project, 'worker', '-l', 'INFO', '-n', name, '-c', str(children), '-Q', queues)
 
     def _start_monitor(self) -> Process:
         return self.toolbox.start('monitor', '--batch', '20', '--linger', '0.1', **self.broker.proxied_environment)
