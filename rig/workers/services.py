@@ -52,11 +52,11 @@ class Services:
         self.tracked: Counter[Key] = Counter()
         self.journal_begin = self.journal_file.stat().st_size
 
-    def start_worker(self, project: str, *options: str) -> Process:
+    def start_worker(self, project: str, *options: str, **environment: str) -> Process:
         """Starts `celery -A project worker`, prefork; `worker.wait_for(READY)` waits until it works."""
         return self.processes.start(
             self._celery(project, 'worker', '-l', 'INFO', '-n', f'{project}@%h', *options),
-            self._environment(self.broker.environment),
+            self._environment({**self.broker.environment, **environment}),
         )
 
     def start_workers(self) -> list[Process]:

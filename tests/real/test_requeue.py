@@ -39,7 +39,8 @@ def test_what_a_worker_has_received_when_it_stops(services: Services) -> None:
 
 @pytest.mark.parametrize('broker', ['sqs'], indirect=True)
 def test_what_a_process_ran_that_was_killed(services: Services) -> None:
-    worker = services.start_worker('export', '-c', '1', '-Q', 'export')
+    # With claims, the task would run again when the lease of its first run is over, in a minute.
+    worker = services.start_worker('export', '-c', '1', '-Q', 'export', CELERY_RUN_ONCE='no')
     worker.wait_for(READY)
     services.produce('export', 'mortal', str(services.processes.logs / 'died'))
     wait_until(lambda: services.ran().total() == 2, 'the task to run again')

@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 
 from cadasta.workertoolbox.results import keeper, lease, limits, waiting
 from cadasta.workertoolbox.results.backend import Dropped
-from cadasta.workertoolbox.results.claim import Claim, Running
+from cadasta.workertoolbox.results.claim import Claim, Impossible, Running
 from cadasta.workertoolbox.results.engines import engine
 from cadasta.workertoolbox.results.guard import act, guard
 
@@ -182,6 +182,12 @@ def test_what_is_stored_of_a_task_that_is_replaced(
     with pytest.raises(Ignore, match='Replaced'):
         task.on_replace(SimpleNamespace(delay=list))
     assert states == stored
+
+
+def test_a_task_that_no_table_can_hold() -> None:
+    task = SimpleNamespace(name='export.project', request=SimpleNamespace(id='1', toolbox_claim=Impossible('too long')))
+    with pytest.raises(Reject, match='too long'):
+        act(task)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from celery.worker import state
 
 from cadasta.workertoolbox.seams.celery_pool import active, is_reserved
@@ -9,6 +12,24 @@ from cadasta.workertoolbox.seams.celery_pool import active, is_reserved
 
 class Request:
     id = '1'
+
+
+class Changing(set[Any]):
+    """A set that another thread changes while it is read for the first time."""
+
+    was_read = False
+
+    def __iter__(self) -> Any:
+        if not self.was_read:
+            self.was_read = True
+            raise RuntimeError('Set changed size during iteration')
+        return super().__iter__()
+
+
+def test_a_set_that_changes_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = Request()
+    monkeypatch.setattr(state, 'active_requests', Changing({request}))
+    assert active() == {'1': request}
 
 
 def test_requests() -> None:

@@ -27,7 +27,8 @@ class SQSLeases:
     def __init__(self, channel: Any, queues: Iterable[Queue]) -> None:
         self._channel = channel
         self._queues = [queue.name for queue in queues]
-        # The tags of messages whose leases SQS refuses to renew.
+        # The tags of messages whose leases SQS refused to renew: once, and again.
+        self._doubtful: set[str] = set()
         self._ended: set[str] = set()
 
     def seconds(self) -> float:
@@ -40,6 +41,7 @@ class SQSLeases:
     def renew(self) -> None:
         """Renew the leases of all messages that the channel holds."""
         messages = held(self._channel)
+        self._doubtful &= messages.keys()
         self._ended &= messages.keys()
         for (url, key), tags in self._by_queue(messages).items():
             client = client_of(self._channel, key)
@@ -78,7 +80,11 @@ class SQSLeases:
 
     def _complain(self, failure: Mapping[str, Any], tag: str, message: Any, url: str) -> None:
         why = failure.get('Message') or failure['Code']
-        if failure['SenderFault']:
+        if failure['SenderFault'] and tag not in self._doubtful:
+            # kombu forgets an acknowledged message only when SQS has deleted it. So this one may have no lease because
+            # its task has ended, and then the worker does not hold it at the next renewal.
+            self._doubtful.add(tag)
+        elif failure['SenderFault']:
             self._ended.add(tag)
             logger.warning(
                 'SQS does not renew the lease of task %s, from %s, any more: another worker may get it. %s',

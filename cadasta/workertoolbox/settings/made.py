@@ -13,12 +13,9 @@ class _Instances:
     """
 
     def __get__(self, instance: Any, owner: type) -> NoReturn:
-        if instance is None:
-            how = f'app.config_from_object({owner.__name__}())'
-            raise TypeError(
-                f'{owner.__name__} is a class, with no settings yet. Configure the app with an instance: {how}'
-            )
-        raise AttributeError(f"'{owner.__name__}' object has no attribute 'override_backends'")
+        # An instance has this setting, and so it never gets here.
+        how = f'app.config_from_object({owner.__name__}())'
+        raise TypeError(f'{owner.__name__} is a class, with no settings yet. Configure the app with an instance: {how}')
 
 
 class Made(Mapping[str, Any]):
