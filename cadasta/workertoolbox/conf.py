@@ -103,9 +103,10 @@ class Config(Base):
         return f'{type(self).__name__}({pformat(self.to_dict())})'
 
     def __getitem__(self, name: str) -> Any:
-        if name.startswith('_'):
+        # Celery asks for some twenty settings when it sends a task, so this is as short as it can be.
+        if name[:1] == '_':
             raise KeyError(name)
-        return vars(self)[name]
+        return self.__dict__[name]
 
     def __iter__(self) -> Iterator[str]:
         return (name for name in vars(self) if not name.startswith('_'))

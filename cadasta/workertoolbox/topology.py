@@ -257,24 +257,22 @@ class Topology:
         :returns: ``queue``, ``exchange``, ``routing_key`` and ``declare``, and what else the app's own routes chose.
         :raises celery.exceptions.QueueNotFound: where no work queue serves the routing key.
         """
-        chosen = self.chosen(name, args, kwargs, options, task)
+        chosen = {} if self._own_routes is None else self.chosen(name, args, kwargs, options, task)
         options.pop('exchange', None)
-        is_chosen = not _names_destination(options) and _names_destination(chosen)
+        is_chosen = bool(chosen) and not _names_destination(options) and _names_destination(chosen)
         destination = chosen if is_chosen else options
         key = destination.get('routing_key')
         if key is None:
             queue = destination.get('queue')
             key = name.partition('.')[0] if queue is None else self._key_for(queue)
-        work_queue, declaration = self._found(name, key, 'routing_key' in destination, is_chosen)
+        found = self._routes.get(key) or self._missing(name, key, 'routing_key' in destination, is_chosen)
+        work_queue, declaration = found
         if options.get('declare') is not None:
             options['declare'] = [*options['declare'], declaration]
-        return {
-            **chosen,
-            'queue': work_queue,
-            'exchange': self.exchange,
-            'routing_key': key,
-            'declare': [*(chosen.get('declare') or ()), declaration],
-        }
+        routed = {'queue': work_queue, 'exchange': self.exchange, 'routing_key': key, 'declare': [declaration]}
+        if chosen:
+            return {**chosen, **routed, 'declare': [*(chosen.get('declare') or ()), declaration]}
+        return routed
 
     def chosen(
         self, name: str, args: Any = (), kwargs: Any = None, options: dict[str, Any] | None = None, task: Any = None
@@ -298,14 +296,7 @@ class Topology:
         :param key: the routing key.
         :raises celery.exceptions.QueueNotFound: where no work queue serves it.
         """
-        return self._found(name, key, True, False)[1]
-
-    def _found(self, name: str, key: str, is_key: bool, is_chosen: bool) -> tuple[WorkQueue, Declaration]:
-        try:
-            return self._routes[key]
-        except KeyError:
-            other = self._others.get(key) if is_key else None
-            return self._missing(name, key, is_chosen) if other is None else self._adopt(key, other)
+        return (self._routes.get(key) or self._missing(name, key, True, False))[1]
 
     def _key_for(self, queue: Queue | str) -> str:
         name = queue if isinstance(queue, str) else queue.name
@@ -323,7 +314,10 @@ class Topology:
     def _adopt(self, key: str, queue: Queue) -> tuple[WorkQueue, Declaration]:
         return self._serve(key, _work_queue(queue, self.platform, exchange=self.exchange, routing_key=key))
 
-    def _missing(self, name: str, key: str, is_chosen: bool) -> tuple[WorkQueue, Declaration]:
+    def _missing(self, name: str, key: str, is_key: bool, is_chosen: bool) -> tuple[WorkQueue, Declaration]:
+        other = self._others.get(key) if is_key else None
+        if other is not None:
+            return self._adopt(key, other)
         if key == self.platform.name:
             raise QueueNotFound(
                 f'Task {name!r} was not sent: {key!r} is the platform queue, which no worker consumes. It gets a copy '
