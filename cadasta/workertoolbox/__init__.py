@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .errors import (
         BadTaskId,
         ChangeError,
+        NoCurrentApp,
         NotAllowed,
         NotConfigured,
         NotUsable,
@@ -43,6 +44,7 @@ __all__ = [
     'Declaration',
     'Filter',
     'Monitor',
+    'NoCurrentApp',
     'Node',
     'NotAllowed',
     'NotConfigured',
@@ -75,6 +77,7 @@ _NAMES_BY_MODULE = {
     'errors': (
         'BadTaskId',
         'ChangeError',
+        'NoCurrentApp',
         'NotAllowed',
         'NotConfigured',
         'NotUsable',

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from . import apps as _chosen  # noqa: F401  # it decides which app is current in a process with a Config
 from . import signals as _connected  # noqa: F401  # its receivers serve every app that uses Config
 from .settings import (
     attributes,

@@ -123,3 +123,14 @@ class UnreadableResult(ToolboxError):  # noqa: N818  # whoever stored it is at f
     ...     print(str(error).partition('.')[0])
     A stored result is a pickle, or nothing that can be read
     """
+
+
+class NoCurrentApp(ToolboxError, RuntimeError):  # noqa: N818  # the process is at fault
+    """A task names no app, and nobody can tell which app of the process is meant, so the task was not sent.
+
+    >>> try:
+    ...     raise NoCurrentApp("Task 'export.project' was not sent: this thread has no current app")
+    ... except ToolboxError as error:
+    ...     print(str(error).partition(':')[0])
+    Task 'export.project' was not sent
+    """

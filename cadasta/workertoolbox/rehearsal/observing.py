@@ -14,6 +14,7 @@ from celery.beat import Scheduler, SchedulingError
 from celery.exceptions import QueueNotFound
 from sqlalchemy import make_url
 
+from ..apps import stray_app
 from ..architecture import CHORD_UNLOCK, DEFAULT_QUEUE
 from ..seams.celery_results import is_database_backend
 from ..seams.celery_tasks import accepted, is_shared, own_backend
@@ -76,6 +77,8 @@ class Observations:
     default_exchange: str
     default_exchange_type: str
     eager: bool
+    #: The name of the app that a new thread would publish by, if that is an app without a `Config`.
+    stray: str | None
     backend: Any
     #: The attempts to send a message to each queue, by the way of sending.
     messages: dict[str, dict[str, Attempt]]
@@ -98,6 +101,7 @@ def observe(app: Celery, is_worker: bool, platform_queue: str) -> Observations:
     """
     broker = Broker()
     eager = app.conf.task_always_eager
+    stray = stray_app(app)
     with borrowed(app):
         queues = dict(app.amqp.queues)
         exchange = app.amqp.default_exchange.name
@@ -117,6 +121,7 @@ def observe(app: Celery, is_worker: bool, platform_queue: str) -> Observations:
                 default_exchange=exchange,
                 default_exchange_type=app.amqp.default_exchange.type,
                 eager=eager,
+                stray=stray and repr(stray.main),
                 backend=_backend(app),
                 messages={name: _messages(app, broker, name) for name in work_queues},
                 tasks={name: _task(broker, task) for name, task in tasks.items()},
