@@ -1,5 +1,10 @@
-"""Listen to Celery's signals: set up the app of a worker that starts, and give each message that is sent its group."""
+"""Listen to Celery's signals, and to forks.
 
+The app of a worker that starts is set up, each message that is sent gets its group, and a forked process gets
+connections of its own.
+"""
+
+import os
 import string
 from typing import Any
 
@@ -8,8 +13,12 @@ from celery.signals import before_task_publish, worker_init
 from .architecture import ID_LENGTH
 from .database.values import storable
 from .errors import BadTaskId
+from .seams.kombu_pools import empty_pools
 from .settings.urls import is_database
 from .topology import Declaration, Refusal, Topology
+
+# The child of `os.fork`, such as a web server's, would write into the connections of its parent.
+os.register_at_fork(after_in_child=empty_pools)
 
 _MAX_GROUP_ID = 128
 _GROUP_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + string.punctuation)
