@@ -3,10 +3,12 @@
 import os
 import warnings
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import apps as _chosen  # noqa: F401  # it decides which app is current in a process with a Config
 from . import signals as _connected  # noqa: F401  # its receivers serve every app that uses Config
+from .seams.celery_current import add_defaults, being_configured
 from .settings import (
     attributes,
     broker_options,
@@ -19,6 +21,7 @@ from .settings import (
     variables,
 )
 from .settings.credentials import hidden, masked
+from .settings.elsewhere import Elsewhere
 from .topology import Topology
 
 if TYPE_CHECKING:
@@ -63,7 +66,9 @@ class Config(Base):
         keywords: dict[str, Any] = {**settings} if QUEUES is None else {**settings, 'QUEUES': QUEUES}
         given = {**attributes.settings_of(type(self), Config), **names.renamed(keywords)}
         names.check(given, _RESERVED)
-        found = _completed(given, os.environ)
+        found = _merged(given, os.environ)
+        broker = {name: found[name] for name in broker_options.INPUTS if name in found}
+        found.update(broker_options.completed(found, os.environ))
         topology = queues.topology_of(found, grouped=broker_options.transport(found, os.environ) == 'sqs')
         found['task_queues'] = topology.queues
         found.setdefault('task_routes', topology.route)
@@ -75,7 +80,7 @@ class Config(Base):
                 f'result_backend, {masked(url)!r}. Unset it, or write that URL there.',
                 stacklevel=2,
             )
-        vars(self).update(hidden(found), _topology=topology)
+        vars(self).update(hidden(found), _topology=topology, _broker=hidden(broker))
 
     @property
     def topology(self) -> Topology:
@@ -101,7 +106,14 @@ class Config(Base):
     def __getitem__(self, name: str) -> Any:
         if name.startswith('_'):
             raise KeyError(name)
+        if name == 'override_backends':
+            # Celery's loader looks this up first when it configures an app.
+            self._see_brokers()
         return vars(self)[name]
+
+    def _see_brokers(self) -> None:
+        for app in being_configured(self):
+            add_defaults(app, Elsewhere(vars(self)['_broker'], partial(_changes_of, app)))
 
     def __iter__(self) -> Iterator[str]:
         return (name for name in vars(self) if not name.startswith('_'))
@@ -113,7 +125,11 @@ class Config(Base):
 _RESERVED = frozenset(dir(Config)) - {'override_backends'}
 
 
-def _completed(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+def _changes_of(app: Any) -> Any:
+    return app.conf.changes
+
+
+def _merged(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     prefix = parsers.text('ENV_PREFIX', given.get('ENV_PREFIX', variables.VARIABLES['ENV_PREFIX'].default))
     found = {
         **variables.defaults(),
@@ -123,6 +139,5 @@ def _completed(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str
         **given,
     }
     found.update(variables.parsed(found))
-    found.update(broker_options.completed(found, environ))
     found['override_backends'] = {**defaults.BACKENDS, **found['override_backends']}
     return found

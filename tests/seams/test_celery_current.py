@@ -111,3 +111,40 @@ def test_the_source_of_an_app_is_what_configures_it() -> None:
 
 
 SOURCE = {'broker_url': 'memory://'}
+
+
+class Source(dict[str, Any]):
+    """A configuration that notes which apps it is about to configure, and adds defaults to them."""
+
+    def __init__(self) -> None:
+        super().__init__(broker_url='memory://')
+        self.seen: list[list[Celery]] = []
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.seen.append(celery_current.being_configured(self))
+        for app in self.seen[-1]:
+            celery_current.add_defaults(app, {'broker_url': 'memory://default', 'task_time_limit': 7})
+        return super().get(name, default)
+
+
+def test_a_configuration_learns_of_its_app_and_adds_defaults() -> None:
+    other = Celery('other')
+    app = Celery('export')
+    source = Source()
+    app.config_from_object(source)
+    assert source.seen == []
+    assert (app.conf.broker_url, app.conf.task_time_limit) == ('memory://default', 7)
+    assert source.seen == [[app]]
+    app.conf.task_time_limit = 8
+    assert app.conf.task_time_limit == 8
+    assert other.conf.task_time_limit is None
+
+
+def test_a_configuration_learns_of_an_app_that_is_configured_again() -> None:
+    app = Celery('export')
+    assert app.conf.task_time_limit is None
+    source = Source()
+    app.config_from_object(source)
+    assert app.conf.task_time_limit == 7
+    # At first the app still has its old settings.
+    assert source.seen == [[], [app]]

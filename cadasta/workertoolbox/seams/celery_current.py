@@ -97,3 +97,24 @@ def source_of(app: Celery) -> Any:
     if isinstance(source, str):
         source = app.loader._smart_import(source, imp=app.loader.import_from_cwd)
     return source
+
+
+def being_configured(source: Any) -> list[Celery]:
+    """List the apps that an object is about to configure: they look up a setting in it, and have no settings yet.
+
+    It uses ``app._conf`` and ``app.loader._conf``. An app tells its configuration nothing about itself.
+
+    :param source: the object.
+    """
+    return [app for app in apps() if app.loader._conf is source and (app._conf is None or not app.configured)]
+
+
+def add_defaults(app: Celery, defaults: Any) -> None:
+    """Let an app that is about to be configured look into a mapping before it looks into its configuration.
+
+    It uses ``app._pending_defaults``. The public ``add_defaults`` fails if the app is configured a second time.
+
+    :param app: the app.
+    :param defaults: the mapping.
+    """
+    app._pending_defaults.append(lambda: defaults)

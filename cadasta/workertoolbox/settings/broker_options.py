@@ -11,6 +11,9 @@ from .parsers import bad
 #: The settings that have the URL of a broker.
 URLS = ('broker_url', 'broker_read_url', 'broker_write_url')
 
+#: The settings by which `completed` decides.
+INPUTS = (*URLS, 'broker_transport', 'broker_transport_options', 'QUEUE_NAME_PREFIX')
+
 _AMQP = ('amqp', 'amqps', 'pyamqp')
 
 
