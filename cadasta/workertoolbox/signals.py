@@ -8,14 +8,16 @@ import os
 import string
 from typing import Any
 
-from celery.signals import before_task_publish, worker_init
+from celery.signals import before_task_publish, worker_init, worker_process_init
 
+from .apps import has_config
 from .architecture import ID_LENGTH
 from .database.values import storable
 from .errors import BadTaskId
+from .seams.celery_current import current
 from .seams.kombu_pools import empty_pools
 from .settings.urls import is_database
-from .topology import Declaration, Refusal, Topology
+from .topology import Declaration, Refusal
 
 # The child of `os.fork`, such as a web server's, would write into the connections of its parent.
 os.register_at_fork(after_in_child=empty_pools)
@@ -30,13 +32,26 @@ def set_up_worker(sender: Any, **kwargs: Any) -> None:
     from .leases import renew_leases
     from .setup import setup_app
 
-    if isinstance(getattr(sender.app.loader.conf, 'topology', None), Topology):
+    if has_config(sender.app):
         renew_leases(sender.app)
         setup_app(sender.app)
         if is_database(sender.app.conf.result_backend):
             from .results.worker import prepare
 
             prepare(sender)
+
+
+@worker_process_init.connect
+def set_up_child(sender: Any, **kwargs: Any) -> None:
+    """Give a child of a worker what its worker has. A child that was not forked has imported its tasks anew."""
+    from .results.worker import prepare_child
+    from .setup import limit_chord_unlock
+
+    app = current()
+    if has_config(app):
+        limit_chord_unlock(app)
+        if is_database(app.conf.result_backend):
+            prepare_child(app, sender)
 
 
 @before_task_publish.connect

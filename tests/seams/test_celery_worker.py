@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from celery import Celery
 
+from cadasta.workertoolbox.seams.celery_worker import trace_again
 from rig.servers.environment import clean_environment
 
 PROGRAM = """
@@ -53,3 +55,20 @@ def test_it_sends_what_a_worker_sends_in_the_same_order(tmp_path: Path) -> None:
     initialised = signals_of('initialised', tmp_path)
     assert [line.split()[0] for line in initialised].count('celeryd_after_setup') == 1
     assert signals_of('real', tmp_path) == initialised
+
+
+def run() -> None: ...
+
+
+def test_a_task_that_is_traced_again_calls_the_hooks_that_its_class_has_now() -> None:
+    called: list[str] = []
+    app = Celery('seams', broker='memory://', backend='cache+memory://', set_as_current=False)
+    app.task(run, name='export.project', shared=False)
+    task = app.tasks['export.project']
+    trace_again(app, 'worker@here')
+    kept = task.__trace__
+    type(task).before_start = lambda self, task_id, args, kwargs: called.append(task_id)
+    kept('one', (), {}, {})
+    trace_again(app, 'worker@here')
+    task.__trace__('two', (), {}, {})
+    assert called == ['two']

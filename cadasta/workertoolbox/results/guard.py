@@ -18,17 +18,21 @@ logger = logging.getLogger(__name__)
 _MARK = '_claim_is_guarded'
 
 
-def guard(app: Celery) -> None:
+def guard(app: Celery) -> bool:
     """Guard all tasks of an app. Celery builds what runs them later.
 
     :param app: the app of a worker.
+    :returns: whether a task was not guarded before.
     """
+    is_new = False
     for task in app.tasks.values():
         cls = type(task)
         # Classes may be shared by tasks, and inherit from each other.
         if _MARK not in vars(cls):
             setattr(cls, _MARK, True)
             cls.before_start = _guarded(cls.before_start)
+            is_new = True
+    return is_new
 
 
 def _guarded(before_start: Callable[..., Any]) -> Callable[..., Any]:

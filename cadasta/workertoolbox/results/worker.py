@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..seams.celery_worker import trace_again
 from . import identity, waiting
 from .guard import guard
 from .lease import Leases
@@ -17,3 +18,13 @@ def prepare(worker: Any) -> None:
     waiting.prepare()
     guard(worker.app)
     worker.app.steps['worker'].update((Leases, Limits))
+
+
+def prepare_child(app: Any, hostname: str) -> None:
+    """Prepare a child of a worker. A child that was forked is prepared already, and one that was spawned is not.
+
+    :param app: the app of the worker.
+    :param hostname: the name of the worker.
+    """
+    if guard(app):
+        trace_again(app, hostname)

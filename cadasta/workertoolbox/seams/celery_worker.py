@@ -3,6 +3,7 @@
 from typing import Any
 
 from celery import Celery, signals
+from celery.app.trace import build_tracer
 from celery.concurrency.solo import TaskPool as Solo
 from celery.worker import WorkController
 
@@ -38,3 +39,16 @@ def blocks(pool: Any) -> bool:
     :param pool: the pool of a worker.
     """
     return isinstance(pool, Solo) or bool(pool.is_green)
+
+
+def trace_again(app: Celery, hostname: str) -> None:
+    """Let the tasks of a child of a prefork pool see changes of their classes.
+
+    It uses ``celery.app.trace.build_tracer``. A child builds the function that runs a task before it sends its first
+    signal, and that function keeps the hooks that it found.
+
+    :param app: the app of the worker.
+    :param hostname: the name of the worker.
+    """
+    for name, task in app.tasks.items():
+        task.__trace__ = build_tracer(name, task, app.loader, hostname, app=app)

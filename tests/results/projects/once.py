@@ -129,3 +129,8 @@ def large(self: Task, size: int) -> str:
 @app.task(name='once.fail', bind=True)
 def fail(self: Task, text: str) -> None:
     raise ValueError(text)
+
+
+@app.task(name='once.limit', bind=True)
+def limit(self: Task) -> int | None:
+    return self.app.tasks['celery.chord_unlock'].max_retries

@@ -1,0 +1,35 @@
+"""Children that are new processes instead of forks: they guard claims, limit chords and wait as all others do."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from .service import Service
+
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize('broker', ['redis'], indirect=True)]
+
+SPAWN = ('-Q', 'once,celery', '--pool-start-method', 'spawn', '-c', '2')
+
+
+def test_a_copy_does_not_run(once: Service) -> None:
+    worker = once.start(*SPAWN, lease=3)
+    task_id = uuid.uuid4().hex
+    for _ in range(3):
+        once.send('hooked', None, 2, task_id=task_id)
+    once.wait_until(lambda: worker.log.count('is not run: it ended before') == 2, 'the copies to be dropped')
+    assert [once.count(event, task_id) for event in ('before_start', 'call', 'begin')] == [1, 1, 1]
+    assert once.row(task_id, 'status, runs') == ('SUCCESS', 1)
+
+
+def test_a_child_limits_the_watch_over_a_chord(once: Service) -> None:
+    once.start(*SPAWN, settings={'CHORD_UNLOCK_MAX_RETRIES': 7})
+    task_id = once.send('limit')
+    once.wait_for_state(task_id, 'SUCCESS')
+    assert bytes(once.row(task_id, 'result')) == b'7'
+
+
+def test_the_config_of_a_function_reaches_the_children(once: Service) -> None:
+    once.start(*SPAWN, project='made')
+    once.wait_for_state(once.send('done'), 'SUCCESS')
