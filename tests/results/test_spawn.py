@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 
 import pytest
 
-from .service import Service
+from rig.servers.environment import clean_environment
+from rig.servers.process import Processes
+
+from .service import PROJECTS, Service
 
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize('broker', ['redis'], indirect=True)]
 
@@ -33,3 +37,12 @@ def test_a_child_limits_the_watch_over_a_chord(once: Service) -> None:
 def test_the_config_of_a_function_reaches_the_children(once: Service) -> None:
     once.start(*SPAWN, project='made')
     once.wait_for_state(once.send('done'), 'SUCCESS')
+
+
+def test_a_config_that_cannot_be_pickled_is_an_error(once: Service, processes: Processes) -> None:
+    worker = processes.start(
+        [sys.executable, '-m', 'celery', '-A', 'unpicklable', 'worker', *SPAWN],
+        clean_environment(PROJECTS, **once.broker.environment),
+    )
+    assert worker.wait() != 0
+    assert 'SettingError: task_routes cannot be pickled' in worker.log

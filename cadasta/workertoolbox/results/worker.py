@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..seams.celery_pool import spawns
 from ..seams.celery_worker import trace_again
 from . import identity, waiting
 from .guard import guard
@@ -15,7 +16,7 @@ def prepare(worker: Any) -> None:
     :param worker: the worker, which is about to make its steps; the sender of ``worker_init``.
     """
     identity.take_name(worker.hostname)
-    waiting.prepare()
+    waiting.prepare(spawns(worker))
     guard(worker.app)
     worker.app.steps['worker'].update((Leases, Limits))
 
@@ -26,5 +27,6 @@ def prepare_child(app: Any, hostname: str) -> None:
     :param app: the app of the worker.
     :param hostname: the name of the worker.
     """
+    waiting.join()
     if guard(app):
         trace_again(app, hostname)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from billiard import get_start_method
 from celery.concurrency.prefork import TaskPool as Prefork
 from celery.worker import state
 
@@ -20,6 +21,17 @@ def active() -> dict[str, Any]:
             return {request.id: request for request in state.active_requests}
         except RuntimeError:
             continue
+
+
+def spawns(worker: Any) -> bool:
+    """Tell whether children of a worker may be new processes instead of forks.
+
+    It uses ``worker.pool_start_method``, which has the option of that name, and billiard's own start method, which a
+    platform may decide.
+
+    :param worker: the worker.
+    """
+    return 'spawn' in (worker.pool_start_method, get_start_method())
 
 
 def can_terminate(pool: Any) -> bool:
