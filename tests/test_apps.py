@@ -86,13 +86,13 @@ def test_celery_decides_where_there_is_no_app_with_a_config() -> None:
 
 
 def test_an_app_that_does_not_want_to_be_current_is_not() -> None:
-    configured(set_as_current=False)
-    plain = Celery('plain')
+    app, plain = configured(set_as_current=False), Celery('plain')
     assert current() is plain
     with pytest.raises(
         NoCurrentApp, match=r"'export.project' was not sent.* a Config are 'export'. Call set_default()"
     ):
         current_in_thread().send_task('export.project')
+    assert not app.configured
 
 
 def test_nothing_is_sent_by_a_guess() -> None:
@@ -102,8 +102,11 @@ def test_nothing_is_sent_by_a_guess() -> None:
     with pytest.raises(NoCurrentApp, match="Apps with a Config are 'one', 'two'"):
         current().send_task('export.project')
     # The default app of Celery works as ever once somebody has configured it.
-    current().conf.broker_url = 'memory://'
-    current().send_task('export.project')
+    fallback = current()
+    fallback.conf.broker_url = 'memory://'
+    fallback.send_task('export.project', queue='of_the_fallback')
+    with fallback.connection_for_write() as connection:
+        assert connection.default_channel.queue_declare('of_the_fallback', passive=True).message_count == 1
     assert app.main, other.main
 
 
