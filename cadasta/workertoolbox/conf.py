@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from . import chords as _checked  # noqa: F401  # it checks the chords of every app that uses Config
 from . import signals as _connected  # noqa: F401  # its receivers serve every app that uses Config
 from .settings import (
     attributes,

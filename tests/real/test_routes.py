@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rig.servers.broker import Broker
+from rig.servers.broker import PLATFORM_QUEUE, Broker
 from rig.servers.postgres import Database
 from rig.servers.process import Processes
 from rig.workers.services import READY, Services, names
@@ -54,3 +54,13 @@ def test_routes_that_stand_before_those_of_config(services: Services) -> None:
     assert worker.stop() == 0
     assert came_from(services, 'export') == came_from(services, 'urgent') == {'beside.flaky': RUNS}
     assert services.copies() == services.ran() == services.published()
+
+
+@pytest.mark.parametrize('broker', ['sqs', 'redis', 'amqp'], indirect=True)
+def test_a_chord_that_cannot_be_sent_leaves_nothing_behind(services: Services) -> None:
+    producer = services.start_producer('export', 'unsendable')
+    assert producer.wait() == 0
+    assert producer.log.count("Task 'nosuch.task' was not sent: no work queue serves its routing key") == 4
+    for queue in ('celery', 'export', 'report', PLATFORM_QUEUE):
+        assert services.broker.count(queue) == 0
+    assert not services.published()
