@@ -16,7 +16,7 @@ from .journal import UNDER_WAY, WITHOUT_RESULT, Journal, Run
 
 
 class Verdict(NamedTuple):
-    """What is wrong with the runs of a storm, and why tasks ran again.
+    """The faults in the runs of a storm, and the reasons why tasks ran again.
 
     :param at_once: the runs that began while another run of the task was in its process
     :param after_end: the runs that began when the success or the failure of the task had been stored

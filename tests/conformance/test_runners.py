@@ -146,7 +146,7 @@ def test_a_failure_in_a_django_project_is_reported(project: Path, options: tuple
     assert_failure_is_reported(code, output, 'exporter.tests.WorkerTests')
 
 
-@pytest.mark.parametrize(
+in_each_runner = pytest.mark.parametrize(
     'command',
     [
         ('unittest', 'export_worker/tests.py'),
@@ -155,11 +155,19 @@ def test_a_failure_in_a_django_project_is_reported(project: Path, options: tuple
     ],
     ids=['unittest', 'pytest', 'xdist'],
 )
+
+
+def run_with(task: str, directory: Path, command: tuple[str, ...]) -> tuple[int, str]:
+    """Runs the tests of the example, to which a task is added."""
+    shutil.copytree(EXAMPLES / 'export_worker', directory / 'export_worker')
+    with (directory / 'export_worker' / 'tasks.py').open('a') as tasks:
+        tasks.write(task)
+    return run(directory, *command)
+
+
+@in_each_runner
 def test_a_failure_is_reported(tmp_path: Path, command: tuple[str, ...]) -> None:
-    shutil.copytree(EXAMPLES / 'export_worker', tmp_path / 'export_worker')
-    with (tmp_path / 'export_worker' / 'tasks.py').open('a') as tasks:
-        tasks.write(BROKEN)
-    code, output = run(tmp_path, *command)
+    code, output = run_with(BROKEN, tmp_path, command)
     assert_failure_is_reported(code, output, 'FunctionalTests')
 
 
@@ -171,20 +179,9 @@ def quiet() -> None: ...
 NOTE = 'ConformanceNote: Rule 6: No result of these tasks is stored, so they may run twice: task '
 
 
-@pytest.mark.parametrize(
-    'command',
-    [
-        ('unittest', 'export_worker/tests.py'),
-        (*PYTEST, 'export_worker/tests.py'),
-        (*PYTEST, *XDIST, 'export_worker/tests.py'),
-    ],
-    ids=['unittest', 'pytest', 'xdist'],
-)
+@in_each_runner
 def test_a_note_is_shown_and_fails_nothing(tmp_path: Path, command: tuple[str, ...]) -> None:
-    shutil.copytree(EXAMPLES / 'export_worker', tmp_path / 'export_worker')
-    with (tmp_path / 'export_worker' / 'tasks.py').open('a') as tasks:
-        tasks.write(IGNORING)
-    code, output = run(tmp_path, *command)
+    code, output = run_with(IGNORING, tmp_path, command)
     assert code == 0, output
     assert f"tests.py:6: {NOTE}'export.quiet'." in output
 

@@ -13,6 +13,7 @@ from typing import Any
 from celery import Celery
 
 from cadasta.workertoolbox.conf import Config
+from rig.monitor.databases import url_of
 from rig.servers.broker import Broker
 from rig.servers.environment import clean_environment
 from rig.servers.postgres import Database
@@ -38,11 +39,7 @@ class Service:
 
     @property
     def _url(self) -> str:
-        database = self.database
-        return (
-            f'db+postgresql+psycopg2://{database.role}:{database.password}@127.0.0.1:{database.server.port}'
-            f'/{database.name}'
-        )
+        return f'db+{url_of(self.database, self.database.role, self.database.password)}'
 
     def start(
         self,

@@ -314,7 +314,7 @@ def test_no_connection_is_free(table: Table) -> None:
 
 
 def test_plain_celery_beside(table: Table) -> None:
-    """What it starts has no lease: it is started again by whoever gets the message, as with Celery."""
+    """The tasks that it starts have no lease. Whoever gets their messages starts them again, as with Celery."""
     plain = DatabaseBackend(app=table.app(), url=table.url)
     ours = table.backend('a')
     plain.store_result('1', {}, states.STARTED)
@@ -513,7 +513,7 @@ def test_a_pickle_is_never_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     table.execute('UPDATE celery_taskmeta SET result = :bomb', bomb=pickle.dumps(Bomb()))
     with pytest.raises(UnreadableResult, match='Pickles are never loaded'):
         AsyncResult('1', app=backend.app).get(timeout=5)
-    # What workers with the other serializer have stored is still read.
+    # The backend still reads the results of workers with the other serializer.
     table.execute("UPDATE celery_taskmeta SET result = CAST('7' AS BLOB)")
     assert AsyncResult('1', app=backend.app).get(timeout=5) == 7
 

@@ -52,8 +52,6 @@ def test_copies_wait_in_their_queue_and_are_dropped(once: Service, tmp_path: Pat
 )
 def test_copies_of_what_celery_sends_again(once: Service, pool: str, acks_late: bool) -> None:
     """A retry and a replacement have the id of the task that sends them: they run, and copies do not."""
-    if pool == 'gevent':
-        pytest.importorskip('gevent')
     worker = once.start('-Q', 'once', '-P', pool, '-c', '3', lease=3, settings={'task_acks_late': acks_late})
     sent = {uuid.uuid4().hex: (name, runs) for name, runs in RUNS.items()}
     for task_id, (name, _) in sent.items():

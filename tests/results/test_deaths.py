@@ -15,7 +15,7 @@ REDIS = pytest.mark.parametrize('broker', ['redis'], indirect=True)
 
 @pytest.mark.parametrize('broker', ['redis', 'amqp', 'sqs'], indirect=True)
 def test_a_killed_worker(once: Service, tmp_path: Path) -> None:
-    """What it had only received runs elsewhere, once."""
+    """Another worker runs, once, the tasks that it had only received."""
     if once.broker.name != 'amqp':
         once.broker.options['visibility_timeout'] = 3
     gate = tmp_path / 'gate'

@@ -1,4 +1,4 @@
-"""What becomes of a message that Celery cannot read; real workers get such messages in `test_strangers.py`."""
+"""A worker rejects a message that Celery cannot read; real workers get such messages in `test_strangers.py`."""
 
 from __future__ import annotations
 

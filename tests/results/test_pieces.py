@@ -1,4 +1,4 @@
-"""What hardly ever happens while a worker runs."""
+"""Pieces of the code that hardly ever run in a real worker."""
 
 from __future__ import annotations
 

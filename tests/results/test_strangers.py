@@ -1,4 +1,4 @@
-"""What a stranger sends or stores neither stops a worker, nor runs without a claim, nor runs where it is read."""
+"""No message and no result of a stranger stops a worker, runs without a claim, or runs where it is read."""
 
 from __future__ import annotations
 

@@ -19,7 +19,6 @@ def test_messages_of_other_transports_are_left_alone() -> None:
 
 def test_what_is_not_what_redis_should_have() -> None:
     """kombu reads an item of its own while it decodes it."""
-    pytest.importorskip('redis')
     complaints: list[Exception] = []
     channel = object.__new__(get_transport_cls('redis').Channel)
     for item in (b'no JSON', b'\xff'):

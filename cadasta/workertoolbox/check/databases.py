@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from celery import Celery
 
 from ..database.connection import engine
-from ..database.tables import rejected, result_tables, sequence, task
+from ..database.tables import present_columns, rejected, result_tables, sequence, task
 from ..database.upgrade import NO_PICKLE
 from ..durations import written
 from ..errors import NotUsable
@@ -108,9 +108,7 @@ class _Results:
         table = self._tables[0]
         if not self._has_table(table):
             return _NO_TABLE
-        present = {
-            column['name'] for column in sa.inspect(self._connection).get_columns(table.name, schema=table.schema)
-        }
+        present = present_columns(self._connection, table)
         missing = ', '.join(column for column in COLUMNS if column not in present)
         if missing:
             seen = f'it has no columns {missing}, so tasks may run twice'

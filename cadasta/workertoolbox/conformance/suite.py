@@ -72,7 +72,7 @@ class Suite(unittest.TestCase):
                 if violation is not None:
                     self._fail(rule.number, violation)
         if note := rule.note(self.seen):
-            # Who reads the note finds the tests of the app there, and not a line of this package.
+            # The note points the reader at the tests of the app, and not at a line of this package.
             module, filename, line = self.place
             warnings.warn_explicit(f'Rule {rule.number}: {note}', ConformanceNote, filename, line, module)
 

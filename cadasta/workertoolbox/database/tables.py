@@ -121,3 +121,14 @@ def sequence(table: sa.Table) -> sa.Sequence:
     assert isinstance(default, sa.Sequence)  # noqa: S101  # so Celery defines them
     # A copy of a table may share the sequence object with Celery's own table, so this makes another.
     return sa.Sequence(default.name, schema=table.schema)
+
+
+def present_columns(connection: sa.Connection, table: sa.Table) -> set[str]:
+    """List the columns that a table has in its database, which may be older than this package.
+
+    :param connection: a connection to the database.
+    :param table: the table, as this package knows it.
+    :returns: the names of the columns.
+    :raises sqlalchemy.exc.NoSuchTableError: where the database has no such table.
+    """
+    return {column['name'] for column in sa.inspect(connection).get_columns(table.name, schema=table.schema)}

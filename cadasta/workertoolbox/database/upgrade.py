@@ -13,7 +13,7 @@ from ..seams.sqlalchemy_quoting import POSTGRESQL, QUOTE
 from . import roles
 from .connection import engine
 from .quoting import literal
-from .tables import rejected, result_tables, sequence, task
+from .tables import present_columns, rejected, result_tables, sequence, task
 from .views import view_statements
 
 # This may be any number that no other program uses for its own locks in this database.
@@ -142,7 +142,7 @@ def _missing_columns(table: sa.Table, dialect: Dialect) -> Iterator[sa.TextClaus
 
 
 def _columns_missing_in_sqlite(connection: sa.Connection, table: sa.Table) -> Iterator[sa.TextClause]:
-    present = {column['name'] for column in sa.inspect(connection).get_columns(table.name)}
+    present = present_columns(connection, table)
     for column in table.columns:
         if column.name not in present:
             kind = column.type.compile(connection.dialect)

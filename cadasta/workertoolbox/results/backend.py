@@ -2,8 +2,8 @@
 
 import logging
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchTableError, OperationalError, Progr
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from ..architecture import ID_LENGTH
-from ..database.tables import result_tables
+from ..database.tables import present_columns, result_tables
 from ..database.values import storable
 from ..errors import NotAllowed, UnreadableResult
 from ..seams.celery_database import OpenBackend, was_not_sent
@@ -134,7 +134,7 @@ class Backend(OpenBackend):
                 # Celery stores this error in place of the result.
                 raise refused from error
             else:
-                # What follows the result may be to blame, such as the list of the tasks that this one has sent.
+                # Another column than the result may be to blame, such as the list of the tasks that this one has sent.
                 bare = request and bare_request(request.id, toolbox_claim=answer(request))
                 self._store_shortened(partial(store, request=bare), task_id, result, state, refused)
 
@@ -208,8 +208,8 @@ class Backend(OpenBackend):
     ) -> None:
         task_id = values['task_id']
         is_own_task = _is_own(task_id, request)
-        # What became of this message, such as that it expired, or that its process was lost, is not true of the other.
-        if is_own_task and _runs_here(task_id):
+        # This message expired, or its process was lost. The copy of it that runs here did not.
+        if is_own_task and task_id in active():
             raise Dropped('another copy of it runs in this worker')
         # A task may have been cancelled that was to follow one that fails: the others are failed nevertheless.
         if not statements.store(connection, values, identity.name(), is_own_task) and not was_not_sent(request):
@@ -314,10 +314,7 @@ class Backend(OpenBackend):
                 statements.probe(connection)
             except (ProgrammingError, OperationalError) as error:
                 try:
-                    present = {
-                        column['name']
-                        for column in sa.inspect(connection).get_columns(tables[0].name, schema=tables[0].schema)
-                    }
+                    present = present_columns(connection, tables[0])
                 except NoSuchTableError:
                     # As Celery does, the first who stores a result makes the tables. Who may not do so waits for them.
                     with suppress(DBAPIError, NotAllowed):
@@ -330,22 +327,12 @@ class Backend(OpenBackend):
         return statements
 
 
-class _logging_what_is_dropped:  # noqa: N801  # a context manager
-    def __init__(self, task_id: str) -> None:
-        self._task_id = task_id
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> bool:
-        if isinstance(error, Dropped):
-            logger.warning('A state of task %s is not stored: %s', self._task_id, error)
-            return True
-        return False
-
-
-def _runs_here(task_id: str) -> bool:
-    return task_id in active()
+@contextmanager
+def _logging_what_is_dropped(task_id: str) -> Iterator[None]:
+    try:
+        yield
+    except Dropped as error:
+        logger.warning('A state of task %s is not stored: %s', task_id, error)
 
 
 def _is_own(task_id: str, request: Any) -> bool:

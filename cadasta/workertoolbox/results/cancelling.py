@@ -5,11 +5,10 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
-from celery import states
 
 from ..database.connection import Connected
-from ..database.tables import result_tables, sequence
-from ..seams.sqlalchemy_quoting import QUOTE
+from ..database.tables import result_tables
+from .claim import insert_parts
 
 _CANCEL = """
 INSERT INTO {table} AS stored ({id}task_id, status, result, date_done)
@@ -37,15 +36,7 @@ class Cancelling(Connected):
     ) -> None:
         super().__init__(url)
         table, _ = result_tables(names or {}, schemas or {})
-        on_postgresql = self._engine.dialect.name == 'postgresql'
-        self._cancel = sa.text(
-            _CANCEL.format(
-                table=QUOTE.format_table(table),
-                id='id, ' if on_postgresql else '',
-                next_id=f"nextval('{QUOTE.format_sequence(sequence(table))}'), " if on_postgresql else '',
-                ended=tuple(sorted(states.READY_STATES)),
-            )
-        )
+        self._cancel = sa.text(_CANCEL.format(**insert_parts(table, self._engine.dialect)))
 
     def _prepare(self) -> None:
         self._connection.execution_options(isolation_level='AUTOCOMMIT')

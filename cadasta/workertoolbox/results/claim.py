@@ -155,7 +155,7 @@ class Impossible:
     reason: str
 
 
-#: What becomes of the start of a task.
+#: The database's answer to the start of a task.
 Answer = Claim | Over | Running | Impossible
 
 
@@ -170,7 +170,7 @@ def answer(request: Any) -> Answer | None:
 
 @dataclass(frozen=True)
 class Holder:
-    """What a row says of the run that has the claim.
+    """The run that has the claim, as the row of its task describes it.
 
     :param state: the state of the task.
     :param worker: the worker that claimed it.
@@ -204,6 +204,21 @@ class Holder:
         return Running(self.worker, max(self.remaining or 0.0, 0.0) + 1)
 
 
+def insert_parts(table: sa.Table, dialect: Dialect) -> dict[str, str]:
+    """Give the parts of a statement that inserts a row of results, unless a row says that its task has ended.
+
+    :param table: the table.
+    :param dialect: the dialect of its database. SQLite numbers the rows by itself.
+    """
+    on_postgresql = dialect.name == 'postgresql'
+    return {
+        'table': QUOTE.format_table(table),
+        'id': 'id, ' if on_postgresql else '',
+        'next_id': f"nextval('{QUOTE.format_sequence(sequence(table))}'), " if on_postgresql else '',
+        'ended': _ENDED,
+    }
+
+
 class Statements:
     """The statements for one table of results.
 
@@ -214,12 +229,9 @@ class Statements:
 
     def __init__(self, table: sa.Table, dialect: Dialect, columns: Iterable[str]) -> None:
         columns = [column for column in columns if column not in COLUMNS]
-        on_postgresql = dialect.name == 'postgresql'
         own = [f'{column} = :{column}' for column in columns]
         parts = {
-            'table': QUOTE.format_table(table),
-            'id': 'id, ' if on_postgresql else '',
-            'next_id': f"nextval('{QUOTE.format_sequence(sequence(table))}'), " if on_postgresql else '',
+            **insert_parts(table, dialect),
             'columns': ', '.join(columns),
             'values': ', '.join(f':{column}' for column in columns),
             'changes': ', '.join(f'{column} = excluded.{column}' for column in columns),
@@ -228,7 +240,6 @@ class Statements:
             'end_of_lease': _END_OF_LEASE[dialect.name],
             'remaining': _REMAINING[dialect.name],
             'is_this_claim': 'stored.worker = excluded.worker AND stored.result = excluded.result',
-            'ended': _ENDED,
             'not_started': _NOT_STARTED,
             'not_running': _NOT_RUNNING,
             'lease_kept': f'CASE WHEN excluded.status IN {_NOT_RUNNING} THEN NULL ELSE stored.lease END',
@@ -241,7 +252,7 @@ class Statements:
         self._store_own = _text(_STORE_OWN, parts)
         self._store = {
             True: _text(_STORE, {**parts, 'kept': _ENDED}),
-            # Who is not the task itself may correct a failure, as with Celery.
+            # Somebody else than the task itself may correct a failure, as with Celery.
             False: _text(_STORE, {**parts, 'kept': "('SUCCESS')"}),
         }
         self._tell = _text(_TELL, parts)

@@ -7,7 +7,7 @@ second, and who counts how often it does so.
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-# What a worker adds to the headers of a message to make a request.
+# A worker adds these to the headers of a message to make a request.
 _NOT_HEADERS = frozenset(
     (
         *('args', 'kwargs', 'callbacks', 'errbacks', 'chain', 'chord'),

@@ -1,4 +1,4 @@
-"""What a database refuses because of the data: waiting would not help, and the worker has to go on."""
+"""Tell which refusals of a database are the fault of the data: waiting would not help, and the worker has to go on."""
 
 from kombu.exceptions import EncodeError
 from sqlalchemy.exc import DBAPIError
@@ -29,14 +29,12 @@ def refusal(error: BaseException) -> Refused | None:
     >>> refusal(ConnectionRefusedError())
     """
     if isinstance(error, DBAPIError):
-        if _was_first(error):
-            return None
-        has_type = sqlstate(error.orig) not in _OTHER_TYPE
-        if (
-            has_type
-            and not blames_data(error)
-            and not any(part in str(error.orig) for part in (*_TOO_LARGE, *_NO_TYPE))
-        ):
+        is_of_data = (
+            blames_data(error)
+            or sqlstate(error.orig) in _OTHER_TYPE
+            or any(part in str(error.orig) for part in (*_TOO_LARGE, *_NO_TYPE))
+        )
+        if _was_first(error) or not is_of_data:
             return None
         error = error.orig or error
     elif not isinstance(error, ValueError | OverflowError | MemoryError):

@@ -21,11 +21,12 @@ _RECORDS = 4096
 
 
 class _Shared:
-    """What a worker's main process shares with its children."""
+    """The memory and the pipe that a worker's main process shares with its children."""
 
     def __init__(self) -> None:
         self.main = os.getpid()
         # The children see the end of this pipe when the main process closes it, and when it was killed.
+        self._running: int | None
         self.ended, self._running = os.pipe()
         self._memory = mmap.mmap(-1, _RECORDS * _RECORD.size)
 
@@ -33,7 +34,7 @@ class _Shared:
         """Tell all processes that the worker ends; in a child, leave it to the main process to say so."""
         if self._running is not None:
             os.close(self._running)
-            self._running = None  # type: ignore[assignment]
+            self._running = None
 
     def read(self, pid: int) -> tuple[float, float]:
         owner, waited, since = _RECORD.unpack_from(self._memory, self._place(pid))

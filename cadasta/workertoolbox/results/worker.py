@@ -1,4 +1,4 @@
-"""What a worker does before it starts, so that each of its tasks runs once."""
+"""A worker prepares itself before it starts, so that each of its tasks runs once."""
 
 from typing import Any
 

@@ -61,33 +61,12 @@ class OpenBackend(DatabaseBackend):
         self.pause(amount)
 
     def _store_result(
-        self,
-        task_id: str,
-        result: Any,
-        state: str,
-        traceback: str | None = None,
-        request: Any = None,
-        **options: Any,
+        self, task_id: str, result: Any, state: str, traceback: str | None = None, **options: Any
     ) -> None:
-        self.store_state(task_id, result, state, traceback=traceback, request=request, **options)
+        self.store_state(task_id, result, state, traceback=traceback, **options)
 
-    def _get_result_meta(
-        self,
-        result: Any,
-        state: str,
-        traceback: str | None,
-        request: Any,
-        format_date: bool = True,
-        encode: bool = False,
-    ) -> dict[str, Any]:
-        return self.described(
-            result=result,
-            state=state,
-            traceback=traceback,
-            request=request,
-            format_date=format_date,
-            encode=encode,
-        )
+    def _get_result_meta(self, **options: Any) -> dict[str, Any]:
+        return self.described(**options)
 
     def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
         return self.read_state(task_id)

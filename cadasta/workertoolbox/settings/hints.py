@@ -13,7 +13,7 @@ _RESULT_DB = 'RESULT_DB_'
 # How alike two names must be, from 0 to 1. An unknown setting is always worth a warning, and so its suggestion may be
 # less alike. An unknown variable may be one of the app's own.
 _ALIKE, _VERY_ALIKE = 0.75, 0.84
-# What is left of these names is short.
+# The names of RESULT_DB_* are compared without that beginning. The rest is short, so that one wrong letter weighs more.
 _ALIKE_PART = 0.6
 # Variables that somebody may set for this package alone, and forget the prefix. Other names are too common.
 _WITHOUT_PREFIX = ('PLATFORM_QUEUE_NAME', 'CHORD_UNLOCK_MAX_RETRIES')
