@@ -11,5 +11,8 @@ EXCHANGE = 'task_exchange'
 #: Celery's task that sends the body of a chord when the header is done.
 CHORD_UNLOCK = 'celery.chord_unlock'
 
+#: The header that says when the producer sent a message, in ISO 8601 and by the producer's clock.
+SENT = 'sent'
+
 #: The longest id of a task that Celery's result table and the Task table hold, in characters.
 ID_LENGTH = 155

@@ -1,12 +1,13 @@
 """Listen to Celery's signals: set up the app of a worker that starts, and give each message that is sent its group."""
 
 import string
+from datetime import UTC, datetime
 from typing import Any
 
 from celery.exceptions import QueueNotFound
 from celery.signals import before_task_publish, worker_init
 
-from .architecture import ID_LENGTH
+from .architecture import ID_LENGTH, SENT
 from .database.values import is_task_id
 from .errors import BadTaskId
 from .seams.kombu_virtual import GROUP, FIFOGroup
@@ -41,7 +42,9 @@ def prepare_message(
     declare: list[Any] | None = None,
     **kwargs: Any,
 ) -> None:
-    """Refuse a task whose id no table can hold, and put all messages of a task tree into one group on Amazon SQS.
+    """Note when a message is sent, and put all messages of a task tree into one group on Amazon SQS.
+
+    It refuses a task whose id no table can hold.
 
     Celery logs an error that a receiver raises, and sends the task. So the receiver replaces what is declared before
     the message is published by an entity that raises the error.
@@ -59,7 +62,11 @@ def prepare_message(
     if not is_task_id(task_id):
         allowed = f'text of 1 to {ID_LENGTH} characters, without NUL'
         entities[:] = [Refusal(error=BadTaskId(f'The id of a task is {task_id!r:.200}: it must be {allowed}'))]
-    elif entity.grouped:
+        return
+    headers[SENT] = datetime.now(UTC).isoformat()
+    # RabbitMQ would drop the platform's copy too when the task expires. A worker does not run a task that has expired.
+    properties.pop('expiration', None)
+    if entity.grouped:
         _group(headers, properties, entity.fair)
 
 

@@ -33,6 +33,12 @@ task = sa.Table(
     sa.Column('options', _JSON, nullable=False),
     sa.Column('first_seen', _TIME, nullable=False, index=True),
     sa.Column('last_seen', _TIME, nullable=False),
+    # By the clock of the producer.
+    sa.Column('sent', _TIME),
+    # The body of the message, as it was: PostgreSQL sorts the keys of JSON and writes some numbers differently.
+    sa.Column('body', sa.LargeBinary),
+    # How often somebody has sent the task again.
+    sa.Column('resent', sa.Integer),
     # With this operator class, PostgreSQL also uses the index for the beginning of a name, in any collation.
     sa.Index('ix_celery_task_name', 'name', 'first_seen', postgresql_ops={'name': 'text_pattern_ops'}),
     sa.Index('ix_celery_task_routing_key', 'routing_key', 'first_seen'),

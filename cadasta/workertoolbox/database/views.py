@@ -1,4 +1,4 @@
-"""The views that join tasks to their results. Their SQL is in the files beside this one."""
+"""The views that join tasks to their results. Their SQL is in the files below ``sql``."""
 
 from collections.abc import Iterator
 from importlib.resources import files
@@ -27,5 +27,6 @@ def view_statements(results: sa.Table, on_postgresql: bool) -> Iterator[sa.TextC
     # When a view is replaced, people keep the rights that they were granted on it.
     create = 'CREATE OR REPLACE VIEW' if on_postgresql else 'CREATE VIEW'
     for name in (SCHEDULED_VIEW, VIEW):
-        query = files(__package__).joinpath(f'sql/{name}.sql').read_text()
+        dialect = 'postgresql' if on_postgresql else 'sqlite'
+        query = files(__package__).joinpath(f'sql/{dialect}/{name}.sql').read_text()
         yield literal(f'{create} {name} AS\n{query.replace("{results}", QUOTE.format_table(results))}')

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from ..architecture import ID_LENGTH
+from ..architecture import ID_LENGTH, SENT
 from ..database.values import plain
 from ..errors import Unreadable
 from .body import load
@@ -33,6 +33,8 @@ _FIRST_PROTOCOL = frozenset(
     ['task', 'id', 'args', 'kwargs', 'group', 'taskset', 'retries', 'eta', 'expires', 'utc', 'timelimit']
 )
 _IDS = ('task_id', 'root_id', 'parent_id', 'group_id')
+# Times and bytes are no text.
+_UNCLEANED = ('eta', 'expires', 'sent', 'body')
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=plain, separators=(',', ':')).encode
 
@@ -70,6 +72,8 @@ def decode(message: Message, arguments: bool = True) -> TaskRow:
         raise Unreadable(message.problem)
     values = (_second_protocol if 'task' in message.headers else _first_protocol)(message, arguments)
     values['routing_key'] = _text('routing key', message.routing_key)
+    values['sent'] = _sent(message.headers, values['options'])
+    values['body'] = message.body if arguments else None
     version = (_count('replaced_task_nesting', values['options'].get('replaced_task_nesting')), values['retries'])
     try:
         return _row(values, version)
@@ -154,22 +158,28 @@ def _options(message: Message, task_id: str) -> dict[Any, Any]:
 
 def _row(values: dict[str, Any], version: tuple[int, int]) -> TaskRow:
     try:
-        text = _encode(values)
+        text = _encode(_with_hex(values))
         # PostgreSQL stores neither NUL nor half of a surrogate pair.
         is_clean = '\\u0000' not in text and (text.isascii() or bool(text.encode()))
     except (TypeError, ValueError):
         is_clean = False
     if not is_clean:
         values = _cleaned_values(values)
-        text = _encode(values)
+        text = _encode(_with_hex(values))
     return TaskRow(values['task_id'], version, values, shallow(text))
+
+
+def _with_hex(values: dict[str, Any]) -> dict[str, Any]:
+    # JSON has no bytes, and PostgreSQL reads them in this form.
+    body = values['body']
+    return values if body is None else {**values, 'body': '\\x' + body.hex()}
 
 
 def _cleaned_values(values: dict[str, Any]) -> dict[str, Any]:
     for name in _IDS:
         if values[name] is not None and _cleaned(values[name]) != values[name]:
             raise ValueError(f'the {name} {values[name]!r} has characters that no id has')
-    return {name: value if name in ('eta', 'expires') else _cleaned(value) for name, value in values.items()}
+    return {name: value if name in _UNCLEANED else _cleaned(value) for name, value in values.items()}
 
 
 def _cleaned(value: Any) -> Any:
@@ -206,6 +216,16 @@ def _count(name: str, value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_INTEGER:
         return value
     raise Unreadable(f'the number of {name} is {value!r:.100}')
+
+
+def _sent(headers: Mapping[Any, Any], options: dict[Any, Any]) -> datetime | None:
+    """Take the time out of the options at which the producer sent the message. Another's header stays there."""
+    try:
+        sent = _time(SENT, headers.get(SENT))
+    except Unreadable:
+        return None
+    options.pop(SENT, None)
+    return sent
 
 
 def _time(name: str, value: Any) -> datetime | None:

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -80,7 +79,6 @@ class Store(Connected):
         :raises NotUsable: where a table is missing or the role may not write it.
         :raises sqlalchemy.exc.DBAPIError: where the database is away; some of the batch may be stored.
         """
-        seen = datetime.now(UTC)
         total, size = 0, 0
         read: list[tuple[TaskRow, Message]] = []
         refused: list[_Refused] = []
@@ -95,25 +93,25 @@ class Store(Connected):
                 size += len(row.text)
                 # A small compressed body may hold a large one. The store does not keep them for a whole batch.
                 if size > MAX_STATEMENT:
-                    refused += self._write_rows(read, seen)
+                    refused += self._write_rows(read)
                     read, size = [], 0
-        refused += self._write_rows(read, seen)
+        refused += self._write_rows(read)
         if refused:
-            self._execute(_reject(self._engine.dialect.name, refused, seen))
+            self._execute(_reject(self._engine.dialect.name, refused))
         return Stored(total - len(refused), len(refused))
 
-    def _write_rows(self, read: Sequence[tuple[TaskRow, Message]], seen: datetime) -> 'list[_Refused]':
+    def _write_rows(self, read: Sequence[tuple[TaskRow, Message]]) -> 'list[_Refused]':
         if not read:
             return []
         try:
-            self._execute(*self._upsert(_latest(row for row, _ in read), seen))
+            self._execute(*self._upsert(_latest(row for row, _ in read)))
         except DBAPIError as error:
             if not blames_data(error):
                 raise
             if len(read) == 1:
                 return [_Refused(read[0][1], f'the database refuses it: {error.orig}')]
             middle = len(read) // 2
-            return [*self._write_rows(read[:middle], seen), *self._write_rows(read[middle:], seen)]
+            return [*self._write_rows(read[:middle]), *self._write_rows(read[middle:])]
         return []
 
     def _execute(self, statement: Any, parameters: Any = None) -> None:
@@ -140,7 +138,13 @@ def _latest(rows: Iterable[TaskRow]) -> list[TaskRow]:
     return [latest[task_id] for task_id in sorted(latest)]
 
 
-_MESSAGE_COLUMNS = [column for column in task.columns if column.name not in ('first_seen', 'last_seen')]
+_MESSAGE_COLUMNS = [column for column in task.columns if column.name not in ('first_seen', 'last_seen', 'resent')]
+# The clock of the database, because those of two monitors differ.
+_NOW: dict[str, sa.ColumnElement[Any]] = {
+    'postgresql': sa.func.now(),
+    # SQLite counts milliseconds, and SQLAlchemy reads microseconds.
+    'sqlite': sa.func.strftime('%Y-%m-%d %H:%M:%f000', 'now'),
+}
 
 
 def _on_conflict(statement: Any) -> Any:
@@ -172,43 +176,43 @@ def _postgresql_statement() -> Any:
         .table_valued(*(sa.column(column.name, column.type) for column in _MESSAGE_COLUMNS))
         .render_derived(with_types=True)
     )
-    seen = sa.bindparam('seen', type_=sa.DateTime(timezone=True))
+    now = _NOW['postgresql']
     columns = [rows.c[column.name] for column in _MESSAGE_COLUMNS]
     statement = postgresql.insert(task).from_select(
         [*(column.name for column in _MESSAGE_COLUMNS), 'first_seen', 'last_seen'],
-        sa.select(*columns, seen, seen),
+        sa.select(*columns, now, now),
     )
     return _on_conflict(statement)
 
 
 _POSTGRESQL = _postgresql_statement()
-_SQLITE = _on_conflict(sqlite.insert(task))
+_SQLITE = _on_conflict(sqlite.insert(task).values(first_seen=_NOW['sqlite'], last_seen=_NOW['sqlite']))
 
 
-def _postgresql_upsert(rows: Iterable[TaskRow], seen: datetime) -> tuple[Any, Any]:
-    return _POSTGRESQL, {'rows': f'[{",".join(row.text for row in rows)}]', 'seen': seen}
+def _postgresql_upsert(rows: Iterable[TaskRow]) -> tuple[Any, Any]:
+    return _POSTGRESQL, {'rows': f'[{",".join(row.text for row in rows)}]'}
 
 
-def _sqlite_upsert(rows: Iterable[TaskRow], seen: datetime) -> tuple[Any, Any]:
-    return _SQLITE, [{**row.values, 'first_seen': seen, 'last_seen': seen} for row in rows]
+def _sqlite_upsert(rows: Iterable[TaskRow]) -> tuple[Any, Any]:
+    return _SQLITE, [row.values for row in rows]
 
 
-_UPSERTS: dict[str, Callable[[Iterable[TaskRow], datetime], tuple[Any, Any]]] = {
+_UPSERTS: dict[str, Callable[[Iterable[TaskRow]], tuple[Any, Any]]] = {
     'postgresql': _postgresql_upsert,
     'sqlite': _sqlite_upsert,
 }
 _INSERTS: dict[str, Callable[[sa.Table], Any]] = {'postgresql': postgresql.insert, 'sqlite': sqlite.insert}
 
 
-def _reject(dialect: str, refused: Iterable[_Refused], seen: datetime) -> Any:
-    rows = {row['digest']: row for row in (_rejected_row(item, seen) for item in refused)}
+def _reject(dialect: str, refused: Iterable[_Refused]) -> Any:
+    rows = {row['digest']: row for row in (_rejected_row(item, _NOW[dialect]) for item in refused)}
     statement = _INSERTS[dialect](rejected).values([rows[digest] for digest in sorted(rows)])
     return statement.on_conflict_do_update(
         index_elements=[rejected.c.digest], set_={'last_seen': statement.excluded.last_seen}
     )
 
 
-def _rejected_row(item: _Refused, seen: datetime) -> dict[str, Any]:
+def _rejected_row(item: _Refused, now: Any) -> dict[str, Any]:
     message, reason = item
     everything = whole(message)
     logger.warning('Rejected a message: %s', reason)
@@ -219,8 +223,8 @@ def _rejected_row(item: _Refused, seen: datetime) -> dict[str, Any]:
         'name': _text(message.headers.get('task')),
         'routing_key': _text(message.routing_key),
         'message': everything,
-        'first_seen': seen,
-        'last_seen': seen,
+        'first_seen': now,
+        'last_seen': now,
     }
 
 

@@ -1,6 +1,7 @@
 """Celery's database backend, with one statement a state, and with claims."""
 
 import logging
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -106,7 +107,7 @@ class Backend(OpenBackend):
             waiting.begin_task()
             # Tells this start from all others, if the answer of the database is lost and it is asked again.
             stored = {**encoded, 'claim': uuid.uuid4().hex[:12]}
-        store = partial(self._store_or_shorten, task_id, stored, state, traceback, request)
+        store = partial(self._store_or_shorten, task_id, stored, state, traceback, request, time.monotonic())
         if keeper.is_needed():
             keeper.store(f'{state} of task {task_id}', store)
         else:
@@ -114,13 +115,16 @@ class Backend(OpenBackend):
                 store()
         return encoded
 
-    def _store_or_shorten(self, task_id: str, result: Any, state: str, traceback: str | None, request: Any) -> None:
+    def _store_or_shorten(
+        self, task_id: str, result: Any, state: str, traceback: str | None, request: Any, reached: float
+    ) -> None:
         store = partial(
             self.retried,
             self.store_state,
             fallback_exc=partial(BackendStoreError, task_id=task_id, state=state),
             fallback_msg='failed to store result on the backend',
             request=request,
+            reached=reached,
         )
         try:
             store(task_id, result, state, traceback=traceback)
@@ -157,15 +161,25 @@ class Backend(OpenBackend):
         state: str,
         traceback: str | None = None,
         request: Any = None,
+        reached: float | None = None,
         **options: Any,
     ) -> None:
-        """Store a state of a task, once. Celery's own statements do so where the table has no columns for claims."""
+        """Store a state of a task, once. Celery's own statements do so where the table has no columns for claims.
+
+        :param reached: when the task reached the state, as `time.monotonic` tells it; `None` for now.
+        """
         statements = self._claiming_statements()
         if statements is None:
             super().store_state(task_id, result, state, traceback=traceback, request=request, **options)
             return
         row = self.values(result, state, traceback, request)
         values = {'task_id': task_id, **{name: row[name] for name in self._columns}}
+        # The clock of the database tells the time, because those of workers differ.
+        if values.pop('date_done') is not None:
+            now = time.monotonic()
+            values['age'] = now - (now if reached is None else reached)
+        else:
+            values['age'] = None
         claim = answer(request) if _is_own(task_id, request) else None
         with self._engine.connect() as connection:
             if isinstance(claim, Claim):
@@ -212,7 +226,10 @@ class Backend(OpenBackend):
         if is_own_task and task_id in active():
             raise Dropped('another copy of it runs in this worker')
         # A task may have been cancelled that was to follow one that fails: the others are failed nevertheless.
-        if not statements.store(connection, values, identity.name(), is_own_task) and not was_not_sent(request):
+        was_sent = is_own_task and not was_not_sent(request)
+        runs = 0 if values['status'] == states.FAILURE and not was_sent else None
+        is_stored = statements.store(connection, values, identity.name(), is_own_task, runs)
+        if not is_stored and not was_not_sent(request):
             raise Dropped('it has ended, or runs on another worker')
 
     # Celery goes on after each of these as if the state were stored: with callbacks, with the rest of the chain.

@@ -2,17 +2,14 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-
-import sqlalchemy as sa
 
 from ..database.connection import Connected
 from ..database.tables import result_tables
-from .claim import insert_parts
+from .claim import DONE, insert_parts, text
 
 _CANCEL = """
 INSERT INTO {table} AS stored ({id}task_id, status, result, date_done)
-VALUES ({next_id}:task_id, 'REVOKED', :result, :date_done)
+VALUES ({next_id}:task_id, 'REVOKED', :result, {done})
 ON CONFLICT (task_id) DO UPDATE SET
     status = 'REVOKED', result = excluded.result, date_done = excluded.date_done, traceback = NULL, lease = NULL
 WHERE stored.status NOT IN {ended}
@@ -36,7 +33,8 @@ class Cancelling(Connected):
     ) -> None:
         super().__init__(url)
         table, _ = result_tables(names or {}, schemas or {})
-        self._cancel = sa.text(_CANCEL.format(**insert_parts(table, self._engine.dialect)))
+        dialect = self._engine.dialect
+        self._cancel = text(_CANCEL, {**insert_parts(table, dialect), 'done': DONE[dialect.name]})
 
     def _prepare(self) -> None:
         self._connection.execution_options(isolation_level='AUTOCOMMIT')
@@ -47,7 +45,7 @@ class Cancelling(Connected):
         :param task_ids: their ids; a task that nobody has stored yet may be among them.
         :returns: the ids of those that had not ended.
         """
-        values = {'result': _RESULT, 'date_done': datetime.now(UTC).replace(tzinfo=None)}
+        values = {'result': _RESULT, 'age': 0}
         return {
             row.task_id
             for task_id in sorted(set(task_ids))

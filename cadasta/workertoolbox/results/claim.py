@@ -51,8 +51,8 @@ WHERE task_id = :task_id AND worker = :worker AND runs = :runs AND status NOT IN
 RETURNING runs"""
 
 _STORE = """
-INSERT INTO {table} AS stored ({id}task_id, {columns})
-VALUES ({next_id}:task_id, {values})
+INSERT INTO {table} AS stored ({id}task_id, {columns}, runs)
+VALUES ({next_id}:task_id, {values}, :runs)
 ON CONFLICT (task_id) DO UPDATE SET {changes}, lease = {lease_kept}
 WHERE stored.status NOT IN {kept} AND (
     stored.status IN {not_running} OR stored.worker = :worker OR stored.lease IS NULL OR stored.lease < {now})
@@ -83,10 +83,16 @@ WHERE task_id = :task_id AND worker = :worker AND runs = :runs"""
 
 _PROBE = 'SELECT {columns} FROM {table} WHERE 1 = 0'
 
-_NOW = {'postgresql': 'now()', 'sqlite': "strftime('%Y-%m-%d %H:%M:%f', 'now')"}
+# SQLite counts milliseconds, and SQLAlchemy reads microseconds.
+_NOW = {'postgresql': 'now()', 'sqlite': "strftime('%Y-%m-%d %H:%M:%f000', 'now')"}
 _LEASE = {
     'postgresql': "now() + CAST(:seconds AS integer) * interval '1 second'",
-    'sqlite': "strftime('%Y-%m-%d %H:%M:%f', 'now', :seconds || ' seconds')",
+    'sqlite': "strftime('%Y-%m-%d %H:%M:%f000', 'now', :seconds || ' seconds')",
+}
+#: When a state was reached, which may be some seconds before it is stored, if the database was away.
+DONE = {
+    'postgresql': "timezone('UTC', now()) - CAST(:age AS double precision) * interval '1 second'",
+    'sqlite': "strftime('%Y-%m-%d %H:%M:%f000', 'now', -:age || ' seconds')",
 }
 # Workers could not renew their leases while the server was down.
 _END_OF_LEASE = {
@@ -229,11 +235,12 @@ class Statements:
 
     def __init__(self, table: sa.Table, dialect: Dialect, columns: Iterable[str]) -> None:
         columns = [column for column in columns if column not in COLUMNS]
-        own = [f'{column} = :{column}' for column in columns]
+        given = {**{column: f':{column}' for column in columns}, 'date_done': DONE[dialect.name]}
+        own = [f'{column} = {value}' for column, value in given.items()]
         parts = {
             **insert_parts(table, dialect),
             'columns': ', '.join(columns),
-            'values': ', '.join(f':{column}' for column in columns),
+            'values': ', '.join(given.values()),
             'changes': ', '.join(f'{column} = excluded.{column}' for column in columns),
             'now': _NOW[dialect.name],
             'lease': _LEASE[dialect.name],
@@ -248,20 +255,20 @@ class Statements:
                 f'lease = CASE WHEN :status IN {_NOT_RUNNING} AND NOT :is_telling THEN NULL ELSE lease END'
             ),
         }
-        self._claim = _text(_CLAIM, parts)
-        self._store_own = _text(_STORE_OWN, parts)
+        self._claim = text(_CLAIM, parts)
+        self._store_own = text(_STORE_OWN, parts)
         self._store = {
-            True: _text(_STORE, {**parts, 'kept': _ENDED}),
+            True: text(_STORE, {**parts, 'kept': _ENDED}),
             # Somebody else than the task itself may correct a failure, as with Celery.
-            False: _text(_STORE, {**parts, 'kept': "('SUCCESS')"}),
+            False: text(_STORE, {**parts, 'kept': "('SUCCESS')"}),
         }
-        self._tell = _text(_TELL, parts)
-        self._explain = _text(_EXPLAIN, parts)
+        self._tell = text(_TELL, parts)
+        self._explain = text(_EXPLAIN, parts)
         ids: sa.BindParameter[Any] = sa.bindparam('task_ids', expanding=True)
-        self._renew = _text(_RENEW, parts).bindparams(ids)
-        self._cancelled = _text(_CANCELLED, parts).bindparams(ids)
-        self._release = _text(_RELEASE, parts)
-        self._probe = _text(_PROBE, {**parts, 'columns': ', '.join(COLUMNS)})
+        self._renew = text(_RENEW, parts).bindparams(ids)
+        self._cancelled = text(_CANCELLED, parts).bindparams(ids)
+        self._release = text(_RELEASE, parts)
+        self._probe = text(_PROBE, {**parts, 'columns': ', '.join(COLUMNS)})
 
     def probe(self, connection: Connection) -> None:
         """Fail where a column is missing."""
@@ -287,12 +294,20 @@ class Statements:
         values = {**row, 'worker': worker, 'runs': claim.runs, 'is_telling': isinstance(claim, Telling)}
         return connection.execute(self._store_own, values).first() is not None
 
-    def store(self, connection: Connection, row: Mapping[str, Any], worker: str | None, is_own_task: bool) -> bool:
+    def store(
+        self,
+        connection: Connection,
+        row: Mapping[str, Any],
+        worker: str | None,
+        is_own_task: bool,
+        runs: int | None = None,
+    ) -> bool:
         """Store a state of a task that this process has not started, unless it ended or another worker runs it.
 
         :param is_own_task: whether it is the task's message that is judged, and not someone's word about another task.
+        :param runs: how often the task has been started, where the table does not know it; `None` for unknown.
         """
-        values = {**row, 'worker': worker}
+        values = {**row, 'worker': worker, 'runs': runs}
         return connection.execute(self._store[is_own_task], values).first() is not None
 
     def tell(self, connection: Connection, task_id: str, worker: str | None, seconds: int) -> int | None:
@@ -331,6 +346,11 @@ class Statements:
         return {row.task_id for row in connection.execute(self._cancelled, values)}
 
 
-def _text(template: str, parts: Mapping[str, str]) -> sa.TextClause:
+def text(template: str, parts: Mapping[str, str]) -> sa.TextClause:
+    """Make a statement of a template.
+
+    :param template: the SQL, with names in braces.
+    :param parts: what the names stand for.
+    """
     # Colons in the format of a time are none of a parameter.
     return sa.text(template.format(**parts).replace('%H:%M:%f', '%H\\:%M\\:%f'))

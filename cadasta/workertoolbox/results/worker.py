@@ -4,7 +4,8 @@ from typing import Any
 
 from celery import bootsteps
 
-from . import identity, waiting
+# `unlocks` listens to a signal.
+from . import identity, unlocks, waiting  # noqa: F401
 from .guard import guard
 
 

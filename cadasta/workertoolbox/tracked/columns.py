@@ -16,8 +16,21 @@ RESULT_COLUMNS: tuple[sa.ColumnClause[Any], ...] = (
 )
 
 
+#: The columns that say how a task ran, and what has become of it.
+_RUN_COLUMNS: tuple[sa.ColumnClause[Any], ...] = (
+    sa.column('started', sa.DateTime(timezone=True)),
+    sa.column('worker', sa.String()),
+    sa.column('runs', sa.Integer()),
+    sa.column('waited', sa.Float()),
+    sa.column('ran', sa.Float()),
+    sa.column('standing', sa.String()),
+)
+
+
 def _view(name: str) -> Any:
-    columns = [sa.column(column.name, column.type) for column in (*task.columns, *RESULT_COLUMNS)]
+    # The body of a message is for whoever sends it again.
+    of_task = [column for column in task.columns if column is not task.c.body]
+    columns = [sa.column(column.name, column.type) for column in (*of_task, *RESULT_COLUMNS, *_RUN_COLUMNS)]
     return sa.table(name, *columns).c
 
 

@@ -10,6 +10,21 @@ from celery import states
 #: too.
 STATES = (states.PENDING, states.RECEIVED, states.STARTED, states.RETRY, states.SUCCESS, states.FAILURE, states.REVOKED)
 
+#: What may have become of a task. ``lost``: its worker does not vouch for it any more. ``unknown``: nobody stores its
+#: result.
+STANDINGS = (
+    'waiting',
+    'queued',
+    'running',
+    'retrying',
+    'succeeded',
+    'failed',
+    'cancelled',
+    'expired',
+    'unknown',
+    'lost',
+)
+
 
 class Cursor(NamedTuple):
     """A place in the list of all tasks: the place of the task with these values.
@@ -38,6 +53,15 @@ class TrackedTask:
     :param result: the value that it returned or raised, as its worker serialized it.
     :param first_seen: when the monitor stored its first message.
     :param last_seen: when the monitor stored its latest message.
+    :param sent: when its producer sent its latest message, by the producer's clock.
+    :param started: when a worker last started it.
+    :param worker: the worker that started it.
+    :param runs: how often workers have started it; `None` where they do not say so.
+    :param waited: the seconds from when it was sent, or from its ``eta``, until it started. The clocks of the producer and of
+        the database may differ, and then it may be less than 0.
+    :param ran: the seconds from when it started until it ended, or until now.
+    :param standing: what has become of it, one of ``STANDINGS``.
+    :param resent: how often somebody has sent it again.
 
     The other parameters are the columns of the Task table.
 
@@ -66,6 +90,14 @@ class TrackedTask:
     options: Any = None
     first_seen: datetime | None = None
     last_seen: datetime | None = None
+    sent: datetime | None = None
+    started: datetime | None = None
+    worker: str | None = None
+    runs: int | None = None
+    waited: float | None = None
+    ran: float | None = None
+    standing: str = 'unknown'
+    resent: int | None = None
 
     @property
     def cursor(self) -> Cursor:

@@ -22,7 +22,15 @@ SELECT
     origin,
     options,
     first_seen,
-    last_seen
+    last_seen,
+    sent,
+    started,
+    worker,
+    runs,
+    waited,
+    ran,
+    standing,
+    resent
 FROM celery_task_scheduled
 
 UNION ALL
@@ -47,7 +55,29 @@ SELECT
     CAST(NULL AS TEXT) AS origin,
     CAST(NULL AS JSONB) AS options,
     CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS first_seen,
-    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS last_seen
+    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS last_seen,
+    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS sent,
+    r.started,
+    r.worker,
+    r.runs,
+    CAST(NULL AS DOUBLE PRECISION) AS waited,
+    EXTRACT(EPOCH FROM
+        CASE
+            WHEN r.status IN ('SUCCESS', 'FAILURE', 'REVOKED', 'RETRY') THEN r.date_done AT TIME ZONE 'UTC'
+            ELSE now()
+        END - r.started
+    )::double precision AS ran,
+    CASE
+        WHEN r.status = 'SUCCESS' THEN 'succeeded'
+        WHEN r.status = 'FAILURE' THEN CASE WHEN r.runs = 0 THEN 'cancelled' ELSE 'failed' END
+        WHEN r.status = 'REVOKED' THEN
+            CASE WHEN position('expired'::bytea IN r.result) > 0 THEN 'expired' ELSE 'cancelled' END
+        WHEN r.status = 'RETRY' THEN 'retrying'
+        WHEN r.status NOT IN ('PENDING', 'RECEIVED') THEN
+            CASE WHEN r.lease < now() - interval '1 minute' THEN 'lost' ELSE 'running' END
+        ELSE 'queued'
+    END AS standing,
+    CAST(NULL AS INTEGER) AS resent
 FROM {results} r
 LEFT JOIN celery_task t ON t.task_id = r.task_id
 WHERE t.task_id IS NULL

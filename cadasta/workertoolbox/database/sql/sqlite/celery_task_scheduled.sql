@@ -1,0 +1,56 @@
+-- Every task that the monitor stored, with its result. The status is NULL where there is no result.
+SELECT
+    t.task_id,
+    r.status,
+    r.date_done,
+    r.result,
+    r.traceback,
+    t.name,
+    t.args,
+    t.kwargs,
+    t.root_id,
+    t.parent_id,
+    t.group_id,
+    t.routing_key,
+    t.eta,
+    t.expires,
+    t.retries,
+    t.timelimit,
+    t.origin,
+    t.options,
+    t.first_seen,
+    t.last_seen,
+    t.sent,
+    r.started,
+    r.worker,
+    r.runs,
+    -- Seconds from when the task was sent, or may run, until it started. The result may be that of an earlier try.
+    CASE
+        WHEN r.retries = t.retries AND r.replaced = COALESCE(json_extract(t.options, '$.replaced_task_nesting'), 0)
+        THEN 86400 * (julianday(r.started) - julianday(MAX(COALESCE(t.sent, t.eta), COALESCE(t.eta, t.sent))))
+    END AS waited,
+    -- Seconds from when the task started until now, or until its state last changed if it does not run any more.
+    86400 * (
+        julianday(
+            CASE WHEN r.status IN ('SUCCESS', 'FAILURE', 'REVOKED', 'RETRY') THEN r.date_done ELSE 'now' END
+        ) - julianday(r.started)
+    ) AS ran,
+    CASE
+        WHEN r.status = 'SUCCESS' THEN 'succeeded'
+        -- A task that has never run is failed by another one, which was to send it.
+        WHEN r.status = 'FAILURE' THEN CASE WHEN r.runs = 0 THEN 'cancelled' ELSE 'failed' END
+        WHEN r.status = 'REVOKED' THEN
+            CASE WHEN instr(r.result, CAST('expired' AS BLOB)) > 0 THEN 'expired' ELSE 'cancelled' END
+        WHEN r.status = 'RETRY' THEN 'retrying'
+        -- STARTED, or a state of the task's own. A worker renews the lease of each task that it runs.
+        WHEN r.status <> 'RECEIVED' THEN
+            CASE WHEN r.lease < datetime('now', '-1 minute') THEN 'lost' ELSE 'running' END
+        -- Nobody stores whether this task has run.
+        WHEN json_extract(t.options, '$.ignore_result') = 1 AND (t.eta > datetime('now')) IS NOT TRUE THEN 'unknown'
+        WHEN t.expires <= datetime('now') THEN 'expired'
+        WHEN t.eta > datetime('now') THEN 'waiting'
+        ELSE 'queued'
+    END AS standing,
+    t.resent
+FROM celery_task t
+LEFT JOIN {results} r ON r.task_id = t.task_id AND r.status <> 'PENDING'
