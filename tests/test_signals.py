@@ -1,7 +1,8 @@
-"""Message groups on SQS, and set-up at worker start only for apps that use Config."""
+"""When a message was sent, message groups on SQS, and set-up at worker start only for apps that use Config."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import kombu.pools
@@ -53,6 +54,24 @@ def configure(app: Celery, **settings: Any) -> None:
 
 def groups() -> list[str | None]:
     return [message['properties'].get('MessageGroupId') for message in Broker.sent]
+
+
+@pytest.mark.parametrize('protocol', [1, 2])
+def test_a_message_says_when_it_was_sent(grouped: Celery, protocol: int) -> None:
+    grouped.conf.task_protocol = protocol
+    before = datetime.now(UTC)
+    # A retry takes the headers of its task along.
+    grouped.send_task('export.project', headers={'sent': '2020-01-01T00:00:00+00:00', 'tenant': 7})
+    headers = [message['headers'] for message in Broker.sent]
+    assert before <= datetime.fromisoformat(headers[0]['sent']) <= datetime.now(UTC)
+    assert [(found['sent'], found['tenant']) for found in headers] == 2 * [(headers[0]['sent'], 7)]
+
+
+def test_no_message_expires_before_it_is_tracked(grouped: Celery) -> None:
+    grouped.send_task('export.project', expires=60)
+    grouped.send_task('export.project', expiration=60)
+    assert [message['properties'].get('expiration') for message in Broker.sent] == 4 * [None]
+    assert Broker.sent[0]['headers']['expires']
 
 
 def test_a_message_is_grouped_by_the_root_of_its_tree(grouped: Celery) -> None:

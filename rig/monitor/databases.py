@@ -31,7 +31,7 @@ class TaskDatabase:
             return list(result.mappings()) if result.returns_rows else []
 
     def tasks(self) -> dict[str, dict[str, Any]]:
-        """The rows of the Task table, by id; times are aware."""
+        """The rows of the Task table, by id; times are aware, and bytes are bytes."""
         from cadasta.workertoolbox.database.tables import task
 
         return {
@@ -52,6 +52,8 @@ class TaskDatabase:
 
 
 def aware(value: Any) -> Any:
+    if isinstance(value, memoryview):
+        return bytes(value)
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
 

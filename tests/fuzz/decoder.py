@@ -106,9 +106,15 @@ def check_row(text: str, row: Any) -> None:
     """SQLite's row says what PostgreSQL would be given, in JSON that PostgreSQL takes."""
     for name, value in json.loads(text, parse_constant=not_json).items():
         kept = getattr(row, name)
-        assert (kept.isoformat() + '+00:00' if isinstance(kept, datetime) else kept) == value, name
+        assert _written(kept) == value, name
     assert '\\u0000' not in text.replace('\\\\', '')
     assert text.encode()
+
+
+def _written(kept: Any) -> Any:
+    if isinstance(kept, bytes):
+        return '\\x' + kept.hex()
+    return kept.isoformat() + '+00:00' if isinstance(kept, datetime) else kept
 
 
 def not_json(constant: str) -> None:

@@ -30,7 +30,9 @@ class Bomb:
 
 def columns(item: Message, **options: Any) -> dict[str, Any]:
     row = decode(item, **options)
-    assert json.loads(row.text) == json.loads(json.dumps(row.values, default=lambda value: value.isoformat()))
+    body = row.values['body']
+    values = {**row.values, 'body': body and '\\x' + body.hex()}
+    assert json.loads(row.text) == json.loads(json.dumps(values, default=lambda value: value.isoformat()))
     return row.values
 
 
@@ -70,6 +72,8 @@ def test_every_field_has_its_column() -> None:
         'retries': 3,
         'timelimit': [20, 10],
         'origin': 'gen1@host',
+        'sent': None,
+        'body': b'[[7, "\\u00e9"], {"a": [null]}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]',
     }
     assert options == {
         'argsrepr': "(7, 'é')",
@@ -100,6 +104,29 @@ def test_custom_headers_properties_and_embedded_signatures_are_options() -> None
     assert options['callbacks'] == [{'task': 'msg.send'}]
     assert options['chord'] == {'task': 'export.zip'}
     assert not options.keys() & {'errbacks', 'chain', 'redelivered', 'correlation_id', 'id'}
+
+
+@pytest.mark.parametrize('header', ['2030-01-02T03:04:05+00:00', '2030-01-02T05:04:05+02:00'])
+@pytest.mark.parametrize('make', [message, first_protocol])
+def test_when_it_was_sent(make: Any, header: str) -> None:
+    row = columns(make()._replace(headers={**make().headers, 'sent': header}))
+    assert row['sent'] == datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert 'sent' not in row['options']
+
+
+@pytest.mark.parametrize('header', ['', 'yesterday', 7, True, ['2030-01-02'], {}, '0001-01-01T00:00:00+14:00'])
+def test_a_header_of_this_name_that_is_no_time_is_an_option(header: Any) -> None:
+    row = columns(message(headers={'sent': header}))
+    assert row['sent'] is None
+    assert row['options']['sent'] == header
+
+
+def test_the_body_is_kept_as_it_was() -> None:
+    body = b' [["a\\u0000b", -0.0, 1e300], {"z": 1, "a": 2}, {}]'
+    assert columns(message(body=body))['body'] == body
+    assert columns(message(body=body), arguments=False)['body'] is None
+    packed = zlib.compress(body)
+    assert columns(message(body=packed, headers={'compression': 'application/x-gzip'}))['body'] == packed
 
 
 def test_another_correlation_id_is_kept() -> None:

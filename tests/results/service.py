@@ -34,7 +34,7 @@ class Service:
         self.journal = processes.logs / 'journal'
         self.journal.touch()
         self.app = Celery('once', set_as_current=False)
-        self.app.config_from_object(Config(QUEUES=['once'], result_backend=self._url, **broker.settings))
+        self.app.config_from_object(Config(QUEUES=['once', 'idle'], result_backend=self._url, **broker.settings))
         self._number = 0
 
     @property

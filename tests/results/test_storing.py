@@ -82,11 +82,14 @@ def test_an_outage_is_no_part_of_a_time_limit(once: Service, postgres: Postgres,
         worker.wait_for(rf'{last}. received')
         time.sleep(8)
         assert 'Hard time limit' not in worker.log
+        back = datetime.now(UTC).replace(tzinfo=None)
     finally:
         postgres.start()
     for task_id, state in ((ends, 'SUCCESS'), (begins, 'SUCCESS'), (last, 'SUCCESS'), (expired, 'REVOKED')):
         once.wait_for_state(task_id, state)
     assert once.count('begin', expired) == 0
+    # It says when it ended, and not when the database was back.
+    assert once.row(ends, 'date_done') < back
     limited = once.send('plain', None, 60)
     once.wait_for_state(limited, 'FAILURE')
     assert 'TimeLimitExceeded' in once.row(limited, "convert_from(result, 'utf8')")

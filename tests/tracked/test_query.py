@@ -68,6 +68,7 @@ def test_everything_that_is_known_of_a_task(tasks: TaskDatabase, tracked: Tracke
         date_done=minutes(3),
         result=b'{}',
         traceback='Traceback',
+        standing='failed',
     )
     assert tracked.page(Filter(), 9) == tracked.workflow('a') == tracked.find(['a', 'b']) == [tracked.get('a')]
     assert tracked.get('b') is None

@@ -57,8 +57,8 @@ class TrackedTask:
     :param started: when a worker last started it.
     :param worker: the worker that started it.
     :param runs: how often workers have started it; `None` where they do not say so.
-    :param waited: the seconds from when it was sent, or from its ``eta``, until it started. The clocks of the producer and of
-        the database may differ, and then it may be less than 0.
+    :param waited: the seconds from when it was sent, or from its ``eta``, until it started. The clocks of the producer
+        and of the database may differ, and then it may be less than 0.
     :param ran: the seconds from when it started until it ended, or until now.
     :param standing: what has become of it, one of ``STANDINGS``.
     :param resent: how often somebody has sent it again.

@@ -74,11 +74,11 @@ def hooked(self: Task, gate: str | None = None, seconds: float = 0) -> str:
     return run(self, gate, seconds)
 
 
-@app.task(name='once.retried', bind=True, default_retry_delay=0.2, max_retries=2)
-def retried(self: Task) -> str:
+@app.task(name='once.retried', bind=True, max_retries=2)
+def retried(self: Task, delay: float = 0.2) -> str:
     run(self, None, 0)
     if self.request.retries < 2:
-        raise self.retry()
+        raise self.retry(countdown=delay)
     return self.request.id
 
 

@@ -31,7 +31,7 @@ SELECT
         WHEN r.retries = t.retries AND r.replaced = COALESCE((t.options ->> 'replaced_task_nesting')::integer, 0)
         THEN EXTRACT(EPOCH FROM r.started - GREATEST(t.sent, t.eta))::double precision
     END AS waited,
-    -- Seconds from when the task started until now, or until its state last changed if it does not run any more.
+    -- Seconds from when the task started until it ended, or until now. Nobody stores when a try ended that is retried.
     EXTRACT(EPOCH FROM
         CASE
             WHEN r.status IN ('SUCCESS', 'FAILURE', 'REVOKED', 'RETRY') THEN r.date_done AT TIME ZONE 'UTC'

@@ -29,7 +29,7 @@ SELECT
         WHEN r.retries = t.retries AND r.replaced = COALESCE(json_extract(t.options, '$.replaced_task_nesting'), 0)
         THEN 86400 * (julianday(r.started) - julianday(MAX(COALESCE(t.sent, t.eta), COALESCE(t.eta, t.sent))))
     END AS waited,
-    -- Seconds from when the task started until now, or until its state last changed if it does not run any more.
+    -- Seconds from when the task started until it ended, or until now. Nobody stores when a try ended that is retried.
     86400 * (
         julianday(
             CASE WHEN r.status IN ('SUCCESS', 'FAILURE', 'REVOKED', 'RETRY') THEN r.date_done ELSE 'now' END
