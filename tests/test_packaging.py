@@ -207,7 +207,7 @@ def test_wheel_is_the_package_in_a_namespace_that_others_can_share(built: Copy) 
         licence = archive.read(f'cadasta_workertoolbox-{VERSION}.dist-info/licenses/LICENSE')
     modules = {str(path.relative_to(ROOT)) for path in ROOT.glob('cadasta/**/*.py')}
     ui = ROOT / 'cadasta/workertoolbox/ui'
-    sql = ROOT.glob('cadasta/workertoolbox/database/sql/*.sql')
+    sql = ROOT.glob('cadasta/workertoolbox/database/sql/*/*.sql')
     data = {str(path.relative_to(ROOT)) for path in (*ui.glob('templates/*'), *ui.glob('static/*'), *sql)}
     assert len(data) > 5
     assert names == modules | data | {'cadasta/workertoolbox/py.typed'}

@@ -38,10 +38,12 @@ def test_columns_of_tables(manual: Manual, database: Database, table: sa.Table) 
 
 def test_columns_of_the_view(manual: Manual, database: Database) -> None:
     upgrade(url_of(database))
-    described = rows(manual.read('reference/tables'), f'Columns of {views.VIEW}')
+    page = manual.read('reference/tables')
+    described = rows(page, f'Columns of {views.VIEW}')
+    described |= rows(page, f'Columns of {views.VIEW} about how a task ran')
     found = types(database, views.VIEW)
     for column in tables.task.columns:
-        if column is not tables.task.c.task_id:
+        if column.name not in described and column is not tables.task.c.body:
             del found[column.name]
     assert {name: kind for name, (kind, _) in described.items()} == found
 

@@ -42,7 +42,7 @@ EXPECTED = {
     'chord_of_a_chord': 'chord_unlock+(chord_unlock+(map+ map+ archive+) map+ archive+)',
     'chord_of_a_group': 'chord_unlock+(map+ map+ map+ archive+)',
     'group_upgraded': 'chord_unlock+(map+ map+ archive+(send+))',
-    'failed_chord': 'chord_unlock-(boundary- map+ ?-(alarm+))',
+    'failed_chord': 'chord_unlock+(boundary- map+ ?-(alarm+))',
     'failed_chain': 'parcels+(boundary-(?-))',
     'errback_of_a_chain': 'parcels+(boundary-(alarm+))',
 }
