@@ -25,7 +25,7 @@ from rig.servers.redis import Redis
 from rig.servers.sqs import SQS
 from rig.servers.started import started
 
-pytest_plugins = ['tests.fast', 'tests.missing']
+pytest_plugins = ['tests.fast', 'tests.missing', 'tests.unmeasured']
 
 BROKERS = ('memory', 'filesystem', 'redis', 'amqp', 'sqs')
 

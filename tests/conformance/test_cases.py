@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import subprocess
@@ -33,9 +32,7 @@ pytestmark = pytest.mark.timeout(600)
 def alone() -> dict[str, Verdict]:
     """The verdict on each app, given in a process of its own in which no socket can be opened."""
     command = [sys.executable, '-m', 'tests.conformance.judging']
-    # What these processes run, `together` runs as well: they need not be measured.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith('COVERAGE_')}
-    output = subprocess.run(command, cwd=REPOSITORY, env=environment, check=True, capture_output=True, text=True).stdout
+    output = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
     verdicts = json.loads(output)
     assert not [verdict for verdict in verdicts.values() if isinstance(verdict, str)]
     return {name: {int(rule): messages for rule, messages in verdict.items()} for name, verdict in verdicts.items()}

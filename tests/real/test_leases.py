@@ -35,9 +35,7 @@ def test_each_message_runs_once_while_its_worker_lives(services: Services) -> No
     for worker in workers:
         worker.wait_for(READY)
     sent = {queue: count for queues in POOLS.values() for queue, count in queues.items()}
-    producers = [services.start_producer('later', 'held', queue, str(count)) for queue, count in sent.items()]
-    for producer in producers:
-        assert producer.wait() == 0, producer.log
+    services.produce('later', 'held', *(f'{queue}={count}' for queue, count in sent.items()))
     busy = {f'later.busy.{acks}': 2 * len(sent) + sum(sent.values()) for acks in ('early', 'late')}
     services.wait_until_done({**busy, 'later.insist.early': 3 * len(sent), 'later.insist.late': 3 * len(sent)})
     wait_until(lambda: set(services.database.states().values()) == {'SUCCESS'}, 'all results')

@@ -28,9 +28,8 @@ def test_what_a_worker_has_done_is_gone(broker: SQSBroker, database: Database, p
     services = Services(broker, database, processes)
     worker = services.start_worker('later', '-P', 'threads', '-c', '2', '-Q', 'group.fifo,threads')
     worker.wait_for(READY)
-    for queue in ('group.fifo', 'threads'):
-        # These run for longer than the visibility timeout, so the worker renews their leases.
-        services.produce('later', 'held', queue, '0')
+    # These run for longer than the visibility timeout, so the worker renews their leases.
+    services.produce('later', 'held', 'group.fifo=0', 'threads=0')
     services.wait_until_done({'later.busy.early': 4, 'later.insist.early': 6})
     wait_until(lambda: set(database.states().values()) == {'SUCCESS'}, 'all results')
     for queue in ('group.fifo', 'threads'):

@@ -99,14 +99,18 @@ def mortal(tasks: Any, died: str) -> None:
     tasks.die_once.delay(died)
 
 
-def held(tasks: Any, queue: str, count: str) -> None:
-    """Sends tasks that a worker holds for longer than a visibility timeout of four seconds. Some wait and some run."""
-    for acks in ('early', 'late'):
-        tasks.BUSY[acks].apply_async((0,), countdown=12, queue=queue)
-        tasks.BUSY[acks].apply_async((11,), queue=queue)
-        tasks.INSIST[acks].apply_async(queue=queue)
-        for _ in range(int(count)):
-            tasks.BUSY[acks].apply_async((3,), queue=queue)
+def held(tasks: Any, *queues: str) -> None:
+    """Sends tasks that a worker holds for longer than a visibility timeout of four seconds. Some wait and some run.
+
+    A queue is given as `NAME=COUNT`: so many of its tasks only wait for others.
+    """
+    for name, _, count in (queue.partition('=') for queue in queues):
+        for acks in ('early', 'late'):
+            tasks.BUSY[acks].apply_async((0,), countdown=12, queue=name)
+            tasks.BUSY[acks].apply_async((11,), queue=name)
+            tasks.INSIST[acks].apply_async(queue=name)
+            for _ in range(int(count)):
+                tasks.BUSY[acks].apply_async((3,), queue=name)
 
 
 def taken(tasks: Any) -> None:
