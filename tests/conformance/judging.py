@@ -28,13 +28,17 @@ from .sound import SOUND
 
 CASES = {**BROKEN, **SOUND}
 _IMPORTED_LATE = (
+    'cadasta.workertoolbox.results.backend',
     'celery.app.amqp',
+    'celery.app.events',
+    'celery.concurrency.prefork',
     'celery.concurrency.solo',
     'celery.events',
     'celery.loaders.app',
     'celery.utils.saferepr',
     'kombu.transport.SQS',
     'kombu.transport.redis',
+    'sqlalchemy.dialects.postgresql',
 )
 _RULE = re.compile(r'test_rule_(\d+)')
 
