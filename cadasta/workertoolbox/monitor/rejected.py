@@ -109,7 +109,7 @@ class PlatformQueue:
     >>> with PlatformQueue(app) as queue:
     ...     queue.publish(b'hello')
     Traceback (most recent call last):
-    cadasta.workertoolbox.errors.Unreadable: the envelope is not base64: ...
+    cadasta.workertoolbox.errors.Unreadable: only its bytes are kept, because nobody can read its envelope: ...
     """
 
     def __init__(self, app: Celery) -> None:
@@ -147,7 +147,7 @@ class PlatformQueue:
         """
         message = from_envelope(None, whole)
         if message.problem is not None:
-            raise Unreadable(message.problem)
+            raise Unreadable(f'only its bytes are kept, because nobody can read its envelope: {message.problem}')
         properties: dict[str, Any] = dict(message.properties)
         # RabbitMQ would drop the message before a monitor that is late could read it.
         properties.pop('expiration', None)
