@@ -50,7 +50,7 @@ def test_errors(tmp_path: Path, arguments: list[str], error: str) -> None:
 GROUPS = {'postgresql': "nextval('taskset_id_sequence')", 'sqlite': 'NULL'}
 
 
-def test_groups_and_rejected_messages(tasks: TaskDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_of_no_task_groups_and_rejected_messages(tasks: TaskDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pruning, 'PORTION', 2)
     now = datetime.now(UTC)
     number = GROUPS[tasks.engine.dialect.name]
@@ -62,14 +62,20 @@ def test_groups_and_rejected_messages(tasks: TaskDatabase, monkeypatch: pytest.M
             at=at.replace(tzinfo=None),
         )
         tasks.execute(
+            "INSERT INTO celery_taskmeta (id, task_id, status, date_done) VALUES (:number, :id, 'SUCCESS', :at)",
+            number=age,
+            id=str(age),
+            at=at.replace(tzinfo=None),
+        )
+        tasks.execute(
             "INSERT INTO celery_task_rejected VALUES (:id, '', NULL, NULL, NULL, '', :at, :at)", id=str(age), at=at
         )
     with Pruning(tasks.url) as connection:
         retention = Retention(timedelta(hours=36))
-        assert connection.count(retention) == connection.prune(retention) == (0, 0, 3, 3)
+        assert connection.count(retention) == connection.prune(retention) == (0, 3, 3, 3)
         assert connection.prune(retention) == (0, 0, 0, 0)
     assert [row['digest'] for row in tasks.rejected()] == ['1', '0']
-    assert tasks.count('celery_tasksetmeta') == 2
+    assert tasks.count('celery_tasksetmeta') == tasks.count('celery_taskmeta') == 2
 
 
 def ids(tasks: TaskDatabase, table: str = 'celery_task') -> set[str]:

@@ -3,7 +3,7 @@
 import json as json_module
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 from celery.bin.base import CeleryCommand, handle_preload_options
@@ -40,7 +40,7 @@ def failures(
     ctx: click.Context,
     database: str | None,
     newer_than: datetime,
-    by: Literal['error', 'task'] | None,
+    by: str | None,
     name: str | None,
     queue: str | None,
     json: bool,

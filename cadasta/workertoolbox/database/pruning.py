@@ -163,22 +163,19 @@ class Pruning(Connected):
     def _delete(self, ids: list[str], cutoffs: '_Cutoffs') -> tuple[int, int]:
         if not ids:
             return 0, 0
-        # A worker or a monitor that holds a row does not wait for this, and this does not wait for them.
-        tasks, results = self._locked(task, ids), self._locked(self._results, ids)
-        with_result = set(
-            self._connection.scalars(sa.select(self._results.c.task_id).where(self._results.c.task_id.in_(ids)))
-        )
-        stored = set(self._connection.scalars(sa.select(task.c.task_id).where(task.c.task_id.in_(ids))))
-        free = sorted(task_id for task_id in ids if task_id not in (stored - tasks) | (with_result - results))
+        held = self._held(task, ids) | self._held(self._results, ids)
+        free = sorted(task_id for task_id in ids if task_id not in held)
         # Nobody changes them now. Until here, somebody may have sent one again.
         query = sa.select(_ALL.task_id).where(_ALL.task_id.in_(free), cutoffs.are_old(_ALL))
         old = sorted(self._connection.scalars(query))
         self._copy(old)
         return self._drop(task.c.task_id, old), self._drop(self._results.c.task_id, old)
 
-    def _locked(self, table: sa.Table, ids: list[str]) -> set[str]:
-        query = sa.select(table.c.task_id).where(table.c.task_id.in_(ids)).with_for_update(skip_locked=True)
-        return set(self._connection.scalars(query))
+    def _held(self, table: sa.Table, ids: list[str]) -> set[str]:
+        """Lock the rows of tasks, and give the ids of those that somebody else has locked. Nobody waits."""
+        rows = sa.select(table.c.task_id).where(table.c.task_id.in_(ids))
+        locked = set(self._connection.scalars(rows.with_for_update(skip_locked=True)))
+        return set(self._connection.scalars(rows)) - locked
 
     def _drop(self, key: sa.Column[Any], values: Iterable[Any]) -> int:
         return self._connection.execute(sa.delete(key.table).where(key.in_(values))).rowcount

@@ -107,9 +107,7 @@ class PlatformQueue:
     >>> app = Celery('export', set_as_current=False)
     >>> app.config_from_object(Config(broker_url='memory://'))
     >>> with PlatformQueue(app) as queue:
-    ...     queue.publish(b'hello')
-    Traceback (most recent call last):
-    cadasta.workertoolbox.errors.Unreadable: only its bytes are kept, because nobody can read its envelope: ...
+    ...     queue.publish(b'{"body": "[]", "properties": {"delivery_info": {"routing_key": "export"}}}')
     """
 
     def __init__(self, app: Celery) -> None:
@@ -147,7 +145,7 @@ class PlatformQueue:
         """
         message = from_envelope(None, whole)
         if message.problem is not None:
-            raise Unreadable(f'only its bytes are kept, because nobody can read its envelope: {message.problem}')
+            raise Unreadable(f'only its bytes are kept: {message.problem}')
         properties: dict[str, Any] = dict(message.properties)
         # RabbitMQ would drop the message before a monitor that is late could read it.
         properties.pop('expiration', None)

@@ -6,16 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 from celery.states import FAILURE
 
 from .columns import EVERYTHING, SCHEDULED
 from .filter import Filter, conditions
-
-#: By what failures may be counted; both where it is `None`.
-By = Literal['error', 'task']
 
 # The most bytes that are read of a result. An error message may have megabytes.
 _READ = 10_000
@@ -56,11 +53,11 @@ class Failure:
     example: str
 
 
-def failing(since: datetime, by: By | None, where: Filter) -> Iterator[Any]:
+def failing(since: datetime, by: str | None, where: Filter) -> Iterator[Any]:
     """Make the queries that find the tasks that failed.
 
     :param since: the earliest time at which they failed.
-    :param by: by what they are counted.
+    :param by: ``'task'`` or ``'error'``, or `None`, which counts by both.
     :param where: conditions on their tasks.
     :returns: the queries, whose rows `counted` reads.
     """
@@ -71,7 +68,7 @@ def failing(since: datetime, by: By | None, where: Filter) -> Iterator[Any]:
         yield _failed(EVERYTHING, since, by).where(EVERYTHING.first_seen.is_(None))
 
 
-def _failed(columns: Any, since: datetime, by: By | None) -> Any:
+def _failed(columns: Any, since: datetime, by: str | None) -> Any:
     result = sa.null() if by == 'task' else sa.func.substr(columns.result, 1, _READ)
     return sa.select(columns.name, columns.task_id, columns.date_done, result.label('result')).where(
         # By the state, PostgreSQL finds them by an index. Those that never ran have another standing.
@@ -81,7 +78,7 @@ def _failed(columns: Any, since: datetime, by: By | None) -> Any:
     )
 
 
-def counted(rows: Iterable[Any], since: datetime, by: By | None) -> list[Failure]:
+def counted(rows: Iterable[Any], since: datetime, by: str | None) -> list[Failure]:
     """Count failures.
 
     :param rows: the rows of the queries.

@@ -14,7 +14,7 @@ from ..database.views import SCHEDULED_VIEW, VIEW
 from ..errors import NotUsable
 from .columns import EVERYTHING, SCHEDULED, newest_first
 from .counts import Count, counted, counting
-from .failures import By, Failure, failing
+from .failures import Failure, failing
 from .failures import counted as counted_failures
 from .filter import Filter, conditions, has_state, is_after
 from .portions import VALUES, portions
@@ -133,7 +133,7 @@ class TrackedTasks(Connected):
         """
         return counted(self._run(counting(since, bucket)))
 
-    def failures(self, since: datetime, by: By | None = None, where: Filter | None = None) -> list[Failure]:
+    def failures(self, since: datetime, by: str | None = None, where: Filter | None = None) -> list[Failure]:
         """Count the tasks that failed, by name, class of error, and message with its numbers masked.
 
         :param since: the earliest time at which they failed, with a time zone.
