@@ -26,7 +26,19 @@ if TYPE_CHECKING:
     from .setup import SETUP_FUNCS, setup_app
     from .tests import build_functional_tests
     from .topology import Declaration, Topology, WorkQueue, key_of
-    from .tracked import STATES, Count, Cursor, Filter, Node, TrackedTask, TrackedTasks, overall, tree
+    from .tracked import (
+        STATES,
+        Count,
+        Cursor,
+        Failure,
+        Filter,
+        Node,
+        TaskStats,
+        TrackedTask,
+        TrackedTasks,
+        overall,
+        tree,
+    )
     from .ui.app import create_app
     from .utils import extract_followups
 
@@ -43,6 +55,7 @@ __all__ = [
     'Count',
     'Cursor',
     'Declaration',
+    'Failure',
     'Filter',
     'Monitor',
     'Node',
@@ -51,6 +64,7 @@ __all__ = [
     'NotUsable',
     'SettingError',
     'TaskModuleError',
+    'TaskStats',
     'ToolboxError',
     'Topology',
     'TrackedTask',
@@ -91,7 +105,19 @@ _NAMES_BY_MODULE = {
     'setup': ('SETUP_FUNCS', 'setup_app'),
     'tests': ('build_functional_tests',),
     'topology': ('Declaration', 'Topology', 'WorkQueue', 'key_of'),
-    'tracked': ('STATES', 'Count', 'Cursor', 'Filter', 'Node', 'TrackedTask', 'TrackedTasks', 'overall', 'tree'),
+    'tracked': (
+        'STATES',
+        'Count',
+        'Cursor',
+        'Failure',
+        'Filter',
+        'Node',
+        'TaskStats',
+        'TrackedTask',
+        'TrackedTasks',
+        'overall',
+        'tree',
+    ),
     'ui.app': ('create_app',),
     'utils': ('extract_followups',),
 }

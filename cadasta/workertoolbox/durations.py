@@ -4,26 +4,43 @@ import re
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-_AGE = re.compile(r'(\d{1,5})([smhdw])', re.ASCII)
-_AGE_UNITS = {'s': 'seconds', 'm': 'minutes', 'h': 'hours', 'd': 'days', 'w': 'weeks'}
+_AGE = re.compile(r'(\d{1,5})([smhdwy])', re.ASCII)
+_AGE_UNITS = {'s': 1, 'm': 60, 'h': 3_600, 'd': 86_400, 'w': 7 * 86_400, 'y': 365 * 86_400}
+# No calendar reaches further back.
+_LONGEST = timedelta(days=365 * 1_000)
 _UNITS = (('d', 86_400), ('h', 3_600), ('min', 60), ('s', 1))
 
 
-def ago(age: str) -> datetime:
-    """Subtract an age from the present time.
+def length(age: str) -> timedelta:
+    """Read an age.
 
-    :param age: a number, and ``s``, ``m``, ``h``, ``d`` or ``w``: seconds to weeks.
+    :param age: a number, and ``s``, ``m``, ``h``, ``d``, ``w`` or ``y``: seconds to years of 365 days.
+    :returns: the age.
+    :raises ValueError: where the text is no age, or is one of more than 1,000 years.
+
+    >>> length('90d')
+    datetime.timedelta(days=90)
+    >>> length('1 year')
+    Traceback (most recent call last):
+    ValueError: '1 year' is no age. Write it 30s, 15m, 2h, 3d, 1w, 1y.
+    """
+    match = _AGE.fullmatch(age)
+    read = timedelta() if match is None else timedelta(seconds=int(match[1]) * _AGE_UNITS[match[2]])
+    if match is None or read > _LONGEST:
+        raise ValueError(f'{age!r} is no age. Write it 30s, 15m, 2h, 3d, 1w, 1y.')
+    return read
+
+
+def ago(age: str) -> datetime:
+    """Subtract an age, as `length` reads it, from the present time.
+
     :returns: the time, with a time zone.
     :raises ValueError: where the text is no age.
 
-    >>> ago('1 year')
-    Traceback (most recent call last):
-    ValueError: '1 year' is no age. Write it 30s, 15m, 2h, 3d or 1w.
+    >>> ago('1w') < ago('6d')
+    True
     """
-    match = _AGE.fullmatch(age)
-    if match is None:
-        raise ValueError(f'{age!r} is no age. Write it 30s, 15m, 2h, 3d or 1w.')
-    return datetime.now(UTC) - timedelta(**{_AGE_UNITS[match[2]]: int(match[1])})
+    return datetime.now(UTC) - length(age)
 
 
 def written(length: timedelta) -> str:

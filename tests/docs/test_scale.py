@@ -64,39 +64,6 @@ def ids(database: Database, table: str) -> set[str]:
     return {task_id for (task_id,) in database.execute(f'SELECT task_id FROM {table}')}
 
 
-def test_pruning(manual: Manual, tracked: Database) -> None:
-    database = tracked
-    database.execute(
-        'INSERT INTO celery_taskmeta (id, task_id, date_done) '
-        "VALUES (9001, 'untracked', now() - interval '91 days'), (9002, 'recent', now())"
-    )
-    database.execute(
-        "INSERT INTO celery_task_rejected VALUES ('old', '', '', '', '', '', now(), now() - "
-        "interval '91 days'), ('new', '', '', '', '', '', now(), now())"
-    )
-    database.execute(statements(manual, 'results AS ('))
-    assert ids(database, 'celery_task') == {'new', 'week'}
-    assert ids(database, 'celery_taskmeta') == {'new', 'week', 'untracked', 'recent'}
-    database.execute(statements(manual, 'celery_task_rejected WHERE'))
-    assert ids(database, 'celery_taskmeta') == {'new', 'week', 'recent'}
-    assert database.execute('SELECT digest FROM celery_task_rejected') == [('new',)]
-
-
-def test_role_for_pruning(manual: Manual, tracked: Database) -> None:
-    database = tracked
-    database.execute(statements(manual, 'CREATE ROLE janitor'))
-    try:
-        with database.server.connect('postgres') as cursor:
-            cursor.execute(f'GRANT CONNECT ON DATABASE {database.name} TO janitor')
-        with database.server.connect(database.name, 'janitor', 'correct-horse') as cursor:
-            cursor.execute(statements(manual, 'results AS ('))
-            cursor.execute(statements(manual, 'celery_task_rejected WHERE'))
-        assert ids(database, 'celery_taskmeta') == {'new', 'week'}
-    finally:
-        database.execute('DROP OWNED BY janitor')
-        database.execute('DROP ROLE janitor')
-
-
 def test_archive(manual: Manual, tracked: Database) -> None:
     database = tracked
     database.execute(statements(manual, 'PARTITION BY RANGE'))

@@ -117,7 +117,7 @@ class TestList:
     @pytest.mark.parametrize(
         ('query', 'error'),
         [
-            ('newer=yesterday', 'Newer than: &#39;yesterday&#39; is no age. Write it 30s, 15m, 2h, 3d or 1w.'),
+            ('newer=yesterday', 'Newer than: &#39;yesterday&#39; is no age. Write it 30s, 15m, 2h, 3d, 1w, 1y.'),
             ('newer=1000000d', 'Newer than: &#39;1000000d&#39; is no age'),
             ('older=-1h', 'Older than: &#39;-1h&#39; is no age'),
             ('older=%D9%A3h', 'is no age'),

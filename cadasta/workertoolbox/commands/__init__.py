@@ -4,7 +4,11 @@ import click
 
 from .cancel import cancel
 from .check import check
+from .failures import failures
 from .monitor import monitor
+from .prune import prune
+from .rejected import rejected
+from .stats import stats
 from .tables import tables
 from .tasks import tasks
 from .topology import topology
@@ -16,5 +20,5 @@ def toolbox() -> None:
     """Run the platform's side of the Cadasta Worker Toolbox."""
 
 
-for command in (cancel, check, monitor, tables, tasks, topology, ui):
+for command in (cancel, check, failures, monitor, prune, rejected, stats, tables, tasks, topology, ui):
     toolbox.add_command(command)

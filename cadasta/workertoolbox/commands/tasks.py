@@ -1,26 +1,17 @@
 """The command ``celery toolbox tasks``."""
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 from celery.bin.base import CeleryCommand, handle_preload_options
 
+from .ages import ago
 from .database_option import database_of, database_option, usable_database
 from .options import option
 
 if TYPE_CHECKING:
     from ..terminal.tasks import Screen
     from ..tracked import Filter, TrackedTasks
-
-
-def _ago(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
-    from ..durations import ago
-
-    try:
-        return None if value is None else ago(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
 
 
 @click.command(cls=CeleryCommand)
@@ -35,8 +26,8 @@ def _ago(ctx: click.Context, param: click.Parameter, value: str | None) -> datet
 @option('--name', metavar='NAME', help='Tasks of this name. With a * at its end, tasks whose names begin so.')
 @option('--root', metavar='ID', help='Tasks of the workflow that began with the task of this id.')
 @option('--queue', metavar='KEY', help='Tasks of this routing key.')
-@option('--newer-than', metavar='AGE', callback=_ago, help='Tasks first seen in this time: 15m, 2h, 3d.')
-@option('--older-than', metavar='AGE', callback=_ago, help='Tasks first seen before this time.')
+@option('--newer-than', metavar='AGE', callback=ago, help='Tasks first seen in this time: 15m, 2h, 3d.')
+@option('--older-than', metavar='AGE', callback=ago, help='Tasks first seen before this time.')
 @option('--limit', type=click.IntRange(1, 100_000), default=20, show_default=True, help='The most tasks to show.')
 @option('--tree', metavar='ID', help='Draw the workflow of the task of this id.')
 @option('--follow', is_flag=True, help='Show new tasks and new states, until Ctrl-C.')

@@ -19,3 +19,8 @@ def make_console(no_color: bool = False) -> Console:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors='backslashreplace')
     return Console(no_color=no_color or None, markup=False, emoji=False, highlight=False)
+
+
+def is_terminal(console: Console) -> bool:
+    """Tell whether the output is a terminal that can do more than print lines."""
+    return console.is_terminal and not console.is_dumb_terminal

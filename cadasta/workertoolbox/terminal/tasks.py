@@ -13,6 +13,7 @@ from ..durations import briefly
 from ..tracked.documents import dumped, dumped_tree
 from ..tracked.task import TrackedTask
 from ..tracked.tree import Node
+from .output import is_terminal
 from .safe_text import call, harmless
 
 _STYLES = {'SUCCESS': 'green', 'FAILURE': 'bold red', 'REVOKED': 'magenta', 'STARTED': 'cyan', 'RETRY': 'yellow'}
@@ -67,7 +68,7 @@ class Screen:
     @property
     def is_terminal(self) -> bool:
         """Whether the output is a terminal that can do more than print lines."""
-        return self.console.is_terminal and not self.console.is_dumb_terminal
+        return is_terminal(self.console)
 
     def tasks(self, tasks: Iterable[TrackedTask]) -> None:
         """Show a list."""

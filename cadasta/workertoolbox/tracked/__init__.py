@@ -2,9 +2,24 @@
 
 from ..errors import NotUsable
 from .counts import Count
+from .failures import Failure
 from .filter import Filter
 from .query import TrackedTasks
+from .stats import TaskStats
 from .task import STATES, Cursor, TrackedTask
 from .tree import Node, overall, tree
 
-__all__ = ['STATES', 'Count', 'Cursor', 'Filter', 'Node', 'NotUsable', 'TrackedTask', 'TrackedTasks', 'overall', 'tree']
+__all__ = [
+    'STATES',
+    'Count',
+    'Cursor',
+    'Failure',
+    'Filter',
+    'Node',
+    'NotUsable',
+    'TaskStats',
+    'TrackedTask',
+    'TrackedTasks',
+    'overall',
+    'tree',
+]

@@ -1,6 +1,7 @@
 """Read tasks, with their states and results, from the database."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,9 +14,12 @@ from ..database.views import SCHEDULED_VIEW, VIEW
 from ..errors import NotUsable
 from .columns import EVERYTHING, SCHEDULED, newest_first
 from .counts import Count, counted, counting
+from .failures import Failure, failing
+from .failures import counted as counted_failures
 from .filter import Filter, conditions, has_state, is_after
 from .portions import VALUES, portions
 from .relations import relatives
+from .stats import TaskStats, gathered, listing, summed, summing
 from .task import STATES, Cursor, TrackedTask
 from .workflow_search import related, senders
 
@@ -23,6 +27,8 @@ from .workflow_search import related, senders
 WORKFLOW_LIMIT = 10_000
 # PostgreSQL looks up the states of this many tasks in a few milliseconds.
 _NEWEST = 2_000
+# The rows of a long result that are in memory at a time.
+_PORTION = 1_000
 
 
 class TrackedTasks(Connected):
@@ -127,6 +133,29 @@ class TrackedTasks(Connected):
         """
         return counted(self._run(counting(since, bucket)))
 
+    def failures(self, since: datetime, by: str | None = None, where: Filter | None = None) -> list[Failure]:
+        """Count the tasks that failed, by name, class of error, and message with its numbers masked.
+
+        :param since: the earliest time at which they failed, with a time zone.
+        :param by: ``'task'`` counts by name alone, ``'error'`` by error alone.
+        :param where: the tasks to count. A failure whose task is not stored counts only where there is no condition.
+        :returns: the most frequent failures first.
+        :raises NotUsable: where the role may not read the views.
+        """
+        queries = failing(since, by, where or Filter())
+        return counted_failures((row for query in queries for row in self._stream(query)), since, by)
+
+    def stats(self, since: datetime) -> list[TaskStats]:
+        """Summarise the tasks of each name that were first seen since a time.
+
+        :param since: the time, with a time zone.
+        :returns: the most frequent names first.
+        :raises NotUsable: where the role may not read the view.
+        """
+        if self._engine.dialect.name == 'postgresql':
+            return summed(self._run(summing(since)), since)
+        return summed(gathered(self._stream(listing(since))), since)
+
     def _scheduled(self, where: Filter, limit: int, before: Cursor | None) -> list[TrackedTask]:
         met = conditions(where)
         if before is not None:
@@ -177,10 +206,23 @@ class TrackedTasks(Connected):
         return [_tracked_task(row) for row in self._run(query)]
 
     def _run(self, query: Any) -> Iterable[Any]:
-        try:
+        with _refusing():
             return self._connection.execute(query)
-        except ProgrammingError as error:
-            raise NotUsable(f'The database refuses to show tasks: {error.orig}') from error
+
+    def _stream(self, query: Any) -> Iterator[Any]:
+        """Read rows portion by portion, in a transaction of their own: a cursor of PostgreSQL needs one."""
+        with self._engine.connect() as connection:
+            with _refusing():
+                rows = connection.execute(query, execution_options={'yield_per': _PORTION})
+            yield from rows
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except ProgrammingError as error:
+        raise NotUsable(f'The database refuses to show tasks: {error.orig}') from error
 
 
 def _tracked_task(row: Any) -> TrackedTask:

@@ -32,7 +32,7 @@ def to_filter(fields: Mapping[str, str]) -> Filter:
 
     >>> to_filter(read({'name': 'export.*', 'newer': '1 year'}))
     Traceback (most recent call last):
-    werkzeug.exceptions.BadRequest: 400 Bad Request: Newer than: '1 year' is no age. Write it 30s, 15m, 2h, 3d or 1w.
+    werkzeug.exceptions.BadRequest: 400 Bad Request: Newer than: '1 year' is no age. Write it 30s, 15m, 2h, 3d, 1w, 1y.
     """
     return Filter(
         state=fields['state'] or None,
