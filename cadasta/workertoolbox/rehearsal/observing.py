@@ -15,6 +15,7 @@ from celery.beat import Scheduler, SchedulingError
 from sqlalchemy import make_url
 
 from ..architecture import CHORD_UNLOCK, DEFAULT_QUEUE
+from ..seams.celery_app import app_itself
 from ..seams.celery_results import is_database_backend
 from ..seams.celery_tasks import accepted, is_shared, own_backend
 from ..seams.celery_worker import initialise_worker
@@ -129,6 +130,7 @@ def observe(
     :param called_with_queue: patterns of the names of tasks whose every call names a queue.
     :returns: the observations.
     """
+    app = app_itself(app)
     broker = Broker()
     eager = app.conf.task_always_eager
     with borrowed(app):
