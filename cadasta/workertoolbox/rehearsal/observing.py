@@ -19,11 +19,13 @@ from ..seams.celery_app import app_itself
 from ..seams.celery_results import is_database_backend
 from ..seams.celery_tasks import accepted, is_shared, own_backend
 from ..seams.celery_worker import initialise_worker
+from ..settings.parsers import is_dotted
 from ..topology import Topology, key_of
 from .borrowing import borrowed, redirected
 from .memory_broker import Bindings, Broker, Sent
 from .own_publishing import replace_own_publishing
 from .reading import Code, Timing, read
+from .route_errors import RouteError, route_error
 
 #: For each queue, the rehearsal sends a task that is named by the queue's key, a dot and this word. No app has such a
 #: task, so it stands for a task of another codebase.
@@ -32,10 +34,16 @@ PROBE = 'functional_test'
 
 @dataclass
 class Attempt:
-    """An attempt to publish something: the messages that were sent, and the error if one was raised."""
+    """An attempt to publish something.
+
+    :param sent: the messages that were sent.
+    :param error: the error, if one was raised.
+    :param route_error: the kind of error, if a route of the app has raised it.
+    """
 
     sent: list[Sent]
     error: Exception | None = None
+    route_error: RouteError | None = None
 
 
 class Message(NamedTuple):
@@ -141,7 +149,7 @@ def observe(
         tasks = {name: task for name, task in app.tasks.items() if _is_own(app, task)}
         own_tasks = {name: task for name, task in tasks.items() if not _is_celerys(task)}
         code = read(app, own_tasks)
-        _take_off_contradictions(app)
+        _take_off_bad_limits(app)
         not_called = replace_own_publishing(app, own_tasks)
         named = [name for name in tasks if any(fnmatchcase(name, pattern) for pattern in called_with_queue)]
         sqs = _sqs_names(app)
@@ -193,11 +201,10 @@ def _attempt(broker: Broker, publish: Callable[[], Any]) -> Attempt:
     first = len(broker.sent)
     try:
         publish()
-    except SchedulingError as error:
-        # Beat wraps the error that it met.
-        return Attempt(broker.sent[first:], cast(Exception, error.__context__))
     except Exception as error:
-        return Attempt(broker.sent[first:], error)
+        # Beat wraps the error that it met.
+        met = cast(Exception, error.__context__) if isinstance(error, SchedulingError) else error
+        return Attempt(broker.sent[first:], met, route_error(met))
     return Attempt(broker.sent[first:])
 
 
@@ -206,8 +213,10 @@ def _messages(app: Celery, broker: Broker, queues: list[str]) -> dict[str, dict[
     for number, queue in enumerate(queues):
         # A route that matches a name must leave alone what is sent to another queue.
         name, other = (f'{key_of(each)}.{PROBE}' for each in (queue, queues[number - 1]))
+        by_name = Message(_probe(app, broker, name), None if _is_routed(app, name) else queue)
         messages[queue] = {
-            f'named {name!r}': Message(_probe(app, broker, name), None if _is_routed(app, name) else queue),
+            # The name of a queue ends at the first dot of the name of a task.
+            **({} if is_dotted(queue) else {f'named {name!r}': by_name}),
             **_named(partial(_probe, app, broker, name), queue, queue),
         }
         if other != name:
@@ -217,7 +226,7 @@ def _messages(app: Celery, broker: Broker, queues: list[str]) -> dict[str, dict[
 
 
 def _probe(app: Celery, broker: Broker, name: str, **options: Any) -> Attempt:
-    return _attempt(broker, partial(app.send_task, name, **options))
+    return _attempt(broker, partial(app.send_task, name, (), {}, **options))
 
 
 def _is_routed(app: Celery, name: str) -> bool:
@@ -300,11 +309,12 @@ def _is_celerys(task: Task) -> bool:
     return bool(task.__module__.startswith('celery.'))
 
 
-def _take_off_contradictions(app: Celery) -> None:
-    """Take off the soft time limits above the hard ones. Celery would send no such task, and rule 10 names each."""
+def _take_off_bad_limits(app: Celery) -> None:
+    """Take off the time limits with which Celery would send no task. Rule 10 names each."""
     for task in app.tasks.values():
-        if Timing({}, task.soft_time_limit, task.time_limit).is_contradictory:
-            task.soft_time_limit = None
+        timing = Timing({}, task.soft_time_limit, task.time_limit)
+        if timing.is_contradictory or timing.no_numbers:
+            task.soft_time_limit = task.time_limit = None
 
 
 def _beat_entry(app: Celery, broker: Broker, entry: Any) -> Attempt:
@@ -317,18 +327,24 @@ def _beat_entry(app: Celery, broker: Broker, entry: Any) -> Attempt:
         scheduler = Scheduler(app, lazy=True)
         scheduler.apply_async(scheduler.Entry(**{**fields, 'options': options, 'name': '', 'app': app}), advance=False)
 
-    return _attempt(broker, publish)
+    attempt = _attempt(broker, publish)
+    if attempt.route_error is RouteError.MADE_UP_ARGUMENTS:
+        # Nobody made up the arguments of an entry.
+        attempt.route_error = None
+    return attempt
 
 
 def _chord(app: Celery, broker: Broker, queue: str) -> Attempt:
-    body = app.signature(f'{key_of(queue)}.{PROBE}')
+    body = app.signature(f'{key_of(queue)}.{PROBE}', options={'queue': queue} if is_dotted(queue) else None)
     header = [app.signature(f'{DEFAULT_QUEUE}.{PROBE}') for _ in range(2)]
     attempt = _attempt(broker, chord(header, body, app=app).apply_async)
     unlock = app.tasks[CHORD_UNLOCK]
     for sent in [sent for sent in attempt.sent if sent.headers.get('task') == unlock.name]:
         # A worker retries this task until all tasks of the header are done.
         retry = _attempt(broker, partial(unlock.apply_async, ('', body), **_retry_options(sent)))
-        attempt = Attempt(attempt.sent + retry.sent, attempt.error or retry.error)
+        attempt = Attempt(
+            attempt.sent + retry.sent, attempt.error or retry.error, attempt.route_error or retry.route_error
+        )
     return attempt
 
 
