@@ -21,7 +21,7 @@ from ..seams.celery_tasks import accepted, is_shared, own_backend
 from ..seams.celery_worker import initialise_worker
 from ..settings.parsers import is_dotted
 from ..topology import Topology, key_of
-from .borrowing import borrowed, redirected
+from .borrowing import borrowed, disconnect_own_of_workers, redirected
 from .memory_broker import Bindings, Broker, Sent
 from .own_publishing import replace_own_publishing
 from .reading import Code, Timing, read
@@ -117,6 +117,8 @@ class Observations:
     code: Code
     #: The methods of the app's own that were not called, each with the tasks that have it.
     not_called: dict[str, list[str]]
+    #: The app's own receivers that were not called, by the signal of a worker that they wait for.
+    spared: dict[str, list[str]]
 
     @property
     def own_tasks(self) -> list[str]:
@@ -129,6 +131,7 @@ def observe(
     is_worker: bool,
     platform_queue: str,
     called_with_queue: Collection[str] = (),
+    calls_receivers: bool = True,
 ) -> Observations:
     """Publish every task, beat entry and chord of an app, initialise its worker, and undo all changes to the app.
 
@@ -136,6 +139,8 @@ def observe(
     :param is_worker: whether to initialise a worker.
     :param platform_queue: the name of the platform queue.
     :param called_with_queue: patterns of the names of tasks whose every call names a queue.
+    :param calls_receivers: whether to call the app's own receivers of the signals that a worker sends when it
+        initialises itself. Those of an app without a `Config` are called anyway, because they may set it up.
     :returns: the observations.
     """
     app = app_itself(app)
@@ -151,6 +156,7 @@ def observe(
         code = read(app, own_tasks)
         _take_off_bad_limits(app)
         not_called = replace_own_publishing(app, own_tasks)
+        spared = disconnect_own_of_workers() if is_worker and code.has_config and not calls_receivers else {}
         named = [name for name in tasks if any(fnmatchcase(name, pattern) for pattern in called_with_queue)]
         sqs = _sqs_names(app)
         with redirected(app, broker):
@@ -185,6 +191,7 @@ def observe(
                 worker=_worker(app, broker) if is_worker else None,
                 code=code,
                 not_called=not_called,
+                spared=spared,
             )
 
 
