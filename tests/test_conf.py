@@ -778,6 +778,10 @@ def test_a_setting_is_suggested_only_where_it_is_close(name: str, closest: str) 
     assert warned(**{name: 1}) == [f'Celery has no setting {name!r}.{closest}']
 
 
+def test_a_variable_in_small_and_large_letters_has_no_effect() -> None:
+    assert warned(Queues=['report'], OurBucket='exports') == ['Config does not know Queues. Did you mean QUEUES?']
+
+
 def test_an_unknown_setting_is_kept_with_a_warning_that_names_the_closest() -> None:
     with pytest.warns(UserWarning, match="no setting 'task_tim_limit'. The closest is 'task_time_limit'") as caught:
         config = Config(task_tim_limit=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from celery import Celery, Task, signals
@@ -256,6 +257,23 @@ def router_that_does_not_look_at_the_explicit_queue_of_a_retry() -> Celery:
     return routed_later(route)
 
 
+@breaks(3)
+def route_that_always_raises() -> Celery:
+    return make_app(task_routes=lambda name, *args, **kwargs: 1 / 0)
+
+
+@breaks(3)
+def foreign_route_that_always_raises() -> Celery:
+    return routed_later('nosuch.module.Router', ...)
+
+
+@breaks(3)
+def routes_replaced_later() -> Celery:
+    app = routed_later({'legacy.*': {'queue': 'export'}})
+    add(app, 'legacy.project')
+    return app
+
+
 # 4: every registered task, published the way the app would publish it, does the same
 
 
@@ -339,6 +357,26 @@ def route_to_a_key_that_no_queue_serves() -> Celery:
 @breaks(4)
 def route_to_the_platform_queue() -> Celery:
     return make_app(task_routes={'export.project': {'queue': 'platform.fifo'}})
+
+
+def even_or_odd(name: str, args: Any, kwargs: Any, options: Any, task: Any = None, **kw: Any) -> Any:
+    """A route that asks for a number, which the tests cannot know."""
+    return {'queue': f'shard-{kwargs["project"] % 2}'} if name == 'export.project' else None
+
+
+@breaks(4)
+def route_that_raises_for_one_task() -> Celery:
+    def route(name: str, args: Any, kwargs: Any, options: Any, task: Any = None, **kw: Any) -> Any:
+        return 1 / 0 if name == 'export.project' else None
+
+    return make_app(task_routes=route)
+
+
+@breaks(4)
+def route_that_cannot_use_the_arguments_of_a_beat_entry() -> Celery:
+    nightly = {'task': 'export.project', 'schedule': 60, 'kwargs': {'project': 'kibera'}}
+    queues = ['export', 'msg', 'shard-0', 'shard-1']
+    return make_app(QUEUES=queues, task_routes=even_or_odd, beat_schedule={'nightly': nightly})
 
 
 @breaks(4)
@@ -754,6 +792,28 @@ def retry_delay_that_sqs_does_not_bear() -> Celery:
 def backoff_that_sqs_does_not_bear() -> Celery:
     app = make_app()
     add(app, 'export.archive', autoretry_for=(OSError,), retry_backoff=60, retry_backoff_max=86400, max_retries=None)
+    return app
+
+
+@breaks(10)
+def countdown_of_retries_that_sqs_does_not_bear() -> Celery:
+    app = make_app()
+    add(app, 'export.archive', autoretry_for=(OSError,), retry_kwargs={'countdown': 43201})
+    return app
+
+
+@breaks(10)
+def retry_delay_that_is_no_number() -> Celery:
+    app = make_app(broker_url='redis://localhost:1/0')
+    add(app, 'export.archive', default_retry_delay=timedelta(minutes=1))
+    return app
+
+
+@breaks(10)
+def time_limits_that_are_no_numbers() -> Celery:
+    app = make_app()
+    add(app, 'export.archive', soft_time_limit=timedelta(minutes=1), time_limit=90)
+    add(app, 'export.delete', soft_time_limit=30, time_limit='60')
     return app
 
 

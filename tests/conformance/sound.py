@@ -19,7 +19,7 @@ from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.setup import setup_app
 
 from .apps import EXCHANGE, PLATFORM, Case, add, make_app, queues, routed_later, work_queue
-from .broken import predefined, when
+from .broken import even_or_odd, predefined, when
 
 SOUND: dict[str, Case] = {}
 
@@ -77,6 +77,21 @@ def many_queues() -> Celery:
     app = make_app(QUEUES=['export', 'msg', *(f'queue-{number}' for number in range(30))])
     for number in range(30):
         add(app, f'queue-{number}.project')
+    return app
+
+
+@sound()
+def queues_with_dots() -> Celery:
+    app = make_app(QUEUES=['export.high', 'export', 'msg.low.fifo', 'msg'])
+    add(app, 'export.archive', queue='export.high')
+    return app
+
+
+@sound()
+def no_queues_without_dots() -> Celery:
+    app = Celery('export', set_as_current=False)
+    app.config_from_object(Config(QUEUES=['export.high', 'msg.low'], broker_url='amqp://localhost:1//'))
+    add(app, 'export.project', queue='export.high')
     return app
 
 
@@ -260,6 +275,7 @@ def delays_that_sqs_bears() -> Celery:
     )
     # It does nothing: nobody retries the task by itself.
     add(app, 'export.manual', retry_backoff=True, retry_backoff_max=86400)
+    add(app, 'export.now', default_retry_delay=None, autoretry_for=(OSError,), retry_kwargs={'max_retries': 5})
     return app
 
 
@@ -354,6 +370,11 @@ def routes_of_one_queue_to_another() -> Celery:
 
 
 @sound()
+def routes_by_arguments_that_nobody_can_make_up() -> Celery:
+    return make_app(QUEUES=['export', 'msg', 'shard-0', 'shard-1'], task_routes=even_or_odd)
+
+
+@sound()
 def route_to_a_queue_on_another_exchange() -> Celery:
     private = Queue('private', Exchange('private'), routing_key='private')
     return make_app(task_queues=queues(private), task_routes={'export.project': 'private'})
@@ -392,6 +413,11 @@ def router_that_looks_at_keyword_arguments() -> Celery:
         return {'queue': 'msg' if kwargs['project'] else 'export'} if name == 'export.project' else None
 
     return routed_later(route, ...)
+
+
+@sound()
+def router_that_takes_what_it_finds_in_keyword_arguments() -> Celery:
+    return routed_later(lambda name, args, kwargs, *rest, **kw: {'queue': 'msg'} if kwargs.get('urgent') else None, ...)
 
 
 @sound()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cadasta.workertoolbox.rehearsal.loading import load
+from cadasta.workertoolbox.seams.celery_signals import kept_receivers
 
 from ..conftest import forgetting_tasks
 from .broken import BROKEN
@@ -52,7 +53,7 @@ def together() -> dict[str, Verdict]:
 
 def judge_in_this_process(name: str) -> Verdict:
     case = CASES[name]
-    with case.environment(), forgetting_tasks():
+    with case.environment(), forgetting_tasks(), kept_receivers():
         app = case.make()
         load(app)
         before = {**process_state(), **app_state(app)}

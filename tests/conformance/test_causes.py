@@ -15,7 +15,8 @@ from cadasta.workertoolbox import Config
 
 from ..commands.running import run
 from .apps import add, make_app
-from .judging import judge
+from .judging import judge, notes_on
+from .sound import routes_by_arguments_that_nobody_can_make_up
 
 REPOSITORY = Path(__file__).parents[2]
 MANY = 79
@@ -112,6 +113,60 @@ def test_time_limits_of_the_settings_are_one_failure() -> None:
     assert rule == 10
     assert 'Where:  setting task_soft_time_limit\n' in message
     assert 'Seen:   the soft time limit is 60 seconds, and the time limit is 30\n' in message
+
+
+class TestRoutes:
+    """Routes pass judgement on every message, so what is wrong with them would be wrong with each."""
+
+    def broken(self, routes: Any) -> str:
+        app = make_app(task_routes=routes)
+        for number in range(MANY):
+            add(app, f'export.project-{number}')
+        ((rule, (message,)),) = judge(app).items()
+        assert rule == 3
+        return message
+
+    def test_that_raise_whatever_they_are_asked(self) -> None:
+        def route(*args: Any, **kwargs: Any) -> None:
+            raise ConnectionError('postgresql://ada:hush@localhost is away')
+
+        message = self.broken(route)
+        assert message.startswith(
+            'AssertionError: Rule 3: the routes of an app choose a queue, or none, for each task.\n'
+            "  Where:  setting task_routes: a message for 'celery', named 'celery.functional_test' and 8 more\n"
+            '  Seen:   ConnectionError: postgresql://********@localhost is away\n'
+            '  Change: The routes raise this error whatever the arguments of a task are. '
+        )
+
+    def test_that_know_no_other_names(self) -> None:
+        def route(name: str, *args: Any, **kwargs: Any) -> Any:
+            return {'export.project': 'export'}[name]
+
+        assert "Seen:   KeyError: 'celery.functional_test'\n" in self.broken(route)
+
+    def test_that_were_set_when_the_app_had_its_config(self) -> None:
+        app = make_app()
+        app.conf.task_routes = {'legacy.*': 'export'}
+        for number in range(MANY):
+            add(app, f'legacy.project-{number}')
+        ((rule, (message,)),) = judge(app).items()
+        assert rule == 3
+        assert message.startswith(
+            "AssertionError: Rule 3: every message reaches exactly its work queue and 'platform.fifo'.\n"
+            "  Where:  setting task_routes: a message for 'export', named 'export.functional_test' and 1 more\n"
+            '  Seen:   the router of Config is not among the routes, and the message to exchange'
+        )
+        assert 'Change: Give your routes to Config, as in Config(task_routes=...), and do not set' in message
+
+    def test_that_need_real_arguments(self) -> None:
+        app = routes_by_arguments_that_nobody_can_make_up()
+        assert notes_on(app) == [
+            (
+                'Rule 4: The routes of the app cannot use arguments that are made up, and raised TypeError: unsupported'
+                " operand type(s) for %: 'NoneType' and 'int'. So it was not judged which queues they choose for task "
+                "'export.project'."
+            )
+        ]
 
 
 @pytest.mark.process

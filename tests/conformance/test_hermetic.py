@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from celery import Celery
 from celery.exceptions import QueueNotFound
+from celery.local import Proxy
 from kombu.transport import memory
 
 from cadasta.workertoolbox.conf import Config
 
+from ..commands.running import run
 from .apps import add
 from .judging import judge
 
@@ -121,3 +123,12 @@ def test_a_task_of_another_app_of_the_process_is_left_to_that_app() -> None:
     assert 'first.run' in second.tasks
     assert 'second.run' in first.tasks
     assert judge(first) == judge(second) == {}
+
+
+@pytest.mark.parametrize('app', [first, second], ids=['first', 'second'])
+def test_an_app_behind_a_proxy_is_judged_by_its_own_tasks(app: Celery) -> None:
+    # `celery -A` finds `celery.current_app` where the module of the app imports it before it makes the app.
+    current = Proxy(lambda: app)
+    assert judge(current) == judge(app) == {}
+    assert run(current, 'check', '--offline').exit_code == 0
+    assert f'{app.main}.run' in run(current, 'topology').output

@@ -29,7 +29,7 @@ def test_no_credential_is_shown() -> None:
 
         sender.conf.task_routes = route
 
-    messages = judge(app)[4]
+    messages = judge(app)[3]
     assert 'redis://********@localhost:1/0 is away' in messages[0]
     assert 'hush' not in ''.join(messages)
 

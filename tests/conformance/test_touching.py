@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
-from celery import Celery, Task
+from celery import Celery, Task, signals
 
 from cadasta.workertoolbox import Config
+from cadasta.workertoolbox.seams.celery_signals import kept_receivers
 from rig.monitor.programs import Toolbox
 from rig.servers.broker import Broker
 from rig.servers.process import Processes
 
+from ..commands.running import run
 from .apps import add, make_app
 from .judging import judge, notes_on
 
@@ -127,3 +130,41 @@ def test_a_task_that_is_sent_by_celerys_own_methods_must_be_tracked_all_the_same
     app = make_app()
     add(app, 'report.make', base=Refusing)
     assert set(judge(app)) == {4}
+
+
+class TestReceiversOfAWorker:
+    """A receiver of a worker's signals may reset what runs. The check may run beside the worker that runs it."""
+
+    @pytest.fixture(autouse=True)
+    def receiver(self) -> Iterator[list[str]]:
+        called: list[str] = []
+
+        def reset_jobs(**kwargs: Any) -> None:
+            called.append('reset')
+
+        with kept_receivers():
+            signals.worker_init.connect(reset_jobs, weak=False)
+            signals.celeryd_after_setup.connect(reset_jobs, weak=False)
+            yield called
+
+    def test_the_check_does_not_call_them(self, receiver: list[str]) -> None:
+        result = run(make_app(), 'check', '--offline')
+        assert result.exit_code == 0
+        assert receiver == []
+        name = f'{__name__}.TestReceiversOfAWorker.receiver.<locals>.reset_jobs'
+        assert (
+            f'functional_tests calls them and judges what they do to the queues of a worker: {name} of worker_init; '
+            f'{name} of celeryd_after_setup.\n'
+        ) in result.output
+
+    def test_the_suite_calls_them(self, receiver: list[str]) -> None:
+        assert notes_on(make_app()) == []
+        assert receiver == ['reset', 'reset']
+
+    def test_those_of_an_app_without_a_config_may_set_it_up(self, receiver: list[str]) -> None:
+        run(Celery('plain', broker='memory://', set_as_current=False), 'check', '--offline')
+        assert receiver == ['reset', 'reset']
+
+    def test_a_producer_has_none(self, receiver: list[str]) -> None:
+        assert 'Note:' not in run(make_app(), 'check', '--offline', '--producer').output
+        assert receiver == []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from celery import Celery
+from celery import Celery, current_app
 from celery.backends.base import BaseBackend
 from kombu import Connection, Exchange, Queue
 from kombu.connection import ConnectionPool
@@ -39,6 +39,11 @@ def connections() -> Iterator[ConnectionPool]:
     yield pool
     pool.force_close_all()
     broker.close()
+
+
+def test_a_proxy_gives_its_app(app: Celery) -> None:
+    assert celery_app.app_itself(current_app) is current_app._get_current_object()
+    assert celery_app.app_itself(app) is app
 
 
 def test_all_that_changes_in_an_app_is_in_one_of_the_mappings(app: Celery) -> None:

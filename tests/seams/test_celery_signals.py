@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
 from celery.signals import after_task_publish, worker_init, worker_ready
 
 from cadasta.workertoolbox.seams import celery_signals
+from cadasta.workertoolbox.signals import set_up_worker
 from rig.servers.environment import clean_environment
 
 
@@ -47,6 +49,37 @@ def test_nobody_hears_of_a_signal() -> None:
         worker_init.send(sender=None)
         assert not worker_init.has_listeners()
     assert heard == []
+
+
+class Receiver:
+    def __call__(self, **kwargs: Any) -> None: ...
+
+    def hear(self, **kwargs: Any) -> None: ...
+
+
+def test_the_receivers_of_the_app_itself_hear_of_nothing() -> None:
+    def hear(**kwargs: Any) -> None: ...
+
+    receiver = Receiver()
+    with celery_signals.kept_receivers():
+        ours = set(map(id, worker_init.receivers))
+        worker_init.connect(hear)
+        worker_init.connect(receiver.hear)
+        worker_init.connect(receiver, weak=False)
+        assert celery_signals.disconnect_own(worker_init) == [
+            f'{__name__}.test_the_receivers_of_the_app_itself_hear_of_nothing.<locals>.hear',
+            f'{__name__}.Receiver.hear',
+            f'{__name__}.Receiver',
+        ]
+        # That of this package, which sets the app up, is still there.
+        assert set_up_worker in [answer for answer, _ in worker_init.send(sender=Stranger())]
+        assert {id(entry) for entry in worker_init.receivers} <= ours
+
+
+class Stranger:
+    """A worker whose app has no Config."""
+
+    app = Celery('seams', set_as_current=False)
 
 
 DJANGO = """

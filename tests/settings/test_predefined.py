@@ -114,3 +114,10 @@ def test_a_name_without_its_prefix_may_be_that_of_another_queue() -> None:
 def test_a_queue_without_a_routing_key_cannot_be_found() -> None:
     with pytest.raises(ValueError, match="'all' has the routing key '', which names no queue"):
         aliases_of([Queue('all', Exchange('fan', 'fanout'))], 'dev-')
+
+
+@pytest.mark.parametrize('queues', ['dev-export', ['dev-export'], {'dev-export': 'https://ada:hush@sqs/dev-export'}])
+def test_predefined_queues_that_are_no_dict_of_dicts(queues: object) -> None:
+    with pytest.raises(ValueError, match=r"must be a dict of names, .* such as \{'dev-export': \{'url':") as caught:
+        Config(['export'], broker_transport_options={'predefined_queues': queues})
+    assert 'hush' not in str(caught.value)

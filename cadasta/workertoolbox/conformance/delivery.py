@@ -5,6 +5,8 @@ from kombu.exceptions import EncodeError, SerializerNotInstalled
 
 from ..rehearsal.memory_broker import Sent
 from ..rehearsal.observing import Attempt, Observations
+from ..rehearsal.route_errors import RouteError
+from ..settings.parsers import is_dotted
 from ..topology import key_of
 from .rule import Violation
 
@@ -25,9 +27,11 @@ def misdelivery(seen: Observations, where: str, attempt: Attempt, queue: str | N
     :param where: the name of the attempt in a failure.
     :param attempt: the attempt.
     :param queue: the work queue that the messages should reach. With `None`, they may reach any one work queue.
-    :returns: the violation, or `None` if the messages reach their queues.
+    :returns: the violation, or `None` if the messages reach their queues, or rule 3 tells once why they do not.
     """
-    if isinstance(attempt.error, NOT_SERIALIZED):
+    if isinstance(attempt.error, NOT_SERIALIZED) or attempt.route_error is RouteError.MADE_UP_ARGUMENTS:
+        return None
+    if attempt.route_error is RouteError.ALWAYS and type(attempt.error) in errors_of_routes(seen):
         return None
     expected = f'every message reaches exactly its work queue and {seen.platform_queue!r}'
     if attempt.error is not None or not attempt.sent:
@@ -36,6 +40,21 @@ def misdelivery(seen: Observations, where: str, attempt: Attempt, queue: str | N
         if fault := _fault(seen, sent, queue):
             return Violation(expected, where, *fault)
     return None
+
+
+def errors_of_routes(seen: Observations) -> dict[type[Exception], list[tuple[str, Exception]]]:
+    """Collect the errors that the routes of an app raise for its work queues, whatever the arguments of a task are.
+
+    :param seen: the observations of the app.
+    :returns: the messages that were not sent, each with its error, by the kind of error.
+    """
+    errors: dict[type[Exception], list[tuple[str, Exception]]] = {}
+    for queue, messages in seen.messages.items():
+        for how, message in messages.items():
+            error = message.attempt.error
+            if error is not None and message.attempt.route_error is RouteError.ALWAYS:
+                errors.setdefault(type(error), []).append((f'a message for {queue!r}, {how}', error))
+    return errors
 
 
 def _fault(seen: Observations, sent: Sent, queue: str | None) -> tuple[str, str] | None:
@@ -59,9 +78,9 @@ def _fault(seen: Observations, sent: Sent, queue: str | None) -> tuple[str, str]
 
 def _advice(seen: Observations, error: Exception | None) -> str:
     if isinstance(error, QueueNotFound):
-        keys = ', '.join(repr(key_of(queue)) for queue in seen.messages)
+        keys = ', '.join(repr(key_of(queue)) for queue in seen.messages if not is_dotted(queue))
         return (
             'Add the queue to QUEUES of Config, name the task after one of the queues (a name that starts with '
-            f'one of {keys} and a dot), or give the task the option queue.'
+            f'one of {keys} and a dot), or let task_routes of Config choose one of them.'
         )
     return 'Mend what the error names: options of the task or of the call, routers in task_routes, or apply_async.'

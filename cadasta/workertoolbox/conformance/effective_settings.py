@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from difflib import get_close_matches
+from typing import Any
 
 from ..rehearsal.observing import Observations
 from ..rehearsal.reading import Timing
@@ -34,11 +35,14 @@ def judge(seen: Observations) -> Iterator[Verdict]:
 
 def note(seen: Observations) -> str:
     """Name the settings that do nothing where they stand."""
-    idle = [*_changed_too_late(seen), *_misspelt(seen), *_of_workers(seen), *_backoffs(seen)]
-    return f'These settings do nothing where they stand: {"; ".join(idle)}.' if idle else ''
+    idle = [*_changed_too_late(seen), *_misspelt(seen), *_of_workers(seen)]
+    settings = f'These settings do nothing where they stand: {"; ".join(idle)}.' if idle else ''
+    return ' '.join(filter(None, (settings, _backoffs(seen))))
 
 
 def _timing(seen: Observations, where: str, timing: Timing) -> Violation | None:
+    for option, value in timing.no_numbers.items():
+        return _no_number(where, option, value)
     for option, delay in timing.delays.items():
         if seen.sqs and delay > LONGEST_HOLD_ON_SQS:
             return Violation(
@@ -56,6 +60,8 @@ def _timing(seen: Observations, where: str, timing: Timing) -> Violation | None:
 
 
 def _limits(where: str, timing: Timing) -> Violation | None:
+    for option, value in timing.no_numbers.items():
+        return _no_number(where, option, value)
     if not timing.is_contradictory:
         return None
     return Violation(
@@ -63,6 +69,15 @@ def _limits(where: str, timing: Timing) -> Violation | None:
         where,
         f'the soft time limit is {timing.soft_time_limit:g} seconds, and the time limit is {timing.time_limit:g}',
         'Set the soft time limit below the time limit. Celery refuses to send a task that has them this way round.',
+    )
+
+
+def _no_number(where: str, option: str, value: Any) -> Violation:
+    return Violation(
+        'delays and time limits are numbers of seconds',
+        where,
+        f'{option} is {value!r}',
+        f'Give {option} as a number of seconds. Celery raises an error when it computes with anything else.',
     )
 
 
@@ -90,7 +105,10 @@ def _of_workers(seen: Observations) -> Iterator[str]:
                 yield f'{name} is for workers, and none is started from this codebase'
 
 
-def _backoffs(seen: Observations) -> Iterator[str]:
-    if seen.code.idle_backoffs:
-        tasks = ', '.join(map(repr, seen.code.idle_backoffs))
-        yield f'retry_backoff takes effect together with autoretry_for alone, which these tasks lack: {tasks}'
+def _backoffs(seen: Observations) -> str:
+    tasks = ', '.join(map(repr, seen.code.idle_backoffs))
+    return (
+        f'Celery heeds retry_backoff only where a task has autoretry_for, and these have none: {tasks}.'
+        if tasks
+        else ''
+    )

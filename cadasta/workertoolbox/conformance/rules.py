@@ -24,7 +24,13 @@ _RULES = (
     Rule(6, 'results and starts are stored in a database', stored_results.judge, note=stored_results.note),
     Rule(7, 'tasks are sent in a form that the platform can read', readable_messages.judge),
     Rule(8, 'queues on sqs have a prefix', queue_prefixes.judge, queue_prefixes.reason_to_skip),
-    Rule(9, 'a worker leaves the platform queue alone', worker_queues.judge, worker_queues.reason_to_skip),
+    Rule(
+        9,
+        'a worker leaves the platform queue alone',
+        worker_queues.judge,
+        worker_queues.reason_to_skip,
+        worker_queues.note,
+    ),
     Rule(10, 'delays and settings take effect', effective_settings.judge, note=effective_settings.note),
 )
 

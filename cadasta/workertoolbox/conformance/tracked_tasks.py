@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from celery.exceptions import QueueNotFound
 
 from ..rehearsal.observing import Observations
+from ..rehearsal.route_errors import RouteError
+from ..settings.credentials import masked
 from .delivery import misdelivery
 from .rule import Verdict, Violation
 
@@ -22,21 +24,37 @@ def judge(seen: Observations) -> Iterator[Verdict]:
 
 
 def note(seen: Observations) -> str:
-    """Name the methods for publishing that were not called: it is not known what else they do."""
+    """Name the queues that were not judged: those that methods of the app, or routes with real arguments, choose."""
+    return ' '.join(filter(None, (_not_called(seen), _not_routed(seen))))
+
+
+def _not_called(seen: Observations) -> str:
     if not seen.not_called:
         return ''
-    methods = '; '.join(f'{method}{_tasks(tasks)}' for method, tasks in seen.not_called.items())
+    methods = '; '.join(f'{method}{_tasks("of", tasks)}' for method, tasks in seen.not_called.items())
     return (
         "These methods were not called, because they could leave something behind, such as a lock. Celery's own "
         f'methods published the tasks, so the queues that yours choose were not judged: {methods}.'
     )
 
 
-def _tasks(names: list[str]) -> str:
+def _not_routed(seen: Observations) -> str:
+    names = [name for name, attempt in seen.tasks.items() if attempt.route_error is RouteError.MADE_UP_ARGUMENTS]
+    if not names:
+        return ''
+    error = seen.tasks[names[0]].error
+    return (
+        'The routes of the app cannot use arguments that are made up, and raised '
+        f'{masked(f"{type(error).__name__}: {error}")}. So it was not judged which queues they choose'
+        f'{_tasks("for", names)}.'
+    )
+
+
+def _tasks(preposition: str, names: list[str]) -> str:
     if not names:
         return ''
     more = f' and {len(names) - 1} more' if len(names) > 1 else ''
-    return f' of task {names[0]!r}{more}'
+    return f' {preposition} task {names[0]!r}{more}'
 
 
 def _no_tasks(seen: Observations) -> Violation | None:

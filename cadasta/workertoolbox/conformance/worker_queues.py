@@ -17,6 +17,17 @@ def judge(seen: Observations) -> Iterator[Verdict]:
     yield Verdict({}, _consumption(seen.worker or Worker(), seen.platform_queue))
 
 
+def note(seen: Observations) -> str:
+    """Name the receivers that were not called: it is not known what they do."""
+    if not seen.spared:
+        return ''
+    receivers = '; '.join(f'{", ".join(names)} of {signal}' for signal, names in seen.spared.items())
+    return (
+        'These receivers were not called, because they could change something. The test case of '
+        f'build_functional_tests calls them and judges what they do to the queues of a worker: {receivers}.'
+    )
+
+
 def _consumption(worker: Worker, platform: str) -> Violation | None:
     if worker.error is not None:
         return Violation(

@@ -7,12 +7,16 @@ from typing import Any
 from celery import Celery, signals
 
 from ..seams.celery_app import copied_amqp, observers_of, states_of, store_no_results, use_pool
-from ..seams.celery_signals import disconnect_all, disconnect_django, kept_receivers
+from ..seams.celery_signals import disconnect_all, disconnect_django, disconnect_own, kept_receivers
 from ..signals import prepare_message
 from .memory_broker import Broker
 
 #: Receivers of these signals would take the messages of a rehearsal for tasks that somebody sent.
 _ABOUT_SENDING = (signals.before_task_publish, signals.after_task_publish, signals.task_sent)
+
+
+#: A worker sends these signals when it initialises itself.
+_OF_WORKERS = (signals.celeryd_init, signals.worker_init, signals.celeryd_after_setup)
 
 
 @contextmanager
@@ -43,6 +47,15 @@ def borrowed(app: Celery) -> Iterator[None]:
         signals.before_task_publish.connect(prepare_message)
         disconnect_django()
         yield
+
+
+def disconnect_own_of_workers() -> dict[str, list[str]]:
+    """Let no receiver of the app's own hear that a worker initialises itself, until the app is given back.
+
+    :returns: the receivers, by the signal.
+    """
+    own = {signal.name: disconnect_own(signal) for signal in _OF_WORKERS}
+    return {name: receivers for name, receivers in own.items() if receivers}
 
 
 @contextmanager

@@ -15,14 +15,17 @@ from celery.beat import Scheduler, SchedulingError
 from sqlalchemy import make_url
 
 from ..architecture import CHORD_UNLOCK, DEFAULT_QUEUE
+from ..seams.celery_app import app_itself
 from ..seams.celery_results import is_database_backend
 from ..seams.celery_tasks import accepted, is_shared, own_backend
 from ..seams.celery_worker import initialise_worker
+from ..settings.parsers import is_dotted
 from ..topology import Topology, key_of
-from .borrowing import borrowed, redirected
+from .borrowing import borrowed, disconnect_own_of_workers, redirected
 from .memory_broker import Bindings, Broker, Sent
 from .own_publishing import replace_own_publishing
 from .reading import Code, Timing, read
+from .route_errors import RouteError, route_error
 
 #: For each queue, the rehearsal sends a task that is named by the queue's key, a dot and this word. No app has such a
 #: task, so it stands for a task of another codebase.
@@ -31,10 +34,16 @@ PROBE = 'functional_test'
 
 @dataclass
 class Attempt:
-    """An attempt to publish something: the messages that were sent, and the error if one was raised."""
+    """An attempt to publish something.
+
+    :param sent: the messages that were sent.
+    :param error: the error, if one was raised.
+    :param route_error: the kind of error, if a route of the app has raised it.
+    """
 
     sent: list[Sent]
     error: Exception | None = None
+    route_error: RouteError | None = None
 
 
 class Message(NamedTuple):
@@ -108,6 +117,8 @@ class Observations:
     code: Code
     #: The methods of the app's own that were not called, each with the tasks that have it.
     not_called: dict[str, list[str]]
+    #: The app's own receivers that were not called, by the signal of a worker that they wait for.
+    spared: dict[str, list[str]]
 
     @property
     def own_tasks(self) -> list[str]:
@@ -120,6 +131,7 @@ def observe(
     is_worker: bool,
     platform_queue: str,
     called_with_queue: Collection[str] = (),
+    calls_receivers: bool = True,
 ) -> Observations:
     """Publish every task, beat entry and chord of an app, initialise its worker, and undo all changes to the app.
 
@@ -127,8 +139,11 @@ def observe(
     :param is_worker: whether to initialise a worker.
     :param platform_queue: the name of the platform queue.
     :param called_with_queue: patterns of the names of tasks whose every call names a queue.
+    :param calls_receivers: whether to call the app's own receivers of the signals that a worker sends when it
+        initialises itself. Those of an app without a `Config` are called anyway, because they may set it up.
     :returns: the observations.
     """
+    app = app_itself(app)
     broker = Broker()
     eager = app.conf.task_always_eager
     with borrowed(app):
@@ -139,8 +154,9 @@ def observe(
         tasks = {name: task for name, task in app.tasks.items() if _is_own(app, task)}
         own_tasks = {name: task for name, task in tasks.items() if not _is_celerys(task)}
         code = read(app, own_tasks)
-        _take_off_contradictions(app)
+        _take_off_bad_limits(app)
         not_called = replace_own_publishing(app, own_tasks)
+        spared = disconnect_own_of_workers() if is_worker and code.has_config and not calls_receivers else {}
         named = [name for name in tasks if any(fnmatchcase(name, pattern) for pattern in called_with_queue)]
         sqs = _sqs_names(app)
         with redirected(app, broker):
@@ -175,6 +191,7 @@ def observe(
                 worker=_worker(app, broker) if is_worker else None,
                 code=code,
                 not_called=not_called,
+                spared=spared,
             )
 
 
@@ -191,11 +208,10 @@ def _attempt(broker: Broker, publish: Callable[[], Any]) -> Attempt:
     first = len(broker.sent)
     try:
         publish()
-    except SchedulingError as error:
-        # Beat wraps the error that it met.
-        return Attempt(broker.sent[first:], cast(Exception, error.__context__))
     except Exception as error:
-        return Attempt(broker.sent[first:], error)
+        # Beat wraps the error that it met.
+        met = cast(Exception, error.__context__) if isinstance(error, SchedulingError) else error
+        return Attempt(broker.sent[first:], met, route_error(met))
     return Attempt(broker.sent[first:])
 
 
@@ -204,8 +220,10 @@ def _messages(app: Celery, broker: Broker, queues: list[str]) -> dict[str, dict[
     for number, queue in enumerate(queues):
         # A route that matches a name must leave alone what is sent to another queue.
         name, other = (f'{key_of(each)}.{PROBE}' for each in (queue, queues[number - 1]))
+        by_name = Message(_probe(app, broker, name), None if _is_routed(app, name) else queue)
         messages[queue] = {
-            f'named {name!r}': Message(_probe(app, broker, name), None if _is_routed(app, name) else queue),
+            # The name of a queue ends at the first dot of the name of a task.
+            **({} if is_dotted(queue) else {f'named {name!r}': by_name}),
             **_named(partial(_probe, app, broker, name), queue, queue),
         }
         if other != name:
@@ -215,7 +233,7 @@ def _messages(app: Celery, broker: Broker, queues: list[str]) -> dict[str, dict[
 
 
 def _probe(app: Celery, broker: Broker, name: str, **options: Any) -> Attempt:
-    return _attempt(broker, partial(app.send_task, name, **options))
+    return _attempt(broker, partial(app.send_task, name, (), {}, **options))
 
 
 def _is_routed(app: Celery, name: str) -> bool:
@@ -298,11 +316,12 @@ def _is_celerys(task: Task) -> bool:
     return bool(task.__module__.startswith('celery.'))
 
 
-def _take_off_contradictions(app: Celery) -> None:
-    """Take off the soft time limits above the hard ones. Celery would send no such task, and rule 10 names each."""
+def _take_off_bad_limits(app: Celery) -> None:
+    """Take off the time limits with which Celery would send no task. Rule 10 names each."""
     for task in app.tasks.values():
-        if Timing({}, task.soft_time_limit, task.time_limit).is_contradictory:
-            task.soft_time_limit = None
+        timing = Timing({}, task.soft_time_limit, task.time_limit)
+        if timing.is_contradictory or timing.no_numbers:
+            task.soft_time_limit = task.time_limit = None
 
 
 def _beat_entry(app: Celery, broker: Broker, entry: Any) -> Attempt:
@@ -315,18 +334,24 @@ def _beat_entry(app: Celery, broker: Broker, entry: Any) -> Attempt:
         scheduler = Scheduler(app, lazy=True)
         scheduler.apply_async(scheduler.Entry(**{**fields, 'options': options, 'name': '', 'app': app}), advance=False)
 
-    return _attempt(broker, publish)
+    attempt = _attempt(broker, publish)
+    if attempt.route_error is RouteError.MADE_UP_ARGUMENTS:
+        # Nobody made up the arguments of an entry.
+        attempt.route_error = None
+    return attempt
 
 
 def _chord(app: Celery, broker: Broker, queue: str) -> Attempt:
-    body = app.signature(f'{key_of(queue)}.{PROBE}')
+    body = app.signature(f'{key_of(queue)}.{PROBE}', options={'queue': queue} if is_dotted(queue) else None)
     header = [app.signature(f'{DEFAULT_QUEUE}.{PROBE}') for _ in range(2)]
     attempt = _attempt(broker, chord(header, body, app=app).apply_async)
     unlock = app.tasks[CHORD_UNLOCK]
     for sent in [sent for sent in attempt.sent if sent.headers.get('task') == unlock.name]:
         # A worker retries this task until all tasks of the header are done.
         retry = _attempt(broker, partial(unlock.apply_async, ('', body), **_retry_options(sent)))
-        attempt = Attempt(attempt.sent + retry.sent, attempt.error or retry.error)
+        attempt = Attempt(
+            attempt.sent + retry.sent, attempt.error or retry.error, attempt.route_error or retry.route_error
+        )
     return attempt
 
 

@@ -29,7 +29,19 @@ class Timing(NamedTuple):
         >>> Timing({}, soft_time_limit=60, time_limit=30).is_contradictory
         True
         """
-        return bool(self.soft_time_limit and self.time_limit and self.soft_time_limit > self.time_limit)
+        if self.no_numbers or not self.soft_time_limit or not self.time_limit:
+            return False
+        return self.soft_time_limit > self.time_limit
+
+    @property
+    def no_numbers(self) -> dict[str, Any]:
+        """The delays and limits that are no numbers, by the option that has them. Celery would raise an error there.
+
+        >>> Timing({'countdown': 60}, soft_time_limit=None, time_limit='30').no_numbers
+        {'time_limit': '30'}
+        """
+        values = {**self.delays, 'soft_time_limit': self.soft_time_limit, 'time_limit': self.time_limit}
+        return {name: value for name, value in values.items() if not isinstance(value, int | float | None)}
 
 
 @dataclass
@@ -42,6 +54,7 @@ class Code:
     :param limits: the time limits in the settings.
     :param tasks: the delays and time limits of the app's tasks.
     :param beat: those of the entries of ``beat_schedule``.
+    :param lacks_router: whether a `Config` configures the app, and its router is not among ``task_routes``.
     :param idle_backoffs: the tasks that have ``retry_backoff`` and no ``autoretry_for``.
     """
 
@@ -51,6 +64,7 @@ class Code:
     limits: Timing
     tasks: dict[str, Timing]
     beat: dict[str, Timing]
+    lacks_router: bool
     idle_backoffs: list[str]
 
 
@@ -70,6 +84,8 @@ def read(app: Celery, tasks: Mapping[str, Task]) -> Code:
         limits=Timing({}, app.conf.task_soft_time_limit, app.conf.task_time_limit),
         tasks={name: _timing_of_task(task) for name, task in tasks.items()},
         beat={name: _timing_of_entry(app, entry) for name, entry in app.conf.beat_schedule.items()},
+        lacks_router=has_config
+        and config.topology not in (getattr(route, '__self__', None) for route in app.amqp.routes),
         idle_backoffs=[name for name, task in tasks.items() if _has_backoff(task) and not _retries_itself(task)],
     )
 
@@ -83,10 +99,12 @@ def _changed(app: Celery, given: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _timing_of_task(task: Task) -> Timing:
-    delays = {'default_retry_delay': task.default_retry_delay}
+    delays = {'default_retry_delay': task.default_retry_delay or 0}
     if _has_backoff(task) and _retries_itself(task):
         # Without this attribute, Celery takes 600 seconds.
         delays['retry_backoff_max'] = getattr(task, 'retry_backoff_max', 600)
+    elif _retries_itself(task):
+        delays['countdown of retry_kwargs'] = getattr(task, 'retry_kwargs', {}).get('countdown') or 0
     return Timing(delays, task.soft_time_limit, task.time_limit)
 
 

@@ -5,11 +5,23 @@ from typing import Any
 
 from celery import Celery
 from celery.backends.base import BaseBackend
+from celery.local import Proxy
 from kombu.connection import ConnectionPool
 from kombu.pools import ProducerPool
 
 # An AMQP API caches these at first use, and each of them refers to that API or to its queues.
 _BOUND_TO_AMQP = ('send_task_message', 'create_task_message', '_event_dispatcher', 'default_queue')
+
+
+def app_itself(app: Celery) -> Celery:
+    """Return the app that a proxy stands for, such as ``celery.current_app``.
+
+    It uses the class ``celery.local.Proxy`` and its ``_get_current_object``. ``celery -A`` takes the first app in a
+    module, which may be such a proxy. A proxy passes every access on to its app, but it is not its app.
+
+    :param app: the app, or a proxy of it.
+    """
+    return app._get_current_object() if issubclass(type(app), Proxy) else app
 
 
 def states_of(app: Celery) -> list[dict[str, Any]]:

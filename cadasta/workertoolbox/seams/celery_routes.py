@@ -1,6 +1,9 @@
 """Celery: the routes of ``task_routes``."""
 
 import re
+import traceback
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from celery.app.routes import Router, prepare
@@ -46,6 +49,30 @@ class OwnRoutes:
         """
         route = self._router.lookup_route(name, args, kwargs, options, task)
         return {'queue': route} if isinstance(route, str) else dict(route or {})
+
+
+def route_that_raised(error: BaseException) -> Callable[[Any, Any], Any] | None:
+    """Find the route that raised an error, and return a function that asks it again about the same task.
+
+    It uses ``Router.query_router``, which asks a route, and the names of its arguments. Celery does not say which route
+    has raised an error.
+
+    :param error: the error, with its traceback.
+    :returns: the function, which takes other arguments of the task. `None` if no route has raised the error.
+    """
+    asked = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code is _QUERY.__code__]
+    if not asked:
+        return None
+    # The route of a Config asks the routes of the app, so the last one has raised the error.
+    known = asked[-1].f_locals
+    return partial(_asked_again, known['self'], known['router'], known['task'], known['options'], known['task_type'])
+
+
+_QUERY = Router.query_router
+
+
+def _asked_again(router: Any, route: Any, name: str, options: Any, task: Any, args: Any, kwargs: Any) -> Any:
+    return router.query_router(route, name, args, kwargs, dict(options or {}), task)
 
 
 def _is_list_of_pairs(value: Any) -> bool:

@@ -46,7 +46,33 @@ def disconnect_django() -> None:
     signals.worker_init.receivers[:] = [entry for entry in signals.worker_init.receivers if not _is_of_django(entry[1])]
 
 
+def disconnect_own(signal: Any) -> list[str]:
+    """Disconnect the receivers of a signal that belong to the app, and leave those of Celery and of this package.
+
+    It uses the attribute ``receivers``, as `kept_receivers` does.
+
+    :param signal: the signal.
+    :returns: the names of those that it has disconnected.
+    """
+    names = {id(entry): _name(entry[1]) for entry in signal.receivers}
+    own = {key: name for key, name in names.items() if not name.startswith(_NOT_OWN)}
+    signal.receivers[:] = [entry for entry in signal.receivers if id(entry) not in own]
+    return list(own.values())
+
+
+_NOT_OWN = ('celery.', 'cadasta.workertoolbox.')
+
+
+def _name(receiver: Any) -> str:
+    receiver = _itself(receiver)
+    # A class whose instance is called has a name, and the instance has none.
+    named = receiver if hasattr(receiver, '__qualname__') else type(receiver)
+    return f'{named.__module__}.{named.__qualname__}'
+
+
 def _is_of_django(receiver: Any) -> bool:
-    if isinstance(receiver, weakref.ref):
-        receiver = receiver()
-    return isinstance(getattr(receiver, '__self__', None), DjangoFixup)
+    return isinstance(getattr(_itself(receiver), '__self__', None), DjangoFixup)
+
+
+def _itself(receiver: Any) -> Any:
+    return receiver() if isinstance(receiver, weakref.ref) else receiver

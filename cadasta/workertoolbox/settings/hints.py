@@ -56,6 +56,8 @@ def of_settings(given: Mapping[str, Any]) -> Iterator[str]:
         elif name == name.lower() and name not in OPTIONS and name != _READ_BY_LOADER:
             meant = name.upper() if name.upper() in VARIABLES else _closest(name, OPTIONS, _ALIKE)
             yield f'Celery has no setting {name!r}.' + (f' The closest is {meant!r}.' if meant else '')
+        elif name.upper() in VARIABLES:
+            yield f'Config does not know {name}. Did you mean {name.upper()}?'
 
 
 def of_environment(environ: Mapping[str, str], prefix: str, given: Container[str]) -> Iterator[str]:

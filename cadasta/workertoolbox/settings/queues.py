@@ -49,11 +49,17 @@ def findable(options: Mapping[str, Any], topology: Topology) -> dict[str, Any]:
     :param options: the options of the transport.
     :param topology: the topology.
     :returns: the options.
-    :raises SettingError: where two queues would be found by one name.
+    :raises SettingError: where two queues would be found by one name, or the predefined queues are no such dict.
     """
     predefined = options.get('predefined_queues')
     if not predefined:
         return dict(options)
+    if not isinstance(predefined, Mapping) or not all(isinstance(queue, Mapping) for queue in predefined.values()):
+        # The value may hold credentials.
+        raise SettingError(
+            "'predefined_queues' in broker_transport_options must be a dict of names, each with a dict that has its "
+            "URL, such as {'dev-export': {'url': 'https://…'}}"
+        )
     aliases = aliases_of(topology.queues - {topology.platform}, options['queue_name_prefix'])
     return {**options, 'predefined_queues': PredefinedQueues(predefined, aliases)}
 
