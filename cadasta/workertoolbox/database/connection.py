@@ -2,12 +2,12 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, NoSuchTableError
 
 from ..errors import NotUsable
 from ..settings.credentials import masked
@@ -51,7 +51,7 @@ class Connected(ABC):
     """A connection to a database that can hold the tables, as a context manager.
 
     :param url: the database's URL, as `engine` takes it.
-    :raises NotUsable: where the URL is not that of such a database, or a table or view is missing there.
+    :raises NotUsable: where the URL is not that of such a database, or a table, a view or a column is missing there.
     :raises sqlalchemy.exc.DBAPIError: where the database cannot be reached.
     """
 
@@ -80,8 +80,21 @@ class Connected(ABC):
     def _prepare(self) -> None:
         """Make the connection ready for use."""
 
-    def _require(self, kind: str, names: Iterable[str]) -> None:
+    def _require(self, kind: str, columns: Mapping[str, Iterable[str]]) -> None:
+        """Refuse a database whose tables or views are missing, or are those of an older version.
+
+        :param kind: ``table`` or ``view``.
+        :param columns: the names of the tables or views, with those of the columns that they must have.
+        """
         inspector = sa.inspect(self._connection)
-        for name in names:
-            if not inspector.has_table(name):
-                raise NotUsable(f'The database has no {kind} {name!r}: run `celery toolbox tables` first')
+        for name, needed in columns.items():
+            try:
+                present = {column['name'] for column in inspector.get_columns(name)}
+            except NoSuchTableError:
+                raise NotUsable(f'The database has no {kind} {name!r}: run `celery toolbox tables` first') from None
+            missing = [column for column in needed if column not in present]
+            if missing:
+                raise NotUsable(
+                    f'The {kind} {name!r} has no column {", ".join(missing)}: an older version made it. Run `celery '
+                    'toolbox tables` first'
+                )
