@@ -98,9 +98,10 @@ class _Tasks:
         return _newest_task(self._connection)
 
     def look_for_columns(self) -> Outcome:
-        columns = {table.name: table.columns.keys() for table in (task, rejected)}
+        inspector = sa.inspect(self._connection)
+        columns = {table.name: table.columns.keys() for table in (task, rejected) if inspector.has_table(table.name)}
         columns |= {SCHEDULED_VIEW: SCHEDULED.keys(), VIEW: EVERYTHING.keys()}
-        return Outcome(tuple(self._missing_columns(columns)))
+        return Outcome(tuple(_lacking(inspector, columns)))
 
     def look_at_rights(self) -> Outcome:
         if self._connection.dialect.name != 'postgresql':
@@ -116,18 +117,6 @@ class _Tasks:
         if may:
             return Outcome(note=f'{rights.role} may {", ".join(may)}')
         return Outcome((Problem(f'role {rights.role}', 'it may neither store nor read nor delete tasks', _MAY),))
-
-    def _missing_columns(self, needed: Mapping[str, Iterable[str]]) -> Iterator[Problem]:
-        inspector = sa.inspect(self._connection)
-        for name, columns in needed.items():
-            try:
-                present = {column['name'] for column in inspector.get_columns(name)}
-            except NoSuchTableError:
-                yield Problem(name, _MISSING, _CREATE)
-                continue
-            missing = [column for column in columns if column not in present]
-            if missing:
-                yield Problem(name, f'it has no columns {", ".join(missing)}', _ADD_COLUMNS)
 
 
 class _Results:
@@ -244,3 +233,15 @@ def _newest_task(connection: sa.Connection) -> Outcome:
     ago = datetime.now(UTC) - (seen if seen.tzinfo else seen.replace(tzinfo=UTC))
     # The clock of the monitor may be ahead of this one, and an age must not be negative.
     return Outcome(note=f'the newest task was last seen {written(max(ago, timedelta()))} ago')
+
+
+def _lacking(inspector: sa.Inspector, columns: Mapping[str, Iterable[str]]) -> Iterator[Problem]:
+    for name, wanted in columns.items():
+        try:
+            present = {column['name'] for column in inspector.get_columns(name)}
+        except NoSuchTableError:
+            yield Problem(name, _MISSING, _CREATE)
+        else:
+            missing = ', '.join(column for column in wanted if column not in present)
+            if missing:
+                yield Problem(name, f'it has no columns {missing}', _ADD_COLUMNS)
