@@ -235,6 +235,10 @@ def dump(database: Database) -> str:
             SELECT grantee, table_schema, table_name, privilege_type FROM information_schema.role_table_grants
             WHERE grantee LIKE 'script%' ORDER BY 1, 2, 3, 4""")
         grants = cursor.fetchall()
+        cursor.execute("""
+            SELECT grantee, table_schema, table_name, column_name, privilege_type
+            FROM information_schema.column_privileges WHERE grantee LIKE 'script%' ORDER BY 1, 2, 3, 4, 5""")
+        grants += cursor.fetchall()
         cursor.execute("SELECT indexdef FROM pg_indexes WHERE schemaname IN ('public', 'platform') ORDER BY 1")
         return '\n'.join(map(str, [*columns, *grants, *cursor.fetchall()]))
 
@@ -366,6 +370,7 @@ def test_allowed(roles: Database) -> None:
     tables = ('celery_task', 'celery_taskmeta', 'celery_tasksetmeta', 'celery_task_rejected')
     with roles.server.connect(roles.name, f'{roles.name}_j', 'secret') as cursor:
         for table in tables:
+            cursor.execute(f'SELECT FROM {table} FOR UPDATE SKIP LOCKED')
             cursor.execute(f'DELETE FROM {table}')
         cursor.execute('SELECT * FROM celery_task_status')
         assert cursor.fetchall() == []

@@ -10,6 +10,7 @@ from celery import Celery
 from sqlalchemy.exc import NoSuchTableError
 
 from ..database import roles
+from ..database.columns import missing_columns
 from ..database.connection import engine
 from ..database.steps import NO_PICKLE
 from ..database.tables import present_columns, rejected, result_tables, sequence, task
@@ -20,7 +21,6 @@ from ..results.claim import COLUMNS
 from ..seams.sqlalchemy_quoting import QUOTE
 from ..settings.credentials import masked
 from ..settings.urls import is_database
-from ..tracked.columns import EVERYTHING, SCHEDULED
 from .finding import Finding, Outcome, Problem, in_order
 from .rights import Right, Rights, needed
 
@@ -99,9 +99,8 @@ class _Tasks:
 
     def look_for_columns(self) -> Outcome:
         inspector = sa.inspect(self._connection)
-        columns = {table.name: table.columns.keys() for table in (task, rejected) if inspector.has_table(table.name)}
-        columns |= {SCHEDULED_VIEW: SCHEDULED.keys(), VIEW: EVERYTHING.keys()}
-        return Outcome(tuple(_lacking(inspector, columns)))
+        tables = [table.name for table in (task, rejected) if inspector.has_table(table.name)]
+        return Outcome(tuple(_lacking(self._connection, [*tables, SCHEDULED_VIEW, VIEW])))
 
     def look_at_rights(self) -> Outcome:
         if self._connection.dialect.name != 'postgresql':
@@ -235,13 +234,12 @@ def _newest_task(connection: sa.Connection) -> Outcome:
     return Outcome(note=f'the newest task was last seen {written(max(ago, timedelta()))} ago')
 
 
-def _lacking(inspector: sa.Inspector, columns: Mapping[str, Iterable[str]]) -> Iterator[Problem]:
-    for name, wanted in columns.items():
+def _lacking(connection: sa.Connection, names: Iterable[str]) -> Iterator[Problem]:
+    for name in names:
         try:
-            present = {column['name'] for column in inspector.get_columns(name)}
+            missing = missing_columns(connection, name)
         except NoSuchTableError:
             yield Problem(name, _MISSING, _CREATE)
         else:
-            missing = ', '.join(column for column in wanted if column not in present)
             if missing:
-                yield Problem(name, f'it has no columns {missing}', _ADD_COLUMNS)
+                yield Problem(name, f'it has no columns {", ".join(missing)}', _ADD_COLUMNS)

@@ -72,8 +72,8 @@ def needed(connection: sa.Connection, rights: Iterable[roles.Rights]) -> dict[Ri
     """
     return {
         Right(kind, number, privilege): name
-        for kind, name, privileges in rights
-        if kind != 'SCHEMA'
+        for kind, name, privileges, column in rights
+        if kind != 'SCHEMA' and column is None
         for number in connection.scalars(literal(f'SELECT {oid(name)}::oid WHERE {oid(name)} IS NOT NULL'))
         for privilege in privileges
     }

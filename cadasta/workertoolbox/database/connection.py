@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, NoSuchTableError
 from ..errors import NotUsable
 from ..settings.credentials import masked
 from ..timeouts import missing_timeouts
+from .columns import missing_columns
 from .values import plain
 
 _DIALECTS = ('postgresql', 'sqlite')
@@ -80,21 +81,14 @@ class Connected(ABC):
     def _prepare(self) -> None:
         """Make the connection ready for use."""
 
-    def _require(self, kind: str, columns: Mapping[str, Iterable[str]]) -> None:
-        """Refuse a database whose tables or views are missing, or are those of an older version.
-
-        :param kind: ``table`` or ``view``.
-        :param columns: the names of the tables or views, with those of the columns that they must have.
-        """
-        inspector = sa.inspect(self._connection)
-        for name, needed in columns.items():
+    def _require(self, kind: str, names: Iterable[str]) -> None:
+        for name in names:
             try:
-                present = {column['name'] for column in inspector.get_columns(name)}
+                missing = missing_columns(self._connection, name)
             except NoSuchTableError:
                 raise NotUsable(f'The database has no {kind} {name!r}: run `celery toolbox tables` first') from None
-            missing = [column for column in needed if column not in present]
             if missing:
                 raise NotUsable(
-                    f'The {kind} {name!r} has no column {", ".join(missing)}: an older version made it. Run `celery '
-                    'toolbox tables` first'
+                    f'An older version made the {kind} {name!r}, without {", ".join(missing)}: run `celery toolbox '
+                    'tables` first'
                 )

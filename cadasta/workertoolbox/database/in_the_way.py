@@ -1,6 +1,6 @@
 """Change what others use without holding them up, and name who is in the way."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from time import monotonic, sleep
 from typing import Any
 
@@ -36,26 +36,27 @@ FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)
 WHERE granted AND pid IS DISTINCT FROM pg_backend_pid() AND (xact_start < now() - interval '{age}') IS NOT FALSE
     AND ({condition})
 ORDER BY 1"""
-_HERE = 'database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND relation IN ({relations})'
+_HERE = 'database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND relation = {relation}'
 # The build of an index does not wait for those who read the table, unless they go on reading what it was before.
 _WRITE_OR_LOOK_BACK = """
     {here} AND mode NOT IN ('AccessShareLock', 'RowShareLock')
     OR locktype = 'virtualxid' AND datname = current_database() AND backend_xmin IS NOT NULL"""
 
 
-def briefly(database: sa.Engine, statements: Iterable[Any], relations: Collection[str]) -> None:
-    """Change tables and views in a transaction of which nobody has to wait for long.
+def briefly(connection: sa.Connection, statements: Iterable[Any], relation: str) -> None:
+    """Change a table or view in a transaction for which nobody has to wait for long.
 
-    :param database: the database.
+    :param connection: a connection that is in no transaction.
     :param statements: the statements.
-    :param relations: the names in SQL of the tables and views that nobody may use meanwhile.
-    :raises NotUsable: where others use them all the time. The text names these, and nothing is changed.
+    :param relation: the name in SQL of the table or view. Others cannot come to an end if they use what this
+        transaction has locked already, and it waits for what they use. So it locks no other one.
+    :raises NotUsable: where others use it all the time. The text names these, and nothing is changed.
     """
-    here = _here(relations)
+    here = _here(relation)
     deadline = monotonic() + PATIENCE
     while True:
         try:
-            with database.begin() as connection:
+            with connection.begin():
                 connection.execute(literal(_BRIEFLY.format(here=here)))
                 for statement in statements:
                     connection.execute(statement)
@@ -63,11 +64,9 @@ def briefly(database: sa.Engine, statements: Iterable[Any], relations: Collectio
         except OperationalError as error:
             _require_waiting(error)
             if monotonic() > deadline:
-                with database.connect() as connection:
-                    sessions = _sessions(connection, here, '100 milliseconds')
                 raise NotUsable(
-                    f'Nothing is changed: for {PATIENCE} s, others have used {", ".join(sorted(relations))}, which '
-                    f'must be changed. {sessions}'
+                    f'{relation} is not upgraded: for {PATIENCE} s, others have used it. '
+                    f'{_sessions(connection, here, "100 milliseconds")}'
                 ) from error
         sleep(_PAUSE)
 
@@ -84,15 +83,15 @@ def build(connection: sa.Connection, index: IndexStep) -> None:
         index.build(connection)
     except OperationalError as error:
         _require_waiting(error)
-        condition = _WRITE_OR_LOOK_BACK.format(here=_here([index.table]))
+        condition = _WRITE_OR_LOOK_BACK.format(here=_here(index.table))
         raise NotUsable(
-            f'The index {index.name} of {index.table} is not complete: for {PATIENCE} s, others have kept it from '
-            f'that. Everything before it is done. {_sessions(connection, condition, f"{PATIENCE} seconds")}'
+            f'The index {index.name} of {index.table} is not complete: for {PATIENCE} s, others have been at work. '
+            f'{_sessions(connection, condition, f"{PATIENCE} seconds")}'
         ) from error
 
 
-def _here(relations: Iterable[str]) -> str:
-    return _HERE.format(relations=', '.join(map(oid, relations)) or 'NULL')
+def _here(relation: str) -> str:
+    return _HERE.format(relation=oid(relation))
 
 
 def _require_waiting(error: OperationalError) -> None:
@@ -103,6 +102,6 @@ def _require_waiting(error: OperationalError) -> None:
 def _sessions(connection: sa.Connection, condition: str, age: str) -> str:
     found = connection.scalars(literal(_SESSIONS.format(condition=condition, age=age))).all()
     return (
-        f'In the way: {"; ".join(found) or "somebody who has ended since"}. Run the command again when they have '
-        'ended, or end them, by: SELECT pg_terminate_backend(PID)'
+        f'In the way: {"; ".join(found) or "many, each for a moment"}. Run the command again when they have ended, or '
+        'end them, by: SELECT pg_terminate_backend(PID). What it has done until now does no harm.'
     )

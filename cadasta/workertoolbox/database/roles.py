@@ -16,11 +16,13 @@ class Rights(NamedTuple):
     :param kind: ``TABLE``, ``SEQUENCE`` or ``SCHEMA``. A view is a table.
     :param name: the name of the object in SQL.
     :param privileges: the privileges on it.
+    :param column: the only column of the table to which they belong; `None` for the whole table.
     """
 
     kind: str
     name: str
     privileges: tuple[str, ...]
+    column: str | None = None
 
 
 #: Gives the rights of a role, for the app's ``database_table_names`` and ``database_table_schemas``.
@@ -56,7 +58,10 @@ def janitor(names: Mapping[str, str], schemas: Mapping[str, str]) -> Iterator[Ri
     results = result_tables(names, schemas)
     yield from _schemas(*(table.schema for table in results))
     for table in (task, *results, rejected):
-        yield Rights('TABLE', QUOTE.format_table(table), ('SELECT', 'DELETE'))
+        name = QUOTE.format_table(table)
+        yield Rights('TABLE', name, ('SELECT', 'DELETE'))
+        # Nobody may lock a row who may not update any column of it.
+        yield Rights('TABLE', name, ('UPDATE',), 'date_done' if 'date_done' in table.c else 'last_seen')
     for name in (VIEW, SCHEDULED_VIEW):
         yield Rights('TABLE', name, ('SELECT',))
 
@@ -82,16 +87,18 @@ def role_steps(role: str, needs: Needs, names: Mapping[str, str], schemas: Mappi
 END {tag}"""
     yield Step((literal(create),), exists)
     for rights in needs(names, schemas):
-        what = rights.name if rights.kind == 'TABLE' else f'{rights.kind} {rights.name}'
-        yield Step(
-            (literal(f'GRANT {", ".join(rights.privileges)} ON {what} TO {QUOTE.quote(role)}'),), _granted(rights, role)
-        )
+        what = ', '.join(rights.privileges) + (f' ({rights.column})' if rights.column else '')
+        where = rights.name if rights.kind == 'TABLE' else f'{rights.kind} {rights.name}'
+        yield Step((literal(f'GRANT {what} ON {where} TO {QUOTE.quote(role)}'),), _granted(rights, role))
 
 
 def _granted(rights: Rights, role: str) -> str:
     # A right that the role has by way of another role may be taken from that one.
     if rights.kind == 'SCHEMA':
         acl = f'(SELECT nspacl FROM pg_namespace WHERE oid = to_regnamespace({quoted(rights.name)}))'
+    elif rights.column:
+        column = f'attrelid = {oid(rights.name)} AND attname = {quoted(rights.column)}'
+        acl = f'(SELECT attacl FROM pg_attribute WHERE {column})'
     else:
         acl = f'(SELECT relacl FROM pg_class WHERE oid = {oid(rights.name)})'
     privileges = ', '.join(map(quoted, rights.privileges))

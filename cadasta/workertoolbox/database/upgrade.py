@@ -181,12 +181,22 @@ def _upgrade_postgresql(database: sa.Engine, schema: _Schema) -> None:
         if not _missing(connection, steps) and not _missing(connection, indexes):
             return
         _wait_for_others(connection)
-        missing = _missing(connection, steps)
-        if missing:
-            statements = [statement for step in missing for statement in step.statements]
-            briefly(database, statements, {step.locks for step in missing if step.locks})
+        _make(database, _missing(connection, steps))
         for index in _missing(connection, indexes):
             build(connection, index)
+
+
+def _make(database: sa.Engine, steps: Iterable[Step]) -> None:
+    with database.connect() as connection:
+        statements: list[Any] = []
+        for step in steps:
+            statements += step.statements
+            if step.locks:
+                briefly(connection, statements, step.locks)
+                statements = []
+        with connection.begin():
+            for statement in statements:
+                connection.execute(statement)
 
 
 def _missing(connection: sa.Connection, parts: Sequence[_Part]) -> list[_Part]:

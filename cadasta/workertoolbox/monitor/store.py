@@ -63,7 +63,7 @@ class Store(Connected):
         self._upsert = _UPSERTS[self._engine.dialect.name]
 
     def _prepare(self) -> None:
-        self._require('table', {table.name: table.columns.keys() for table in (task, rejected)})
+        self._require('table', (task.name, rejected.name))
         self._connection.rollback()
         if self._engine.dialect.name == 'postgresql':
             # Each statement is a transaction of its own, which saves the round trips of BEGIN and COMMIT.

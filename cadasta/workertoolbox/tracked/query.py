@@ -49,7 +49,7 @@ class TrackedTasks(Connected):
         else:
             self._connection.execute(sa.text('PRAGMA query_only = on'))
             self._connection.execute(sa.text('PRAGMA case_sensitive_like = on'))
-        self._require('view', {SCHEDULED_VIEW: SCHEDULED.keys(), VIEW: EVERYTHING.keys()})
+        self._require('view', (SCHEDULED_VIEW, VIEW))
 
     def page(self, where: Filter, limit: int, before: Cursor | None = None) -> list[TrackedTask]:
         """List tasks, newest first. Results whose task is not stored (yet) come last, in the order of their ids.
