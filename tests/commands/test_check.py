@@ -584,6 +584,8 @@ class TestResults:
 
 class TestTasks:
     TITLE = 'the Task table is written'
+    COLUMNS = 'its tables and views have all columns'
+    RIGHTS = 'the role may store, read or delete tasks'
 
     @pytest.fixture(params=['postgresql', 'sqlite'])
     def url(self, request: pytest.FixtureRequest, tmp_path: Path) -> str:
@@ -597,8 +599,14 @@ class TestTasks:
         app = app_on(Broker('memory', 'memory://', {}))
         finding = found(app, database=url)[self.TITLE]
         assert [problem.where for problem in finding.outcome.problems] == ['celery_task', 'celery_task_rejected']
+        findings = found(app, database=url)
+        missing = [problem.where for problem in findings[self.COLUMNS].outcome.problems]
+        assert missing == ['celery_task_scheduled', 'celery_task_status']
+        assert findings[self.RIGHTS].state == 'skipped'
         tasks = TaskDatabase(url)
-        assert found(app, database=url)[self.TITLE].outcome.skipped == 'it has no task yet'
+        findings = found(app, database=url)
+        assert findings[self.TITLE].outcome.skipped == 'it has no task yet'
+        assert findings[self.COLUMNS].state == 'passed'
         app.send_task('export.project')
         Monitor(app, url, once=True).run()
         assert tasks.count() == 1
@@ -606,7 +614,44 @@ class TestTasks:
         assert re.fullmatch(r'the newest task was last seen \d+(\.\d)? m?s ago', note)
 
     def test_no_database_is_given(self) -> None:
-        assert found(app_on())[self.TITLE].outcome.skipped == 'give --database to know'
+        for title in (self.TITLE, self.COLUMNS, self.RIGHTS):
+            assert found(app_on())[title].outcome.skipped == 'give --database to know'
+
+    def test_tables_of_version_1_0(self, url: str) -> None:
+        tasks = TaskDatabase(url)
+        for view in ('celery_task_status', 'celery_task_scheduled'):
+            tasks.execute(f'DROP VIEW {view}')
+        for column in ('sent', 'body', 'resent'):
+            tasks.execute(f'ALTER TABLE celery_task DROP COLUMN {column}')
+        for view in ('celery_task_scheduled', 'celery_task_status'):
+            tasks.execute(f'CREATE VIEW {view} AS SELECT * FROM celery_task')
+        finding = found(app_on(), database=url)[self.COLUMNS]
+        seen = {problem.where: problem.seen for problem in finding.outcome.problems}
+        assert seen['celery_task'] == 'it has no columns sent, body, resent'
+        assert seen['celery_task_status'].endswith('started, worker, runs, waited, ran, standing')
+        assert set(changes(finding)) == {'Add them, with a role that may: celery -A PROJECT toolbox tables'}
+
+    def test_roles(self, database: Database) -> None:
+        names = {role: f'{database.name}_{role}' for role in ('monitor', 'reader', 'janitor')}
+        upgrade(url_of(database), **{f'{role}_role': name for role, name in names.items()})
+        for name in names.values():
+            database.execute(f"GRANT CONNECT ON DATABASE {database.name} TO {name}; ALTER ROLE {name} PASSWORD 'x'")
+
+        def rights(role: str) -> Finding:
+            return found(app_on(), database=url_of(database, role, 'x'))[self.RIGHTS]
+
+        assert [rights(name).outcome.note for name in names.values()] == [
+            f'{names["monitor"]} may store',
+            f'{names["reader"]} may read',
+            f'{names["janitor"]} may read, delete',
+        ]
+        database.execute(f'REVOKE SELECT ON celery_task_status FROM {names["reader"]}')
+        (problem,) = rights(names['reader']).outcome.problems
+        assert (problem.where, problem.seen) == (
+            f'role {names["reader"]}',
+            'it may neither store nor read nor delete tasks',
+        )
+        assert 'toolbox tables --reader-role NAME' in problem.change
 
 
 @pytest.mark.parametrize('broker', ['amqp'], indirect=True)
@@ -637,7 +682,7 @@ class TestProcess:
         wait_until(lambda: database.execute('SELECT 1 FROM celery_task'), 'the task to be stored')
         process = toolbox.start('check')
         assert process.wait() == 0, process.log
-        assert process.log.endswith('20 passed, 0 failed, 1 skipped\n')
+        assert process.log.endswith('22 passed, 0 failed, 1 skipped\n')
         monitor.stop()
         document = toolbox.start('check', '--json', TOOLBOX_PRODUCER='1')
         assert document.wait() == 1

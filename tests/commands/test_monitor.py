@@ -178,6 +178,19 @@ class TestProcess:
         assert 'Error: The database refuses to store tasks: permission denied' in process.log
         wait_until(lambda: broker.count(PLATFORM_QUEUE) == 1, 'the message to be back')
 
+    def test_tables_of_version_1_0(self, toolbox: Toolbox, broker: Broker, database: Database) -> None:
+        """The monitor takes nothing from the queue that it cannot store."""
+        database.execute('DROP VIEW celery_task_status, celery_task_scheduled')
+        database.execute('ALTER TABLE celery_task DROP sent, DROP body, DROP resent')
+        make_app(broker).send_task('export.project')
+        process = toolbox.start('monitor')
+        assert process.wait() == 1
+        assert "'celery_task', without sent, body, resent: run `celery toolbox tables` first" in process.log
+        assert broker.count(PLATFORM_QUEUE) == 1
+        assert toolbox.start('tables').wait() == 0
+        assert toolbox.start('monitor', '--once').wait() == 0
+        assert database.execute('SELECT sent IS NOT NULL FROM celery_task') == [(True,)]
+
 
 @pytest.mark.parametrize('broker', ['redis', 'sqs'], indirect=True)
 def test_a_signal_while_it_waits(toolbox: Toolbox, broker: Broker, tmp_path: Path) -> None:

@@ -12,13 +12,16 @@ import sqlalchemy as sa
 from psycopg2 import errors
 
 from cadasta.workertoolbox.database.upgrade import script
+from cadasta.workertoolbox.database.views import SCHEDULED_VIEW, VIEW
 from cadasta.workertoolbox.monitor import NotUsable, upgrade
 from cadasta.workertoolbox.monitor.store import Store
 from rig.monitor.databases import TaskDatabase, url_of
+from rig.servers.environment import clean_environment
 from rig.servers.postgres import Database
 
 from ..monitor.messages import message
 
+ROLES = ('worker_role', 'monitor_role', 'janitor_role', 'reader_role')
 NAMES = {'task': 'Results %', 'group': 'groups'}
 SCHEMAS = {'task': 'platform', 'group': 'platform'}
 
@@ -90,6 +93,47 @@ def test_an_older_table_of_results_gets_the_columns_that_it_lacks(database: Data
     assert {'children', 'stamps', 'worker'} <= {column['name'] for column in columns}
 
 
+def test_tables_and_views_of_version_1_0(tasks: TaskDatabase) -> None:
+    columns = {'celery_task': ('sent', 'body', 'resent'), 'celery_taskmeta': ('started', 'lease', 'runs', 'replaced')}
+    for view in (VIEW, SCHEDULED_VIEW):
+        tasks.execute(f'DROP VIEW {view}')
+    for table, names in columns.items():
+        for name in names:
+            tasks.execute(f'ALTER TABLE {table} DROP COLUMN {name}')
+    tasks.execute(VIEW_OF_BEFORE)
+    upgrade(tasks.url)
+    with Store(tasks.url) as store:
+        store.write([message()])
+    assert [row['standing'] for row in tasks.execute(f'SELECT * FROM {VIEW}')] == ['queued']
+
+
+def test_numbers_of_64_bits(database: Database) -> None:
+    def types() -> set[tuple[str]]:
+        return set(database.execute("SELECT data_type FROM information_schema.columns WHERE column_name = 'id'"))
+
+    for table in ('celery_taskmeta', 'celery_tasksetmeta'):
+        database.execute(f'ALTER TABLE {table} ALTER id TYPE integer')
+    upgrade(url_of(database))
+    # PostgreSQL would write a table anew to change it, while everybody waits.
+    assert types() == {('integer',)}
+    database.execute('DROP TABLE celery_taskmeta, celery_tasksetmeta CASCADE')
+    database.execute('DROP SEQUENCE task_id_sequence, taskset_id_sequence')
+    upgrade(url_of(database))
+    assert types() == {('bigint',)}
+    assert set(database.execute('SELECT data_type FROM information_schema.sequences')) == {('bigint',)}
+
+
+def test_a_view_that_somebody_has_changed_is_replaced(postgresql: TaskDatabase, database: Database) -> None:
+    def definition() -> list[tuple[str]]:
+        return database.execute(f"SELECT pg_get_viewdef('{SCHEDULED_VIEW}'::regclass)")
+
+    before = definition()
+    database.execute(f'CREATE OR REPLACE VIEW {SCHEDULED_VIEW} AS {before[0][0].rstrip(";")} WHERE false')
+    assert definition() != before
+    upgrade(postgresql.url)
+    assert definition() == before
+
+
 def test_a_view_that_people_were_granted_is_upgraded(database: Database) -> None:
     upgrade(url_of(database))
     for view in ('celery_task_status', 'celery_task_scheduled'):
@@ -150,25 +194,38 @@ def test_names_and_schemas_of_the_app(database: Database) -> None:
 @pytest.mark.parametrize('role', ["o'brien %s", 'Semi;colon"', '$create$', ':name', 'a$b'])
 def test_roles_of_any_name(database: Database, role: str) -> None:
     for _ in range(2):
-        upgrade(url_of(database), worker_role=role, monitor_role=role)
+        upgrade(url_of(database), **dict.fromkeys(ROLES, role))
     database.execute(f"""SET ROLE "{role.replace('"', '""')}"; SELECT * FROM celery_taskmeta""")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(('names', 'schemas'), [({}, {}), (NAMES, SCHEMAS)])
 def test_the_script_does_the_same(database: Database, names: dict[str, str], schemas: dict[str, str]) -> None:
     database.execute('CREATE SCHEMA platform')
-    text = script('postgresql://nobody@nowhere/', names, schemas, 'script %', 'script_monitor')
+    roles = dict(zip(ROLES, ('script %', 'script_monitor', 'script_janitor', 'script_reader'), strict=True))
+    text = script('postgresql://nobody@nowhere/', names, schemas, **roles)
     assert '%%' not in text
-    with database.server.connect(database.name) as cursor:
-        cursor.execute(text)
-        cursor.execute(text)
-    before = subprocess_dump(database)
-    upgrade(url_of(database), names, schemas, 'script %', 'script_monitor')
-    assert subprocess_dump(database) == before
+    for _ in range(2):
+        psql(database, text)
+    before = dump(database)
+    upgrade(url_of(database), names, schemas, **roles)
+    assert dump(database) == before
     assert 'celery_task_status' in before
 
 
-def subprocess_dump(database: Database) -> str:
+def psql(database: Database, text: str) -> None:
+    """Runs a script, some of which cannot be part of a transaction."""
+    subprocess.run(
+        [database.server.programs / 'psql', '-v', 'ON_ERROR_STOP=1', url_of(database).replace('+psycopg2', '')],
+        input=text,
+        text=True,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env=clean_environment(),
+    )
+
+
+def dump(database: Database) -> str:
     with database.server.connect(database.name) as cursor:
         cursor.execute("""
             SELECT table_schema, table_name, column_name, data_type, is_nullable FROM information_schema.columns
@@ -178,6 +235,10 @@ def subprocess_dump(database: Database) -> str:
             SELECT grantee, table_schema, table_name, privilege_type FROM information_schema.role_table_grants
             WHERE grantee LIKE 'script%' ORDER BY 1, 2, 3, 4""")
         grants = cursor.fetchall()
+        cursor.execute("""
+            SELECT grantee, table_schema, table_name, column_name, privilege_type
+            FROM information_schema.column_privileges WHERE grantee LIKE 'script%' ORDER BY 1, 2, 3, 4, 5""")
+        grants += cursor.fetchall()
         cursor.execute("SELECT indexdef FROM pg_indexes WHERE schemaname IN ('public', 'platform') ORDER BY 1")
         return '\n'.join(map(str, [*columns, *grants, *cursor.fetchall()]))
 
@@ -200,9 +261,9 @@ def test_the_script_for_sqlite(tmp_path: object) -> None:
 
 
 def test_sqlite_has_no_roles() -> None:
-    for script_role in ({'worker_role': 'x'}, {'monitor_role': 'x'}):
+    for role in ROLES:
         with pytest.raises(NotUsable, match='no roles'):
-            script('sqlite://', **script_role)
+            script('sqlite://', **{role: 'x'})
 
 
 def test_a_role_that_may_not(database: Database) -> None:
@@ -245,14 +306,31 @@ REFUSED_TO_MONITORS = [
     'SELECT * FROM celery_tasksetmeta',
     "SELECT nextval('task_id_sequence')",
 ]
+REFUSED_TO_JANITORS = [
+    'UPDATE celery_task SET name = name',
+    "UPDATE celery_taskmeta SET status = 'SUCCESS'",
+    'INSERT INTO celery_taskmeta (id) VALUES (1)',
+    'TRUNCATE celery_task',
+    'CREATE TABLE x (y INT)',
+    'SELECT * FROM secrets',
+]
+REFUSED_TO_READERS = [
+    'SELECT * FROM celery_taskmeta',
+    'DELETE FROM celery_task',
+    'UPDATE celery_task SET name = name',
+    'DELETE FROM celery_task_rejected',
+    'INSERT INTO celery_task_rejected (digest) VALUES (1)',
+    'CREATE TABLE x (y INT)',
+    'SELECT * FROM secrets',
+]
 
 
 @pytest.fixture
 def roles(database: Database) -> Database:
-    """A database whose two roles were made by `upgrade` alone."""
+    """A database whose roles were made by `upgrade` alone."""
     database.execute('CREATE TABLE secrets (y INT)')
-    upgrade(url_of(database), worker_role=f'{database.name}_w', monitor_role=f'{database.name}_m')
-    for role in 'wm':
+    upgrade(url_of(database), **{role: f'{database.name}_{role[0]}' for role in ROLES})
+    for role in 'wmjr':
         database.execute(f"ALTER ROLE {database.name}_{role} PASSWORD 'secret'")
         database.execute(f'GRANT CONNECT ON DATABASE {database.name} TO {database.name}_{role}')
     return database
@@ -260,7 +338,16 @@ def roles(database: Database) -> Database:
 
 @pytest.mark.parametrize(
     ('role', 'statement'),
-    [*(('w', statement) for statement in REFUSED_TO_WORKERS), *(('m', statement) for statement in REFUSED_TO_MONITORS)],
+    [
+        (role, statement)
+        for role, statements in {
+            'w': REFUSED_TO_WORKERS,
+            'm': REFUSED_TO_MONITORS,
+            'j': REFUSED_TO_JANITORS,
+            'r': REFUSED_TO_READERS,
+        }.items()
+        for statement in statements
+    ],
 )
 def test_refused(roles: Database, role: str, statement: str) -> None:
     with (
@@ -277,7 +364,16 @@ def test_allowed(roles: Database) -> None:
     with roles.server.connect(roles.name, f'{roles.name}_w', 'secret') as cursor:
         cursor.execute("INSERT INTO celery_taskmeta (id, task_id) VALUES (nextval('task_id_sequence'), '1')")
         cursor.execute("UPDATE celery_taskmeta SET status = 'SUCCESS' WHERE task_id = '1'")
-    assert roles.execute('SELECT status, retries FROM celery_task_status') == [('SUCCESS', 1)]
+    with roles.server.connect(roles.name, f'{roles.name}_r', 'secret') as cursor:
+        cursor.execute('SELECT status, retries FROM celery_task_status')
+        assert cursor.fetchall() == [('SUCCESS', 1)]
+    tables = ('celery_task', 'celery_taskmeta', 'celery_tasksetmeta', 'celery_task_rejected')
+    with roles.server.connect(roles.name, f'{roles.name}_j', 'secret') as cursor:
+        for table in tables:
+            cursor.execute(f'SELECT FROM {table} FOR UPDATE SKIP LOCKED')
+            cursor.execute(f'DELETE FROM {table}')
+        cursor.execute('SELECT * FROM celery_task_status')
+        assert cursor.fetchall() == []
 
 
 def test_a_monitor_that_may_not_write_says_so(roles: Database) -> None:

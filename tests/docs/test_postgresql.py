@@ -13,6 +13,8 @@ import psycopg2
 import pytest
 
 from cadasta.workertoolbox.database import roles
+from cadasta.workertoolbox.database.upgrade import upgrade
+from cadasta.workertoolbox.results.cancelling import Cancelling
 from rig.monitor.databases import url_of
 from rig.servers.filesystem import FilesystemBroker
 from rig.servers.postgres import Database, Postgres
@@ -28,12 +30,15 @@ pytestmark = pytest.mark.slow
 PAGE = 'howto/postgresql'
 PAGES = [PAGE, 'howto/migrating']
 PASSWORD = 'correct-horse'
-ROLES = ('export', 'monitor', 'reader')
+ROLES = ('export', 'monitor', 'reader', 'janitor', 'operator')
 FORBIDDEN = (
     ('export', 'SELECT FROM celery_task'),
     ('export', 'DELETE FROM celery_taskmeta'),
     ('monitor', 'SELECT FROM celery_taskmeta'),
     ('monitor', 'DELETE FROM celery_task'),
+    ('janitor', "UPDATE celery_taskmeta SET status = 'SUCCESS'"),
+    ('janitor', 'INSERT INTO celery_task (task_id) VALUES (1)'),
+    ('reader', 'SELECT FROM celery_taskmeta'),
     ('reader', "UPDATE celery_taskmeta SET status = 'SUCCESS'"),
     ('reader', 'DELETE FROM celery_task'),
 )
@@ -117,19 +122,38 @@ def test_roles_and_connections(manual: Manual, service: Service, database: Datab
 def test_the_page_shows_the_grants_of_a_worker(manual: Manual) -> None:
     (block,) = (block for block in manual.blocks(PAGE, 'sql') if 'task_id_sequence' in block.content)
     grants = [statement.strip() for statement in block.content.split(';') if statement.strip()]
-    assert grants == [str(statement) for statement in roles.worker('export', {}, {})][1:]
+    steps = list(roles.role_steps('export', roles.worker, {}, {}))
+    assert grants == [str(step.statements[0]) for step in steps[1:]]
 
 
 def test_roles_may_do_what_they_need_and_no_more(service: Service, database: Database) -> None:
     with database.server.connect('cadasta', 'reader', PASSWORD) as cursor:
-        for table in ('celery_task_status', 'celery_task', 'celery_task_rejected', 'celery_taskmeta'):
+        for table in ('celery_task_status', 'celery_task_scheduled', 'celery_task', 'celery_task_rejected'):
             cursor.execute(f'SELECT * FROM {table}')
+    with database.server.connect('cadasta', 'janitor', PASSWORD) as cursor:
+        for table in ('celery_task', 'celery_task_rejected', 'celery_taskmeta', 'celery_tasksetmeta'):
+            cursor.execute(f'DELETE FROM {table}')
     for role, statement in FORBIDDEN:
         with (
             database.server.connect('cadasta', role, PASSWORD) as cursor,
             pytest.raises(psycopg2.errors.InsufficientPrivilege),
         ):
             cursor.execute(statement)
+
+
+def test_a_role_that_cancels_tasks_and_sends_them_again(manual: Manual, database: Database) -> None:
+    upgrade(url_of(database), worker_role='operator', reader_role='operator')
+    (grant,) = manual.blocks(PAGE, 'postgresql')
+    database.execute(grant.text)
+    database.execute("ALTER ROLE operator PASSWORD 'correct-horse'")
+    with Cancelling(url_of(database, 'operator', PASSWORD)) as cancelling:
+        assert cancelling.cancel(['a']) == {'a'}
+    with database.server.connect('cadasta', 'operator', PASSWORD) as cursor:
+        cursor.execute('SELECT standing FROM celery_task_status')
+        assert cursor.fetchall() == [('cancelled',)]
+        cursor.execute("UPDATE celery_task SET resent = 1 WHERE task_id = 'a' AND body IS NOT NULL")
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            cursor.execute("UPDATE celery_task SET name = 'other'")
 
 
 @pytest.fixture

@@ -86,6 +86,7 @@ def test_numbers_of_results(manual: Manual, tracked: Database) -> None:
     app.config_from_object(
         Config(broker_url='memory://', result_backend=f'db+{url}', result_backend_always_retry=False)
     )
+    database.execute('ALTER TABLE celery_taskmeta ALTER id TYPE integer')
     database.execute(f"SELECT setval('task_id_sequence', {LAST_NUMBER})")
     with pytest.raises(Refused, match='integer out of range'):
         app.backend.store_result('one-too-many', 7, 'SUCCESS')

@@ -287,6 +287,18 @@ def test_no_tables(tmp_path: object) -> None:
         pass
 
 
+def test_a_table_of_version_1_0(tasks: TaskDatabase) -> None:
+    for view in (VIEW, SCHEDULED_VIEW):
+        tasks.execute(f'DROP VIEW {view}')
+    for column in ('sent', 'resent'):
+        tasks.execute(f'ALTER TABLE celery_task DROP COLUMN {column}')
+    with (
+        pytest.raises(NotUsable, match="'celery_task', without sent, resent: run `celery toolbox tables` first"),
+        Store(tasks.url),
+    ):
+        raise AssertionError
+
+
 def test_a_table_that_goes_away(tasks: TaskDatabase) -> None:
     with Store(tasks.url) as store:
         for view in (VIEW, SCHEDULED_VIEW):

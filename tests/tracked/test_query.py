@@ -226,6 +226,17 @@ def test_a_view_is_missing(tasks: TaskDatabase, missing: str) -> None:
         raise AssertionError
 
 
+def test_a_view_of_version_1_0(tasks: TaskDatabase) -> None:
+    for view in ('celery_task_status', 'celery_task_scheduled'):
+        tasks.execute(f'DROP VIEW {view}')
+    tasks.execute('CREATE VIEW celery_task_scheduled AS SELECT * FROM celery_task')
+    with (
+        pytest.raises(NotUsable, match=r'celery_task_scheduled.*, standing: run `celery toolbox tables` first'),
+        TrackedTasks(tasks.url),
+    ):
+        raise AssertionError
+
+
 def test_a_role_that_may_not_read(postgresql: TaskDatabase, database: Database) -> None:
     url = url_of(database, database.role, database.password)
     with TrackedTasks(url) as tracked, pytest.raises(NotUsable, match='permission denied for view celery_task_status'):

@@ -49,5 +49,5 @@ def check(
         from .databases import check_results, check_tasks
 
         yield from check_broker(app, platform_queue)
-        yield from check_tasks(database)
+        yield from check_tasks(app, database)
         yield from check_results(app, is_worker, any_role)

@@ -1,16 +1,20 @@
 """Check that the databases of results and tasks answer, have their tables, and give the app the rights it needs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
 from celery import Celery
+from sqlalchemy.exc import NoSuchTableError
 
+from ..database import roles
+from ..database.columns import missing_columns
 from ..database.connection import engine
+from ..database.steps import NO_PICKLE
 from ..database.tables import present_columns, rejected, result_tables, sequence, task
-from ..database.upgrade import NO_PICKLE
+from ..database.views import SCHEDULED_VIEW, VIEW
 from ..durations import written
 from ..errors import NotUsable
 from ..results.claim import COLUMNS
@@ -18,13 +22,17 @@ from ..seams.sqlalchemy_quoting import QUOTE
 from ..settings.credentials import masked
 from ..settings.urls import is_database
 from .finding import Finding, Outcome, Problem, in_order
-from .rights import Right, Rights
+from .rights import Right, Rights, needed
 
 #: The check waits this long for an answer of a database, in seconds.
 TIMEOUT = 3
 
 _CREATE = 'Create it, with a role that may: celery -A PROJECT toolbox tables'
 _ADD = 'Add them, with a role that may: celery -A PROJECT toolbox tables. Then restart the workers.'
+_ADD_COLUMNS = 'Add them, with a role that may: celery -A PROJECT toolbox tables'
+_MAY = (
+    'Give the role its rights: celery -A PROJECT toolbox tables --reader-role NAME, or --monitor-role, --janitor-role'
+)
 _MISSING = 'it is not there, or the role cannot see it'
 _NO_TABLE = Outcome(skipped='there is no table')
 _NO_ROLES = Outcome(skipped='SQLite has no roles')
@@ -58,27 +66,62 @@ def check_results(app: Celery, is_worker: bool, any_role: bool) -> Iterator[Find
         yield from in_order('results', steps, str(masked(url)), change)
 
 
-def check_tasks(url: str | None) -> Iterator[Finding]:
+def check_tasks(app: Celery, url: str | None) -> Iterator[Finding]:
     """Check the database that the monitor writes.
 
-    :param url: its URL.
-    :returns: a finding.
+    :param app: the app.
+    :param url: the URL of the database.
+    :returns: the findings.
     """
-    if url is None:
-        yield Finding('tasks', 'the Task table is written', Outcome(skipped='give --database to know'))
-        return
     with ExitStack() as stack:
-        yield from in_order(
-            'tasks',
-            {'the Task table is written': lambda: _newest_task(_connect(url, stack))},
-            str(masked(url)),
-            _CHANGE.format('--database', written(timedelta(seconds=TIMEOUT))),
-        )
+        tasks = _Tasks(app, stack)
+        steps = {
+            'the Task table is written': lambda: tasks.find_newest(url or ''),
+            'its tables and views have all columns': tasks.look_for_columns,
+            'the role may store, read or delete tasks': tasks.look_at_rights,
+        }
+        if url is None:
+            for check in steps:
+                yield Finding('tasks', check, Outcome(skipped='give --database to know'))
+            return
+        change = _CHANGE.format('--database', written(timedelta(seconds=TIMEOUT)))
+        yield from in_order('tasks', steps, str(masked(url)), change)
+
+
+class _Tasks:
+    def __init__(self, app: Celery, stack: ExitStack) -> None:
+        self._naming = _naming(app)
+        self._stack = stack
+
+    def find_newest(self, url: str) -> Outcome:
+        self._connection = _connect(url, self._stack)
+        return _newest_task(self._connection)
+
+    def look_for_columns(self) -> Outcome:
+        inspector = sa.inspect(self._connection)
+        tables = [table.name for table in (task, rejected) if inspector.has_table(table.name)]
+        return Outcome(tuple(_lacking(self._connection, [*tables, SCHEDULED_VIEW, VIEW])))
+
+    def look_at_rights(self) -> Outcome:
+        if self._connection.dialect.name != 'postgresql':
+            return _NO_ROLES
+        kinds = {
+            kind: needed(self._connection, needs(*self._naming))
+            for kind, needs in (('store', roles.monitor), ('read', roles.reader), ('delete', roles.janitor))
+        }
+        if not all(kinds.values()):
+            return _NO_TABLE
+        rights = Rights(self._connection)
+        may = [kind for kind, needs in kinds.items() if not any(rights.missing(needs))]
+        if may:
+            return Outcome(note=f'{rights.role} may {", ".join(may)}')
+        return Outcome((Problem(f'role {rights.role}', 'it may neither store nor read nor delete tasks', _MAY),))
 
 
 class _Results:
     def __init__(self, app: Celery, is_worker: bool, any_role: bool, stack: ExitStack) -> None:
-        self._tables = result_tables(app.conf.database_table_names or {}, app.conf.database_table_schemas or {})
+        self._naming = _naming(app)
+        self._tables = result_tables(*self._naming)
         self._claims = bool(app.conf.get('RUN_ONCE'))
         self._is_worker = is_worker
         self._any_role = any_role
@@ -148,21 +191,7 @@ class _Results:
         return Outcome(tuple(find(rights, self._needed())), note=rights.role)
 
     def _needed(self) -> dict[Right, str]:
-        """List the rights that `cadasta.workertoolbox.database.roles.worker` grants, on the tables that exist."""
-        table = self._tables[0]
-        name, numbers = QUOTE.format_table(table), QUOTE.format_sequence(sequence(table))
-        rights = [
-            ('TABLE', name, 'SELECT'),
-            ('TABLE', name, 'INSERT'),
-            ('TABLE', name, 'UPDATE'),
-            ('SEQUENCE', numbers, 'USAGE'),
-        ]
-        find = sa.text('SELECT to_regclass(:name)::oid')
-        return {
-            Right(kind, oid, privilege): name
-            for kind, name, privilege in rights
-            if (oid := self._connection.scalar(find, {'name': name}))
-        }
+        return needed(self._connection, roles.worker(*self._naming))
 
     def _has_table(self, table: sa.Table) -> bool:
         return sa.inspect(self._connection).has_table(table.name, schema=table.schema)
@@ -170,6 +199,10 @@ class _Results:
     @property
     def _is_postgresql(self) -> bool:
         return self._connection.dialect.name == 'postgresql'
+
+
+def _naming(app: Celery) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    return app.conf.database_table_names or {}, app.conf.database_table_schemas or {}
 
 
 def _connect(url: str, stack: ExitStack) -> sa.Connection:
@@ -199,3 +232,14 @@ def _newest_task(connection: sa.Connection) -> Outcome:
     ago = datetime.now(UTC) - (seen if seen.tzinfo else seen.replace(tzinfo=UTC))
     # The clock of the monitor may be ahead of this one, and an age must not be negative.
     return Outcome(note=f'the newest task was last seen {written(max(ago, timedelta()))} ago')
+
+
+def _lacking(connection: sa.Connection, names: Iterable[str]) -> Iterator[Problem]:
+    for name in names:
+        try:
+            missing = missing_columns(connection, name)
+        except NoSuchTableError:
+            yield Problem(name, _MISSING, _CREATE)
+        else:
+            if missing:
+                yield Problem(name, f'it has no columns {", ".join(missing)}', _ADD_COLUMNS)

@@ -1,11 +1,13 @@
-"""Compare the rights of a role in a PostgreSQL database with those that a worker needs."""
+"""Compare the rights of a role in a PostgreSQL database with those that it needs."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from ..database import roles
+from ..database.quoting import literal, oid
 from .finding import Problem
 
 # Selects the privileges that were granted to the role, to the roles that it is a member of, and to PUBLIC. The query
@@ -59,6 +61,22 @@ class Right(NamedTuple):
     kind: str
     oid: int
     privilege: str
+
+
+def needed(connection: sa.Connection, rights: Iterable[roles.Rights]) -> dict[Right, str]:
+    """List the rights that a role needs on the tables and sequences that exist.
+
+    :param connection: a connection to PostgreSQL.
+    :param rights: what `cadasta.workertoolbox.database.roles` gives to such a role.
+    :returns: the rights, each with the name of its table or sequence in SQL.
+    """
+    return {
+        Right(kind, number, privilege): name
+        for kind, name, privileges, column in rights
+        if kind != 'SCHEMA' and column is None
+        for number in connection.scalars(literal(f'SELECT {oid(name)}::oid WHERE {oid(name)} IS NOT NULL'))
+        for privilege in privileges
+    }
 
 
 class Rights:

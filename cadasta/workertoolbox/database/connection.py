@@ -7,11 +7,12 @@ from types import TracebackType
 from typing import Self
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, NoSuchTableError
 
 from ..errors import NotUsable
 from ..settings.credentials import masked
 from ..timeouts import missing_timeouts
+from .columns import missing_columns
 from .values import plain
 
 _DIALECTS = ('postgresql', 'sqlite')
@@ -51,7 +52,7 @@ class Connected(ABC):
     """A connection to a database that can hold the tables, as a context manager.
 
     :param url: the database's URL, as `engine` takes it.
-    :raises NotUsable: where the URL is not that of such a database, or a table or view is missing there.
+    :raises NotUsable: where the URL is not that of such a database, or a table, a view or a column is missing there.
     :raises sqlalchemy.exc.DBAPIError: where the database cannot be reached.
     """
 
@@ -81,7 +82,13 @@ class Connected(ABC):
         """Make the connection ready for use."""
 
     def _require(self, kind: str, names: Iterable[str]) -> None:
-        inspector = sa.inspect(self._connection)
         for name in names:
-            if not inspector.has_table(name):
-                raise NotUsable(f'The database has no {kind} {name!r}: run `celery toolbox tables` first')
+            try:
+                missing = missing_columns(self._connection, name)
+            except NoSuchTableError:
+                raise NotUsable(f'The database has no {kind} {name!r}: run `celery toolbox tables` first') from None
+            if missing:
+                raise NotUsable(
+                    f'An older version made the {kind} {name!r}, without {", ".join(missing)}: run `celery toolbox '
+                    'tables` first'
+                )

@@ -107,6 +107,9 @@ def result_tables(names: Mapping[str, str], schemas: Mapping[str, str]) -> tuple
     from ..seams.celery_results import copied_tables
 
     results, groups = copied_tables(names, schemas)
+    for table in (results, groups):
+        # Celery's are of 32 bits. SQLite numbers rows only in a column of this type.
+        table.c.id.type = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
     # These columns say which run has claimed the task: see `cadasta.workertoolbox.results.claim`. Celery's own table
     # has columns for the worker and the retries.
     for column in (
@@ -126,7 +129,12 @@ def sequence(table: sa.Table) -> sa.Sequence:
     default = table.c.id.default
     assert isinstance(default, sa.Sequence)  # noqa: S101  # so Celery defines them
     # A copy of a table may share the sequence object with Celery's own table, so this makes another.
-    return sa.Sequence(default.name, schema=table.schema)
+    return sa.Sequence(default.name, schema=table.schema, data_type=sa.BigInteger)
+
+
+def sorted_indexes(table: sa.Table) -> list[sa.Index]:
+    """List the indexes of a table in the order of their names."""
+    return sorted(table.indexes, key=lambda index: str(index.name))
 
 
 def present_columns(connection: sa.Connection, table: sa.Table) -> set[str]:

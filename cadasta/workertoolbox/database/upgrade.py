@@ -1,25 +1,44 @@
 """Create or upgrade the tables and views, and grant roles the rights that they need."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import ProgrammingError
-from sqlalchemy.schema import CreateIndex, CreateSequence, CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from ..errors import NotUsable
 from ..seams.sqlalchemy_quoting import POSTGRESQL, QUOTE
 from . import roles
 from .connection import engine
+from .in_the_way import briefly, build
+from .indexes import IndexStep, index_step
 from .quoting import literal
-from .tables import present_columns, rejected, result_tables, sequence, task
-from .views import view_statements
+from .steps import NO_PICKLE, Step, columns_step, pickle_step, sequence_step, table_step
+from .tables import present_columns, rejected, result_tables, sorted_indexes, task
+from .views import statements_for_sqlite, view_steps
+
+logger = logging.getLogger(__name__)
 
 # This may be any number that no other program uses for its own locks in this database.
 _LOCK = 6_027_911_034
-#: By this constraint, the database refuses results that are pickles: reading one runs the code in it.
-NO_PICKLE = 'no_pickle'
+_TRY = f'SELECT pg_try_advisory_lock({_LOCK})'
+_HOLDER = f"""
+SELECT pid FROM pg_locks
+WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32) + objid::bigint = {_LOCK}
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+_PAUSE = 0.2
+
+
+class _HasPart(Protocol):
+    @property
+    def is_there(self) -> str: ...
+
+
+_Part = TypeVar('_Part', bound=_HasPart)
 
 
 def upgrade(
@@ -29,8 +48,13 @@ def upgrade(
     worker_role: str | None = None,
     monitor_role: str | None = None,
     allow_pickle: bool = False,
+    janitor_role: str | None = None,
+    reader_role: str | None = None,
 ) -> None:
     """Create or upgrade all tables and views. Rerunning it changes nothing, and two runs at a time wait for each other.
+
+    It asks PostgreSQL what is missing, and takes no lock if nothing is. Workers, monitors and readers may go on
+    meanwhile: it adds columns in an instant, and builds indexes beside those who write.
 
     :param url: the database's URL, as SQLAlchemy spells it, with a role that may create tables.
     :param names: the app's ``database_table_names``.
@@ -38,18 +62,24 @@ def upgrade(
     :param worker_role: a role that gets what a worker needs; PostgreSQL only.
     :param monitor_role: a role that gets what the monitor needs; PostgreSQL only.
     :param allow_pickle: let the table of results hold pickles, as workers with Celery 4 write them.
-    :raises NotUsable: where the database is neither PostgreSQL nor SQLite, or refuses a statement.
+    :param janitor_role: a role that gets what it needs to delete what is old; PostgreSQL only.
+    :param reader_role: a role that gets what it needs to look at tasks; PostgreSQL only.
+    :raises NotUsable: where the database is neither PostgreSQL nor SQLite, or refuses a statement, or if somebody is in
+        the way for three seconds. The text names these sessions.
     :raises sqlalchemy.exc.DBAPIError: where the database cannot be reached.
 
     >>> upgrade('sqlite:///tasks.db')
     """
     database = engine(url)
+    schema = _Schema(names or {}, schemas or {}, worker_role, monitor_role, allow_pickle, janitor_role, reader_role)
     try:
-        with database.begin() as connection:
-            for statement in _statements(database.dialect, names, schemas, worker_role, monitor_role, allow_pickle):
-                connection.execute(statement)
-            if database.dialect.name != 'postgresql':
-                for statement in _columns_missing_in_sqlite(connection, result_tables(names or {}, schemas or {})[0]):
+        if database.dialect.name == 'postgresql':
+            _upgrade_postgresql(database, schema)
+        else:
+            with database.begin() as connection:
+                for statement in schema.for_sqlite():
+                    connection.execute(statement)
+                for statement in _columns_missing_in_sqlite(connection, schema.tables):
                     connection.execute(statement)
     except ProgrammingError as error:
         raise NotUsable(f'The database refuses: {error.orig}') from error
@@ -64,104 +94,136 @@ def script(
     worker_role: str | None = None,
     monitor_role: str | None = None,
     allow_pickle: bool = False,
+    janitor_role: str | None = None,
+    reader_role: str | None = None,
 ) -> str:
-    """Write the SQL that `upgrade` would run with the same arguments. It opens no connection.
+    """Write the SQL that `upgrade` would run with the same arguments on an empty database. It opens no connection.
 
-    :returns: a script for the database's own command line.
+    :returns: a script for the database's own command line. Running it again changes nothing. In PostgreSQL, the
+        statements after ``COMMIT`` build indexes beside those who write, and cannot be part of a transaction.
     :raises NotUsable: where the database is neither PostgreSQL nor SQLite.
 
     >>> print(script('sqlite://')[:6])
     BEGIN;
     """
     dialect = engine(url).dialect
-    if dialect.name == 'postgresql':
-        dialect = POSTGRESQL
-    lines = (
-        str(statement.compile(dialect=dialect)).strip() + ';'
-        for statement in _statements(dialect, names, schemas, worker_role, monitor_role, allow_pickle)
+    schema = _Schema(names or {}, schemas or {}, worker_role, monitor_role, allow_pickle, janitor_role, reader_role)
+    if dialect.name != 'postgresql':
+        return _written(dialect, [sa.text('BEGIN'), *schema.for_sqlite(), sa.text('COMMIT')])
+    # Without the lock, two scripts at once would find the same things missing, and one of them would fail.
+    changes = (statement for step in schema.steps(with_indexes=False) for statement in step.statements)
+    lock = sa.text(f'SELECT pg_advisory_xact_lock({_LOCK})')
+    indexes = (index.concurrently for index in schema.indexes())
+    return _written(POSTGRESQL, [sa.text('BEGIN'), lock, *changes, sa.text('COMMIT'), *indexes])
+
+
+class _Schema(NamedTuple):
+    """What a database must have."""
+
+    names: Mapping[str, str]
+    schemas: Mapping[str, str]
+    worker_role: str | None
+    monitor_role: str | None
+    allow_pickle: bool
+    janitor_role: str | None
+    reader_role: str | None
+
+    @property
+    def tables(self) -> tuple[sa.Table, ...]:
+        return (*result_tables(self.names, self.schemas), task, rejected)
+
+    def steps(self, with_indexes: bool) -> Iterator[Step]:
+        """Give the parts in PostgreSQL, in the order in which they can be made, in one transaction."""
+        results, groups, *others = self.tables
+        yield from map(sequence_step, (results, groups))
+        for table in (results, groups, *others):
+            yield table_step(table, with_indexes)
+            yield columns_step(table)
+        yield pickle_step(results, self.allow_pickle)
+        yield from view_steps(results)
+        for role, needs in self._roles():
+            yield from roles.role_steps(role, needs, self.names, self.schemas)
+
+    def indexes(self) -> Iterator[IndexStep]:
+        """Give the indexes in PostgreSQL, which are built after that."""
+        for table in self.tables:
+            yield from (index_step(index, table) for index in sorted_indexes(table))
+
+    def for_sqlite(self) -> Iterator[Any]:
+        """Give the statements that create what SQLite lacks, except for columns."""
+        if any(self._roles()):
+            raise NotUsable('SQLite has no roles')
+        results, *others = self.tables
+        if not self.allow_pickle:
+            results.append_constraint(sa.CheckConstraint("hex(substr(result, 1, 1)) <> '80'", name=NO_PICKLE))
+        for table in (results, *others):
+            yield CreateTable(table, if_not_exists=True)
+            for index in sorted_indexes(table):
+                yield CreateIndex(index, if_not_exists=True)
+        yield from statements_for_sqlite(results)
+
+    def _roles(self) -> Iterator[tuple[str, roles.Needs]]:
+        for role, needs in (
+            (self.worker_role, roles.worker),
+            (self.monitor_role, roles.monitor),
+            (self.janitor_role, roles.janitor),
+            (self.reader_role, roles.reader),
+        ):
+            if role:
+                yield role, needs
+
+
+def _upgrade_postgresql(database: sa.Engine, schema: _Schema) -> None:
+    # An index can be built beside others only outside of a transaction, and the lock belongs to the session.
+    with database.connect().execution_options(isolation_level='AUTOCOMMIT') as connection:
+        steps = list(schema.steps(with_indexes=True))
+        indexes = list(schema.indexes())
+        if not _missing(connection, steps) and not _missing(connection, indexes):
+            return
+        _wait_for_others(connection)
+        _make(database, _missing(connection, steps))
+        for index in _missing(connection, indexes):
+            build(connection, index)
+
+
+def _make(database: sa.Engine, steps: Iterable[Step]) -> None:
+    with database.connect() as connection:
+        statements: list[Any] = []
+        for step in steps:
+            statements += step.statements
+            if step.locks:
+                briefly(connection, statements, step.locks)
+                statements = []
+        with connection.begin():
+            for statement in statements:
+                connection.execute(statement)
+
+
+def _missing(connection: sa.Connection, parts: Sequence[_Part]) -> list[_Part]:
+    are_there = connection.execute(literal(f'SELECT {", ".join(part.is_there for part in parts)}')).one()
+    return [part for part, is_there in zip(parts, are_there, strict=True) if not is_there]
+
+
+def _wait_for_others(connection: sa.Connection) -> None:
+    # Somebody who waits within a statement would be in the way of the index that the other run builds.
+    if connection.scalar(sa.text(_TRY)):
+        return
+    logger.warning(
+        'Waiting for another run of `celery toolbox tables`, in the session with the pid %s',
+        connection.scalar(literal(_HOLDER)),
     )
-    return '\n\n'.join(['BEGIN;', *lines, 'COMMIT;']) + '\n'
+    while not connection.scalar(sa.text(_TRY)):
+        time.sleep(_PAUSE)
 
 
-def _statements(
-    dialect: Dialect,
-    names: Mapping[str, str] | None,
-    schemas: Mapping[str, str] | None,
-    worker_role: str | None,
-    monitor_role: str | None,
-    allow_pickle: bool,
-) -> Iterator[Any]:
-    names, schemas = names or {}, schemas or {}
-    if (worker_role or monitor_role) and dialect.name != 'postgresql':
-        raise NotUsable('SQLite has no roles')
-    yield from _table_statements(names, schemas, dialect, allow_pickle)
-    if worker_role:
-        yield from roles.worker(worker_role, names, schemas)
-    if monitor_role:
-        yield from roles.monitor(monitor_role)
+def _columns_missing_in_sqlite(connection: sa.Connection, tables: Iterable[sa.Table]) -> Iterator[sa.TextClause]:
+    for table in tables:
+        present = present_columns(connection, table)
+        for column in table.columns:
+            if column.name not in present:
+                kind = column.type.compile(connection.dialect)
+                yield literal(f'ALTER TABLE {QUOTE.format_table(table)} ADD COLUMN {column.name} {kind}')
 
 
-def _table_statements(
-    names: Mapping[str, str], schemas: Mapping[str, str], dialect: Dialect, allow_pickle: bool
-) -> Iterator[Any]:
-    """Give the statements that create or upgrade all tables and views. Rerunning them changes nothing.
-
-    :param names: the app's ``database_table_names``.
-    :param schemas: the app's ``database_table_schemas``.
-    :param dialect: the dialect of the database.
-    :param allow_pickle: let the table of results hold pickles.
-    :returns: statements, to be run in order, in one transaction.
-    """
-    on_postgresql = dialect.name == 'postgresql'
-    results = result_tables(names, schemas)
-    if on_postgresql:
-        # Without the lock, two upgrades at once would find the same things missing, and one of them would fail.
-        yield sa.text(f'SELECT pg_advisory_xact_lock({_LOCK})')
-        for table in results:
-            yield CreateSequence(sequence(table), if_not_exists=True)
-    elif not allow_pickle:
-        results[0].append_constraint(sa.CheckConstraint("hex(substr(result, 1, 1)) <> '80'", name=NO_PICKLE))
-    for table in (*results, task, rejected):
-        yield CreateTable(table, if_not_exists=True)
-        if on_postgresql:
-            yield from _missing_columns(table, dialect)
-        for index in sorted(table.indexes, key=lambda index: str(index.name)):
-            yield CreateIndex(index, if_not_exists=True)
-    if on_postgresql:
-        yield _drop_no_pickle(results[0]) if allow_pickle else _add_no_pickle(results[0])
-    yield from view_statements(results[0], on_postgresql)
-
-
-def _missing_columns(table: sa.Table, dialect: Dialect) -> Iterator[sa.TextClause]:
-    columns = [
-        f'ADD COLUMN IF NOT EXISTS {column.name} {column.type.compile(dialect)}'
-        for column in table.columns
-        if column.nullable
-    ]
-    yield sa.text(f'ALTER TABLE {QUOTE.format_table(table)} {", ".join(columns)}')
-
-
-def _columns_missing_in_sqlite(connection: sa.Connection, table: sa.Table) -> Iterator[sa.TextClause]:
-    present = present_columns(connection, table)
-    for column in table.columns:
-        if column.name not in present:
-            kind = column.type.compile(connection.dialect)
-            yield literal(f'ALTER TABLE {QUOTE.format_table(table)} ADD COLUMN {column.name} {kind}')
-
-
-def _add_no_pickle(table: sa.Table) -> sa.TextClause:
-    name = QUOTE.format_table(table)
-    regclass = name.replace("'", "''")
-    # NOT VALID leaves the rows alone that are there already.
-    return literal(f"""DO $$ BEGIN
-    IF NOT EXISTS (
-        SELECT FROM pg_constraint WHERE conname = '{NO_PICKLE}' AND conrelid = '{regclass}'::regclass
-    ) THEN
-        ALTER TABLE {name} ADD CONSTRAINT {NO_PICKLE}
-            CHECK (substring(result FROM 1 FOR 1) <> '\\x80'::bytea) NOT VALID;
-    END IF;
-END $$""")  # noqa: S608  # the names are quoted
-
-
-def _drop_no_pickle(table: sa.Table) -> sa.TextClause:
-    return literal(f'ALTER TABLE {QUOTE.format_table(table)} DROP CONSTRAINT IF EXISTS {NO_PICKLE}')
+def _written(dialect: Dialect, statements: Iterable[Any]) -> str:
+    return '\n\n'.join(str(statement.compile(dialect=dialect)).strip() + ';' for statement in statements) + '\n'

@@ -45,7 +45,7 @@ class Store(Connected):
 
     :param url: the database's URL, as SQLAlchemy spells it: PostgreSQL's or SQLite's.
     :param arguments: whether to store the arguments of tasks.
-    :raises NotUsable: where the URL is not that of such a database, or the tables are missing.
+    :raises NotUsable: where the URL is not that of such a database, or tables or columns are missing.
     :raises sqlalchemy.exc.DBAPIError: where the database cannot be reached.
 
     >>> from cadasta.workertoolbox.monitor.message import Message

@@ -37,7 +37,7 @@ class TrackedTasks(Connected):
     A role that may SELECT from ``celery_task_status`` and ``celery_task_scheduled`` is enough.
 
     :param url: the database's URL, as SQLAlchemy spells it: PostgreSQL's or SQLite's.
-    :raises NotUsable: where the URL is not that of such a database, or a view is missing.
+    :raises NotUsable: where the URL is not that of such a database, or a view or a column is missing.
     :raises sqlalchemy.exc.DBAPIError: where the database cannot be reached; any method may raise it.
 
     >>> from cadasta.workertoolbox.monitor import upgrade
@@ -55,7 +55,7 @@ class TrackedTasks(Connected):
         else:
             self._connection.execute(sa.text('PRAGMA query_only = on'))
             self._connection.execute(sa.text('PRAGMA case_sensitive_like = on'))
-        self._require('view', (VIEW, SCHEDULED_VIEW))
+        self._require('view', (SCHEDULED_VIEW, VIEW))
 
     def page(self, where: Filter, limit: int, before: Cursor | None = None) -> list[TrackedTask]:
         """List tasks, newest first. Results whose task is not stored (yet) come last, in the order of their ids.

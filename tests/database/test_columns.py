@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from cadasta.workertoolbox.database.columns import RESULT_COLUMNS
 from cadasta.workertoolbox.database.tables import result_tables
-from cadasta.workertoolbox.tracked.columns import RESULT_COLUMNS
 
 
 def test_columns_of_results_have_the_types_of_celerys_table() -> None:
