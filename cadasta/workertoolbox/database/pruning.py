@@ -203,7 +203,7 @@ class Pruning(Connected):
             columns = [column['name'] for column in inspector.get_columns(VIEW)]
             if not inspector.has_table(self._archive.name, schema=self._archive.schema):
                 # A role that may not create tables needs one that is there.
-                query = f'SELECT {VIEW}.*, first_seen AS {_ARCHIVED} FROM {VIEW} WHERE 1 = 0'  # constants
+                query = f'SELECT {VIEW}.*, first_seen AS {_ARCHIVED} FROM {VIEW} WHERE 1 = 0'
                 self._connection.execute(literal(f'CREATE TABLE {name} AS {query}'))
             present = {
                 column['name'] for column in inspector.get_columns(self._archive.name, schema=self._archive.schema)
@@ -213,7 +213,7 @@ class Pruning(Connected):
             raise NotUsable(f'The table {name} has no column {missing[0]!r}: add it, or name another table')
         name = name.replace(':', '\\:')
         self._copying = (
-            f'INSERT INTO {name} ({", ".join(columns)}, {_ARCHIVED}) '  # the name is quoted
+            f'INSERT INTO {name} ({", ".join(columns)}, {_ARCHIVED}) '
             f'SELECT {", ".join(columns)}, CURRENT_TIMESTAMP FROM {VIEW} WHERE task_id IN :ids'
         )
 
