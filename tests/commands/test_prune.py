@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from cadasta.workertoolbox.database import pruning
 from cadasta.workertoolbox.database.pruning import Pruning, Retention
+from cadasta.workertoolbox.database.upgrade import upgrade
 from rig.monitor.databases import TaskDatabase, url_of
 from rig.monitor.programs import Toolbox
 from rig.servers.broker import PLATFORM_QUEUE, Broker
@@ -165,14 +166,6 @@ def test_a_task_that_is_sent_again_meanwhile_is_kept(postgresql: TaskDatabase) -
     assert postgresql.tasks().keys() == {'a'}
 
 
-#: What the command needs, and no more.
-GRANTS = (
-    'GRANT SELECT ON celery_task_status, celery_task_scheduled TO {role}',
-    'GRANT SELECT, DELETE, UPDATE (last_seen) ON celery_task, celery_task_rejected TO {role}',
-    'GRANT SELECT, DELETE, UPDATE (date_done) ON celery_taskmeta, celery_tasksetmeta TO {role}',
-)
-
-
 def test_role(database: Database) -> None:
     tasks = TaskDatabase(url_of(database))
     insert(tasks, 'a')
@@ -180,8 +173,7 @@ def test_role(database: Database) -> None:
     url = url_of(database, database.role, database.password)
     refused = run(app, 'prune', '--older-than', '1d', '--yes', TOOLBOX_DATABASE=url)
     assert (refused.exit_code, 'The database refuses: permission denied' in refused.output) == (1, True)
-    for grant in GRANTS:
-        database.execute(grant.format(role=database.role))
+    upgrade(tasks.url, janitor_role=database.role)
     assert run(app, 'prune', '--older-than', '1d', TOOLBOX_DATABASE=url).exit_code == 0
     done = run(app, 'prune', '--older-than', '1d', '--yes', TOOLBOX_DATABASE=url)
     assert done.output == 'tasks\t1\nresults\t1\ngroups\t0\nrejected\t0\n'

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from cadasta.workertoolbox.database.pruning import Pruning, Retention
+from cadasta.workertoolbox.database.upgrade import upgrade
 from rig.monitor.databases import TaskDatabase, url_of
 from rig.servers.filesystem import FilesystemBroker
 from rig.servers.postgres import Database
@@ -64,15 +64,20 @@ def insert(tasks: TaskDatabase, task_id: str, days: int) -> None:
 
 def test_role(manual: Manual, database: Database) -> None:
     tasks = TaskDatabase(url_of(database))
-    insert(tasks, 'quarter', 100)
-    (grants,) = (block.text for block in manual.blocks(PAGE, 'postgresql'))
-    database.execute(grants)
-    database.execute(f'GRANT CONNECT ON DATABASE {database.name} TO janitor')
+    upgrade(tasks.url, janitor_role='janitor')
+    retention = Retention(timedelta(days=90))
     try:
-        url = sa.make_url(tasks.url).set(username='janitor', password='correct-horse')
-        with Pruning(url.render_as_string(hide_password=False)) as pruning:
-            retention = Retention(timedelta(days=90))
+        with Pruning(tasks.url, archive='celery_task_history') as pruning:
+            pruning.prune(retention)
+        (grant,) = (block.text for block in manual.blocks(PAGE, 'postgresql'))
+        database.execute(grant)
+        database.execute(f'GRANT CONNECT ON DATABASE {database.name} TO janitor')
+        database.execute("ALTER ROLE janitor PASSWORD 'correct-horse'")
+        insert(tasks, 'quarter', 100)
+        url = url_of(database, 'janitor', 'correct-horse')
+        with Pruning(url, archive='celery_task_history') as pruning:
             assert pruning.count(retention) == pruning.prune(retention) == (1, 1, 0, 0)
+        assert tasks.count('celery_task_history') == 1
     finally:
         database.execute('DROP OWNED BY janitor')
         database.execute('DROP ROLE janitor')
