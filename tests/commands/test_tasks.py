@@ -243,7 +243,7 @@ def test_hostile_text(shell: Shell, tasks: TaskDatabase) -> None:
         (
             ['--database', 'sqlite://'],
             1,
-            "Error: The database has no view 'celery_task_status': run `celery toolbox tabl",
+            "Error: The database has no view 'celery_task_scheduled': run `celery toolbox tabl",
         ),
     ],
 )

@@ -62,6 +62,8 @@ def test_the_receivers_of_the_app_itself_hear_of_nothing() -> None:
 
     receiver = Receiver()
     with celery_signals.kept_receivers():
+        # Other tests of this process may have connected some.
+        celery_signals.disconnect_own(worker_init)
         ours = set(map(id, worker_init.receivers))
         worker_init.connect(hear)
         worker_init.connect(receiver.hear)
