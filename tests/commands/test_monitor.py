@@ -65,6 +65,10 @@ def test_tables_as_sql(app: Celery) -> None:
         'ada',
         '--monitor-role',
         'bob',
+        '--janitor-role',
+        'cyn',
+        '--reader-role',
+        'dan',
         TOOLBOX_DATABASE='postgresql://nobody:hush@nowhere/',
     )
     assert result.exit_code == 0
@@ -73,6 +77,9 @@ def test_tables_as_sql(app: Celery) -> None:
         'CREATE TABLE IF NOT EXISTS celery_taskmeta (',
         'GRANT SELECT, INSERT, UPDATE ON celery_taskmeta TO ada;',
         'GRANT SELECT, INSERT, UPDATE ON celery_task TO bob;',
+        'GRANT SELECT, DELETE ON celery_task TO cyn;',
+        'GRANT SELECT ON celery_task_status TO dan;',
+        "SET LOCAL lock_timeout = '3s';",
         'COMMIT;',
     ):
         assert line in result.output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import bz2
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -106,14 +107,19 @@ def check_row(text: str, row: Any) -> None:
     """SQLite's row says what PostgreSQL would be given, in JSON that PostgreSQL takes."""
     for name, value in json.loads(text, parse_constant=not_json).items():
         kept = getattr(row, name)
-        assert _written(kept) == value, name
+        assert kept == _bytes(value) if isinstance(kept, bytes) else _written(kept) == value, name
     assert '\\u0000' not in text.replace('\\\\', '')
     assert text.encode()
 
 
+def _bytes(text: str) -> bytes:
+    """Read bytes as PostgreSQL does."""
+    if text.startswith(r'\x'):
+        return bytes.fromhex(text[2:])
+    return re.sub(r'\\(.)', r'\1', text, flags=re.DOTALL).encode('ascii')
+
+
 def _written(kept: Any) -> Any:
-    if isinstance(kept, bytes):
-        return '\\x' + kept.hex()
     return kept.isoformat() + '+00:00' if isinstance(kept, datetime) else kept
 
 

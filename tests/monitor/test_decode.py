@@ -30,9 +30,10 @@ class Bomb:
 
 def columns(item: Message, **options: Any) -> dict[str, Any]:
     row = decode(item, **options)
-    body = row.values['body']
-    values = {**row.values, 'body': body and '\\x' + body.hex()}
-    assert json.loads(row.text) == json.loads(json.dumps(values, default=lambda value: value.isoformat()))
+    values = {name: value for name, value in row.values.items() if name != 'body'}
+    # `test_store.py` reads the body back from the database.
+    stored = {name: value for name, value in json.loads(row.text).items() if name != 'body'}
+    assert stored == json.loads(json.dumps(values, default=lambda value: value.isoformat()))
     return row.values
 
 

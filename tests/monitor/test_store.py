@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import zlib
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -277,6 +278,19 @@ def test_the_database_is_away(postgresql: TaskDatabase) -> None:
             store.write([message('1')])
     with Store(postgresql.url) as store:
         assert store.write([message('1')]) == Stored(1, 0)
+
+
+@pytest.mark.parametrize(
+    ('body', 'headers'),
+    [
+        (rb' [["a\u0000b \\ \"", -0.0, 1e300], {"z": 1, "a": 2}, {}]', {}),
+        ('[["Zürich"], {}, {}]'.encode(), {}),
+        (zlib.compress(b'[[7], {}, {}]'), {'compression': 'application/x-gzip'}),
+    ],
+)
+def test_the_body_is_stored_as_it_was(tasks: TaskDatabase, body: bytes, headers: dict[str, str]) -> None:
+    assert write(tasks, message(body=body, headers=headers)) == Stored(1, 0)
+    assert bytes(tasks.tasks()['1']['body']) == body
 
 
 def test_no_tables(tmp_path: object) -> None:

@@ -14,7 +14,7 @@ from ..errors import NotUsable
 from ..seams.sqlalchemy_quoting import POSTGRESQL, QUOTE
 from . import roles
 from .connection import engine
-from .in_the_way import briefly, build
+from .in_the_way import PATIENCE, briefly, build
 from .indexes import IndexStep, index_step
 from .quoting import literal
 from .steps import NO_PICKLE, Step, columns_step, pickle_step, sequence_step, table_step
@@ -110,11 +110,11 @@ def script(
     schema = _Schema(names or {}, schemas or {}, worker_role, monitor_role, allow_pickle, janitor_role, reader_role)
     if dialect.name != 'postgresql':
         return _written(dialect, [sa.text('BEGIN'), *schema.for_sqlite(), sa.text('COMMIT')])
-    # Without the lock, two scripts at once would find the same things missing, and one of them would fail.
+    # Without the advisory lock, two scripts at once would find the same things missing, and one of them would fail.
+    begin = ('BEGIN', f"SET LOCAL lock_timeout = '{PATIENCE}s'", f'SELECT pg_advisory_xact_lock({_LOCK})')
     changes = (statement for step in schema.steps(with_indexes=False) for statement in step.statements)
-    lock = sa.text(f'SELECT pg_advisory_xact_lock({_LOCK})')
     indexes = (index.concurrently for index in schema.indexes())
-    return _written(POSTGRESQL, [sa.text('BEGIN'), lock, *changes, sa.text('COMMIT'), *indexes])
+    return _written(POSTGRESQL, [*map(sa.text, begin), *changes, sa.text('COMMIT'), *indexes])
 
 
 class _Schema(NamedTuple):

@@ -158,21 +158,24 @@ def _options(message: Message, task_id: str) -> dict[Any, Any]:
 
 def _row(values: dict[str, Any], version: tuple[int, int]) -> TaskRow:
     try:
-        text = _encode(_with_hex(values))
+        text = _encode(_with_text(values))
         # PostgreSQL stores neither NUL nor half of a surrogate pair.
         is_clean = '\\u0000' not in text and (text.isascii() or bool(text.encode()))
     except (TypeError, ValueError):
         is_clean = False
     if not is_clean:
         values = _cleaned_values(values)
-        text = _encode(_with_hex(values))
+        text = _encode(_with_text(values))
     return TaskRow(values['task_id'], version, values, shallow(text))
 
 
-def _with_hex(values: dict[str, Any]) -> dict[str, Any]:
-    # JSON has no bytes, and PostgreSQL reads them in this form.
+def _with_text(values: dict[str, Any]) -> dict[str, Any]:
+    """Write the body as PostgreSQL reads bytes, because JSON has none: plainly if it can, in hexadecimal otherwise."""
     body = values['body']
-    return values if body is None else {**values, 'body': '\\x' + body.hex()}
+    if body is None:
+        return values
+    is_plain = body.isascii() and b'\0' not in body
+    return {**values, 'body': body.decode().replace('\\', r'\\') if is_plain else rf'\x{body.hex()}'}
 
 
 def _cleaned_values(values: dict[str, Any]) -> dict[str, Any]:
