@@ -54,3 +54,11 @@ def test_routes_that_stand_before_those_of_config(services: Services) -> None:
     assert worker.stop() == 0
     assert came_from(services, 'export') == came_from(services, 'urgent') == {'beside.flaky': RUNS}
     assert services.copies() == services.ran() == services.published()
+
+
+@pytest.mark.parametrize('broker', ['sqs', 'redis', 'amqp'], indirect=True)
+def test_nothing_waits_for_a_chord_that_cannot_be_sent(services: Services) -> None:
+    producer = services.start_producer('export', 'unsendable')
+    assert producer.wait() == 0, producer.log
+    assert producer.log.count("Task 'nosuch.task' was not sent: no work queue serves its routing key") == 4
+    assert names(services.published()) == names(services.copies()) == {'export.step': 3}

@@ -19,10 +19,11 @@ from ..architecture import ID_LENGTH
 from ..database.tables import present_columns, result_tables
 from ..database.values import storable
 from ..errors import NotAllowed, UnreadableResult
+from ..seams.celery_chords import tell_backend
 from ..seams.celery_database import OpenBackend, was_not_sent
 from ..seams.celery_pool import active
 from ..seams.celery_tasks import bare_request
-from . import identity, keeper, waiting
+from . import chords, identity, keeper, waiting
 from .claim import COLUMNS, Claim, Failed, Impossible, Statements, Telling, answer
 from .engines import engine
 from .reading import checked, decoded, exception
@@ -68,6 +69,21 @@ class Backend(OpenBackend):
             # The watch over a chord repeats what raises an error, for hours. A failure makes it fail the chord's body.
             nothing = dict.fromkeys(('traceback', 'children', 'date_done'))
             return {'task_id': task_id, 'status': states.FAILURE, 'result': error, **nothing}
+
+    # Chords
+
+    def apply_chord(self, header_result_args: tuple[str, Any], body: Any, **options: Any) -> None:
+        """Prepare what waits for the header of a chord, which is sent after it; see `chords`."""
+        group_id, results = header_result_args
+        if tell_backend(results, Backend):
+            chords.begin(self.app, group_id, results, body, options)
+        else:
+            super().apply_chord(header_result_args, body, **options)
+
+    def add_pending_result(self, result: Any, weak: bool = False) -> Any:
+        """Note that a task was sent: Celery tells it of each task of a group or a header."""
+        chords.note_sent(result)
+        return super().add_pending_result(result, weak=weak)
 
     # Waiting
 

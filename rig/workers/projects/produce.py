@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from celery import Celery, chain, chord, group
+from celery.exceptions import QueueNotFound
 from kombu.exceptions import OperationalError
 
 THREADS = 8
@@ -126,6 +127,17 @@ def routed(tasks: Any, kind: str) -> None:
     for task in getattr(tasks, kind):
         task.delay()
         task.apply_async(queue='urgent')
+
+
+def unsendable(tasks: Any) -> None:
+    """Tries to send chords with a task in the header that no queue serves."""
+    app = tasks.app
+    step, bad = app.signature('export.step'), app.signature('nosuch.task')
+    for header in ([bad], [bad, step], [step, bad], [step, chord([step, bad], step)]):
+        try:
+            chord(header, app.signature('export.body'), app=app).delay()
+        except QueueNotFound as error:
+            print(error.args[0])
 
 
 if __name__ == '__main__':
