@@ -124,6 +124,8 @@ class Declaration(MaybeChannelBound):
         self.grouped = grouped
         self.fair = fair
         self.name = queue.name
+        # Receivers of Celery's signals expect queues among what is declared, and ask each for its exchange.
+        self.exchange = queue.exchange
         self._hash = hash(
             tuple(
                 (queue.name, queue.exchange and (queue.exchange.name, queue.exchange.type), queue.routing_key)
