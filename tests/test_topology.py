@@ -529,3 +529,18 @@ def test_entities_can_be_copied(copied: Callable[[Any], Any]) -> None:
     again = copied(declaration)
     assert (hash(again), again.queue, again.grouped) == (hash(declaration), queue, True)
     assert again != declaration
+
+
+def test_queues_of_ones_own_without_the_default_queue() -> None:
+    """The error of beat's own task says what is missing."""
+    app = app_with(task_queues=[Queue('export')])
+    with pytest.raises(QueueNotFound, match=r"'celery\.backend_cleanup' was not sent: no work queue .* key 'celery'"):
+        app.tasks['celery.backend_cleanup'].delay()
+    app.send_task('export.project')
+    assert contents() == {'export': 1, 'platform.fifo': 1}
+
+
+def test_what_a_message_declares_tells_its_exchange() -> None:
+    """As queues do: OpenTelemetry asks each for it."""
+    (declared,) = Config().topology.route('export.project', (), {}, {})['declare']
+    assert declared.exchange == EXCHANGE

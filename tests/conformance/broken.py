@@ -102,6 +102,11 @@ def topology_without_a_config() -> Celery:
 
 
 @breaks(2)
+def queues_of_ones_own_without_the_default_queue() -> Celery:
+    return make_app(task_queues=queues(without='celery'))
+
+
+@breaks(2)
 def direct_exchange() -> Celery:
     return make_app(task_default_exchange_type='direct')
 

@@ -146,6 +146,18 @@ def test_a_failure_in_a_django_project_is_reported(project: Path, options: tuple
     assert_failure_is_reported(code, output, 'exporter.tests.WorkerTests')
 
 
+def test_results_that_django_stores_are_failed_with_the_reason(project: Path) -> None:
+    settings = project / 'site_settings.py'
+    text = settings.read_text().replace("'exporter']", "'django_celery_results', 'exporter']")
+    settings.write_text(text.replace("QUEUES=['export']", "QUEUES=['export'], result_backend='django-db'"))
+    code, output = run(project, 'django', 'test', '--settings', 'site_settings', 'exporter.tests.WorkerTests')
+    assert code == 1, output
+    assert output.count('AssertionError: Rule') == output.count('Rule 6: results go to a database backend.') == 1
+    assert "Seen:   <class 'django_celery_results.backends.database.DatabaseBackend'>" in output
+    assert "Change: django-celery-results stores results in tables of its own, in Django's database: the " in output
+    assert "Leave result_backend to Config and give RESULT_DB_HOST and so on, or set it to a 'db+" in output
+
+
 in_each_runner = pytest.mark.parametrize(
     'command',
     [

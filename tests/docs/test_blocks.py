@@ -18,7 +18,10 @@ from cadasta.workertoolbox.database.connection import engine
 from . import (
     test_aws,
     test_brokers,
+    test_celery,
     test_deployment,
+    test_django,
+    test_errors,
     test_measured,
     test_postgresql,
     test_release,
@@ -26,6 +29,7 @@ from . import (
     test_scale,
     test_tutorial,
     test_watching,
+    test_webservers,
     test_workers,
 )
 from .manual import DOCS, ROOT, Block, Manual
@@ -39,7 +43,10 @@ RUN = {
     for module in (
         test_aws,
         test_brokers,
+        test_celery,
         test_deployment,
+        test_django,
+        test_errors,
         test_measured,
         test_postgresql,
         test_release,
@@ -47,6 +54,7 @@ RUN = {
         test_scale,
         test_tutorial,
         test_watching,
+        test_webservers,
         test_workers,
     )
     for page in module.PAGES

@@ -39,15 +39,26 @@ def _ignoring_entries(seen: Observations) -> Iterator[str]:
             yield f'entry {name!r} of setting beat_schedule'
 
 
+_CHANGE = (
+    'Leave result_backend to Config and give RESULT_DB_HOST and so on, or set it to a '
+    "'db+postgresql://…' URL. Look for CELERY_RESULT_BACKEND in the environment as well."
+)
+_OF_DJANGO = (
+    "django-celery-results stores results in tables of its own, in Django's database: the platform does not read them, "
+    'and shows each task as PENDING. No worker claims a task there, so the copies of a message run, too, and '
+    f'`toolbox cancel` has no effect. {_CHANGE}'
+)
+
+
 def _backend(seen: Observations) -> Violation | None:
     if is_database_backend(seen.backend):
         return None
+    is_of_django = getattr(seen.backend, '__module__', '').startswith('django_celery_results.')
     return Violation(
         'results go to a database backend',
         'setting result_backend',
         seen.backend,
-        'Leave result_backend to Config and give RESULT_DB_HOST and so on, or set it to a '
-        "'db+postgresql://…' URL. Look for CELERY_RESULT_BACKEND in the environment as well.",
+        _OF_DJANGO if is_of_django else _CHANGE,
     )
 
 

@@ -1,0 +1,134 @@
+"""A Django project, set up as the how-to shows, sends after its commits and reads its tasks by models."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rig.servers.environment import clean_environment
+from rig.servers.filesystem import FilesystemBroker
+from rig.servers.postgres import Database
+from rig.servers.process import Processes
+
+from .manual import Manual
+from .terminal import Terminal
+
+pytestmark = pytest.mark.slow
+
+(PAGE,) = PAGES = ['howto/django']
+
+SETTINGS = """
+SECRET_KEY = 'secret'
+USE_TZ = True
+INSTALLED_APPS = ['exports', 'tracking']
+DATABASES = {{
+    'default': {{
+        'ENGINE': 'django.db.backends.postgresql',
+        'HOST': '127.0.0.1',
+        'PORT': '{port}',
+        'NAME': '{name}',
+        'USER': 'postgres',
+        'PASSWORD': 'admin',
+    }}
+}}
+"""
+EXPORT = """
+from django.db import models
+
+class Export(models.Model):
+    project = models.TextField()
+"""
+TASKS = """
+from celery import shared_task
+from exports.models import Export
+
+@shared_task(name='export.project')
+def project(number):
+    return Export.objects.get(pk=number).project
+"""
+#: One request is committed, and one is rolled back.
+SEND = """
+import django
+django.setup()
+from django.db import transaction
+from django.test import RequestFactory
+from exports.tasks import project
+from exports.views import order
+
+order(RequestFactory().get('/', {'project': 'harbour'}))
+try:
+    with transaction.atomic():
+        order(RequestFactory().get('/', {'project': 'bridge'}))
+        project.delay_on_commit(7)
+        raise LookupError
+except LookupError:
+    pass
+"""
+READ = """
+import django
+django.setup()
+from tracking.models import TrackedTask
+
+(task,) = TrackedTask.objects.filter(name='export.project')
+assert (task.status, task.args, task.value) == ('SUCCESS', [1], 'harbour'), vars(task)
+"""
+#: The test database has the tables, too.
+TESTS = """
+from cadasta.workertoolbox.tests import build_functional_tests
+from django.test import TestCase
+from mysite.celery import app
+from tracking.models import TrackedTask
+
+FunctionalTests = build_functional_tests(app)
+
+class TrackingTests(TestCase):
+    def test_tasks(self):
+        self.assertEqual(TrackedTask.objects.count(), 0)
+"""
+
+
+@pytest.fixture
+def environment(manual: Manual, database: Database, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of the project, whose results are in Django's database."""
+    for app in ('mysite', 'exports', 'tracking', 'exports/migrations', 'tracking/migrations'):
+        (tmp_path / app).mkdir(exist_ok=True)
+        (tmp_path / app / '__init__.py').touch()
+    for block in manual.blocks(PAGE, 'python'):
+        (tmp_path / block.caption).write_text(f'{block.text}\n')
+    with (tmp_path / 'mysite' / 'settings.py').open('a') as settings:
+        settings.write(SETTINGS.format(port=database.server.port, name=database.name))
+    files = {'exports/models.py': EXPORT, 'exports/tasks.py': TASKS, 'tracking/tests.py': TESTS}
+    for name, text in {**files, 'send.py': SEND, 'read.py': READ}.items():
+        (tmp_path / name).write_text(text)
+    broker = FilesystemBroker(tmp_path)
+    owner = f'postgresql://postgres:admin@127.0.0.1:{database.server.port}/{database.name}'
+    yield clean_environment(
+        tmp_path,
+        **broker.environment,
+        **database.environment,
+        DJANGO_SETTINGS_MODULE='mysite.settings',
+        TOOLBOX_DATABASE=owner,
+    )
+    broker.close()
+
+
+def test_django(manual: Manual, environment: dict[str, str], processes: Processes, tmp_path: Path) -> None:
+    terminal = Terminal(processes, environment, tmp_path)
+    for block in manual.blocks(PAGE, 'console'):
+        terminal.follow(block)
+    terminal.run('python send.py')
+    worker = processes.start(
+        [sys.executable, '-m', 'celery', '-A', 'mysite', 'worker', '-Q', 'export', '-P', 'solo', '-l', 'INFO'],
+        environment,
+        tmp_path,
+    )
+    worker.wait_for(r'Task export\.project\[.+ succeeded', 120)
+    assert worker.stop() == 0
+    # What was rolled back was not sent.
+    assert worker.log.count(' received\n') == 1
+    terminal.run('celery -A mysite toolbox monitor --once')
+    terminal.run('python read.py')
+    terminal.run('django-admin test')
