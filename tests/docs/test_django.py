@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from rig.servers.environment import clean_environment
 from rig.servers.filesystem import FilesystemBroker
 from rig.servers.postgres import Database
-from rig.servers.process import Processes
+from rig.servers.process import Process, Processes, wait_until
 
 from .manual import Manual
 from .terminal import Terminal
@@ -75,6 +76,25 @@ from tracking.models import TrackedTask
 (task,) = TrackedTask.objects.filter(name='export.project')
 assert (task.status, task.args, task.value) == ('SUCCESS', [1], 'harbour'), vars(task)
 """
+TWICE = """
+import django
+django.setup()
+from exports.models import Export
+from exports.tasks import project
+
+number = Export.objects.create(project='harbour').pk
+for _ in range(2):
+    project.apply_async((number,), task_id='one')
+"""
+READ_PENDING = """
+import django
+django.setup()
+from django_celery_results.models import TaskResult
+from tracking.models import TrackedTask
+
+assert TaskResult.objects.get(task_id='one').status == 'SUCCESS'
+assert TrackedTask.objects.get(task_id='one').status == 'PENDING'
+"""
 #: The test database has the tables, too.
 TESTS = """
 from cadasta.workertoolbox.tests import build_functional_tests
@@ -115,20 +135,44 @@ def environment(manual: Manual, database: Database, tmp_path: Path) -> Iterator[
     broker.close()
 
 
-def test_django(manual: Manual, environment: dict[str, str], processes: Processes, tmp_path: Path) -> None:
+@pytest.fixture
+def terminal(manual: Manual, environment: dict[str, str], processes: Processes, tmp_path: Path) -> Terminal:
+    """A terminal that has done what the page shows."""
     terminal = Terminal(processes, environment, tmp_path)
     for block in manual.blocks(PAGE, 'console'):
         terminal.follow(block)
-    terminal.run('python send.py')
-    worker = processes.start(
-        [sys.executable, '-m', 'celery', '-A', 'mysite', 'worker', '-Q', 'export', '-P', 'solo', '-l', 'INFO'],
-        environment,
-        tmp_path,
-    )
-    worker.wait_for(r'Task export\.project\[.+ succeeded', 120)
+    return terminal
+
+
+def work(processes: Processes, environment: dict[str, str], directory: Path, runs: int) -> Process:
+    """Let a worker succeed so many times, and the monitor store what was sent."""
+    celery = [sys.executable, '-m', 'celery', '-A', 'mysite']
+    worker = processes.start([*celery, 'worker', '-Q', 'export', '-P', 'solo', '-l', 'INFO'], environment, directory)
+    wait_until(lambda: len(re.findall(r'Task export\.project\[.+ succeeded', worker.log)) == runs, 'all runs', 120)
     assert worker.stop() == 0
+    monitor = processes.start([*celery, 'toolbox', 'monitor', '--once'], environment, directory)
+    assert monitor.wait() == 0, monitor.log
+    return worker
+
+
+def test_django(terminal: Terminal, environment: dict[str, str], processes: Processes, tmp_path: Path) -> None:
+    terminal.run('python send.py')
+    worker = work(processes, environment, tmp_path, 1)
     # What was rolled back was not sent.
     assert worker.log.count(' received\n') == 1
-    terminal.run('celery -A mysite toolbox monitor --once')
     terminal.run('python read.py')
     terminal.run('django-admin test')
+
+
+def test_results_that_django_stores(
+    terminal: Terminal, environment: dict[str, str], processes: Processes, tmp_path: Path
+) -> None:
+    """The copies of a message run, and the views do not know the result."""
+    with (tmp_path / 'mysite' / 'settings.py').open('a') as settings:
+        settings.write("\nINSTALLED_APPS += ['django_celery_results']\nCELERY['result_backend'] = 'django-db'\n")
+    (tmp_path / 'twice.py').write_text(TWICE)
+    terminal.run('django-admin migrate')
+    terminal.run('python twice.py')
+    work(processes, environment, tmp_path, 2)
+    (tmp_path / 'read.py').write_text(READ_PENDING)
+    terminal.run('python read.py')

@@ -122,10 +122,11 @@ def test_the_packages_are_those_that_the_tests_have(manual: Manual, service: Ser
 
 def test_sentry(manual: Manual, service: Service, receiver: Receiver) -> None:
     set_up(manual, service, 'errors', receiver, 'sentry.example.org')
+    service.environment.update(SENTRY_ENVIRONMENT='prod', SENTRY_RELEASE='1.2')
     worker = service.worker('-c', '1')
     service.run('-c', f"{SEND}project.delay(1); fail.apply_async(('hush',), task_id='failed')")
     (event,) = wait_until(lambda: events(receiver), 'an event')
-    assert event['transaction'] == 'export.fail'
+    assert (event['transaction'], event['environment'], event['release']) == ('export.fail', 'prod', '1.2')
     assert event['tags']['celery_task_id'] == 'failed'
     assert [error['type'] for error in event['exception']['values']] == ['ValueError']
     assert 'hush' not in json.dumps(event)
