@@ -74,7 +74,8 @@ django.setup()
 from tracking.models import TrackedTask
 
 (task,) = TrackedTask.objects.filter(name='export.project')
-assert (task.status, task.args, task.value) == ('SUCCESS', [1], 'harbour'), vars(task)
+assert (task.standing, task.args, task.value) == ('succeeded', [1], 'harbour'), vars(task)
+assert task.sent < task.started and task.ran > 0
 """
 TWICE = """
 import django
