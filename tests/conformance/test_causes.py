@@ -115,6 +115,15 @@ def test_time_limits_of_the_settings_are_one_failure() -> None:
     assert 'Seen:   the soft time limit is 60 seconds, and the time limit is 30\n' in message
 
 
+def test_a_time_limit_of_the_settings_that_is_no_number_is_one_failure() -> None:
+    app = make_app(task_time_limit='60')
+    for number in range(MANY):
+        add(app, f'export.project-{number}')
+    ((rule, (message,)),) = judge(app).items()
+    assert rule == 10
+    assert "Seen:   time_limit is '60'\n" in message
+
+
 class TestRoutes:
     """Routes pass judgement on every message, so what is wrong with them would be wrong with each."""
 

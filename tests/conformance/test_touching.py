@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import redis
 from celery import Celery, Task, signals
 
 from cadasta.workertoolbox import Config
-from cadasta.workertoolbox.seams.celery_signals import kept_receivers
 from rig.monitor.programs import Toolbox
 from rig.servers.broker import Broker
 from rig.servers.process import Processes
@@ -136,16 +134,15 @@ class TestReceiversOfAWorker:
     """A receiver of a worker's signals may reset what runs. The check may run beside the worker that runs it."""
 
     @pytest.fixture(autouse=True)
-    def receiver(self) -> Iterator[list[str]]:
+    def receiver(self) -> list[str]:
         called: list[str] = []
 
         def reset_jobs(**kwargs: Any) -> None:
             called.append('reset')
 
-        with kept_receivers():
-            signals.worker_init.connect(reset_jobs, weak=False)
-            signals.celeryd_after_setup.connect(reset_jobs, weak=False)
-            yield called
+        signals.worker_init.connect(reset_jobs, weak=False)
+        signals.celeryd_after_setup.connect(reset_jobs, weak=False)
+        return called
 
     def test_the_check_does_not_call_them(self, receiver: list[str]) -> None:
         result = run(make_app(), 'check', '--offline')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,19 @@ def test_receivers_that_came_and_went_are_as_before() -> None:
         signal.disconnect(first)
         assert heard == ['second', 'first']
         heard.clear()
+
+
+def test_the_receivers_of_a_module_that_is_imported_meanwhile_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / 'late_receivers.py').write_text(
+        'from celery.signals import worker_ready\n@worker_ready.connect\ndef receive(**kwargs): return "late"\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with celery_signals.kept_receivers():
+        module = importlib.import_module('late_receivers')
+    assert (module.receive, 'late') in worker_ready.send(sender=None)
+    worker_ready.disconnect(module.receive)
 
 
 def test_nobody_hears_of_a_signal() -> None:

@@ -41,9 +41,10 @@ def note(seen: Observations) -> str:
 
 
 def _timing(seen: Observations, where: str, timing: Timing) -> Violation | None:
-    for option, value in timing.no_numbers.items():
-        return _no_number(where, option, value)
+    no_numbers = timing.no_numbers
     for option, delay in timing.delays.items():
+        if option in no_numbers:
+            return _no_number(where, option, delay)
         if seen.sqs and delay > LONGEST_HOLD_ON_SQS:
             return Violation(
                 'no message waits for longer than Amazon SQS lets a worker hold it, which is 12 hours',

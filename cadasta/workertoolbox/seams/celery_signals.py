@@ -1,5 +1,6 @@
 """Celery: the receivers of its signals."""
 
+import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,15 +17,19 @@ _SIGNALS = [value for value in vars(signals).values() if isinstance(value, Signa
 def kept_receivers() -> Iterator[None]:
     """Let code connect and disconnect receivers of any signal, and restore the receivers at the end.
 
+    The receivers of a module that is imported in between stay: Python will not connect them another time.
+
     It uses the attribute ``receivers`` of each signal, a list of keys and receivers. Celery has no
     public list of receivers, and ``disconnect`` needs the receiver.
     """
     kept = [(signal, list(signal.receivers)) for signal in _SIGNALS]
+    imported = set(sys.modules)
     try:
         yield
     finally:
         for signal, receivers in kept:
-            signal.receivers[:] = receivers
+            new = [entry for entry in signal.receivers if _named(entry[1]).__module__ not in imported]
+            signal.receivers[:] = receivers + new
 
 
 def disconnect_all(signal: Any) -> None:
@@ -64,10 +69,14 @@ _NOT_OWN = ('celery.', 'cadasta.workertoolbox.')
 
 
 def _name(receiver: Any) -> str:
+    named = _named(receiver)
+    return f'{named.__module__}.{named.__qualname__}'
+
+
+def _named(receiver: Any) -> Any:
     receiver = _itself(receiver)
     # A class whose instance is called has a name, and the instance has none.
-    named = receiver if hasattr(receiver, '__qualname__') else type(receiver)
-    return f'{named.__module__}.{named.__qualname__}'
+    return receiver if hasattr(receiver, '__qualname__') else type(receiver)
 
 
 def _is_of_django(receiver: Any) -> bool:
