@@ -1,4 +1,8 @@
-"""Listen to Celery's signals: set up the app of a worker that starts, and give each message that is sent its group."""
+"""Listen to Celery's signals, and to forks.
+
+The app of a worker that starts is set up, each message that is sent gets its group, and a forked process gets
+connections of its own.
+"""
 
 import string
 from datetime import UTC, datetime
@@ -10,9 +14,14 @@ from celery.signals import before_task_publish, worker_init
 from .architecture import ID_LENGTH, SENT
 from .database.values import is_task_id
 from .errors import BadTaskId
+from .seams.forks import after_fork
+from .seams.kombu_pools import empty_pools
 from .seams.kombu_virtual import GROUP, FIFOGroup
 from .settings.urls import is_database
 from .topology import Declaration, Refusal, Topology, WorkQueue
+
+# The child of `os.fork`, such as a web server's, would write into the connections of its parent.
+after_fork(empty_pools)
 
 _MAX_GROUP_ID = 128
 _GROUP_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + string.punctuation)
