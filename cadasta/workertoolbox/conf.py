@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from . import apps
 from . import signals as _connected  # noqa: F401  # its receivers serve every app that uses Config
 from .settings import (
     attributes,
@@ -80,6 +81,7 @@ class Config(Base):
         shown = hidden(found)
         shown['broker_transport_options'] = queues.findable(shown['broker_transport_options'], topology)
         vars(self).update(shown, _topology=topology)
+        apps.choose_default()
 
     @property
     def topology(self) -> Topology:

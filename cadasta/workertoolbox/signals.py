@@ -11,6 +11,7 @@ from typing import Any
 from celery.exceptions import QueueNotFound
 from celery.signals import before_task_publish, worker_init
 
+from . import apps
 from .architecture import ID_LENGTH, SENT
 from .database.values import is_task_id
 from .errors import BadTaskId
@@ -18,7 +19,7 @@ from .seams.forks import after_fork
 from .seams.kombu_pools import empty_pools
 from .seams.kombu_virtual import GROUP, FIFOGroup
 from .settings.urls import is_database
-from .topology import Declaration, Refusal, Topology, WorkQueue
+from .topology import Declaration, Refusal, WorkQueue
 
 # The child of `os.fork`, such as a web server's, would write into the connections of its parent.
 after_fork(empty_pools)
@@ -34,7 +35,7 @@ def set_up_worker(sender: Any, **kwargs: Any) -> None:
     from .results import claim_tasks
     from .setup import setup_app
 
-    if isinstance(getattr(sender.app.loader.conf, 'topology', None), Topology):
+    if apps.has_config(sender.app):
         renew_leases(sender.app)
         setup_app(sender.app)
         if is_database(sender.app.conf.result_backend):
@@ -53,7 +54,7 @@ def prepare_message(
 ) -> None:
     """Note when a message is sent, and put all messages of a task tree into one group on Amazon SQS.
 
-    It refuses a task whose id no table can hold.
+    It refuses a task whose id no table can hold, and one that would be lost because its code names no app.
 
     Celery logs an error that a receiver raises, and sends the task. So the receiver replaces what is declared before
     the message is published by an entity that raises the error.
@@ -65,6 +66,8 @@ def prepare_message(
     else:
         entity = _completed(sender, exchange, routing_key, entities)
         if entity is None:
+            if error := apps.refusal(sender, properties.get('reply_to')):
+                entities[:] = [Refusal(error=error)]
             return
     # Celery's first protocol has no headers.
     task_id = headers['id'] if 'id' in headers else properties['correlation_id']

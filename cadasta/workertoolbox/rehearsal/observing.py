@@ -14,6 +14,7 @@ from celery.app.backends import by_url
 from celery.beat import Scheduler, SchedulingError
 from sqlalchemy import make_url
 
+from ..apps import stray_app
 from ..architecture import CHORD_UNLOCK, DEFAULT_QUEUE
 from ..seams.celery_app import app_itself
 from ..seams.celery_results import is_database_backend
@@ -100,6 +101,8 @@ class Observations:
     default_exchange: str
     default_exchange_type: str
     eager: bool
+    #: The name of the app that a new thread would publish by, if that is an app without a `Config`.
+    stray: str | None
     backend: Any
     #: Whether workers claim each task before they run it.
     claims: bool
@@ -146,6 +149,7 @@ def observe(
     app = app_itself(app)
     broker = Broker()
     eager = app.conf.task_always_eager
+    stray = stray_app(app)
     with borrowed(app):
         queues = dict(app.amqp.queues)
         exchange = app.amqp.default_exchange.name
@@ -175,6 +179,7 @@ def observe(
                 default_exchange=exchange,
                 default_exchange_type=app.amqp.default_exchange.type,
                 eager=eager,
+                stray=stray and repr(stray.main),
                 backend=_backend(app),
                 claims=bool(app.conf.get('RUN_ONCE')),
                 messages=_messages(app, broker, work_queues),
