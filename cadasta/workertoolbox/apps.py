@@ -14,7 +14,7 @@ from celery import Celery
 from celery.app import app_or_default
 
 from .errors import NoCurrentApp
-from .seams.celery_current import apps, default, is_fallback, proxy_for, set_default, source_of
+from .seams.celery_current import apps, default, is_fallback, loaded_by, proxy_for, set_default, source_of
 from .topology import Topology
 
 _fallback: Any = None
@@ -37,6 +37,14 @@ def has_config(app: Celery) -> bool:
     with suppress(Exception):
         return isinstance(getattr(source_of(app), 'topology', None), Topology)
     return False
+
+
+def being_configured(config: Any) -> list[Celery]:
+    """List the apps that have just taken an object for their configuration.
+
+    :param config: the object.
+    """
+    return [app for app in apps() if loaded_by(app) is config]
 
 
 def choose_default() -> None:

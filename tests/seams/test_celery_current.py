@@ -76,7 +76,9 @@ def test_the_source_of_an_app_is_what_configures_it() -> None:
     app.config_from_object(source)
     assert celery_current.source_of(app) is source
     assert not app.configured
+    assert celery_current.loaded_by(app) is not source
     assert app.conf.broker_url == 'memory://'
+    assert celery_current.loaded_by(app) is source
     assert celery_current.source_of(app) is source
     app.config_from_object(f'{__name__}:SOURCE')
     assert celery_current.source_of(app) is SOURCE

@@ -35,6 +35,16 @@ def source_of(app: Celery) -> Any:
     return source
 
 
+def loaded_by(app: Celery) -> Any:
+    """Return the object that the loader of an app has loaded.
+
+    It uses ``app.loader._conf``. The public ``app.loader.conf`` would load a configuration if there is none.
+
+    :param app: the app.
+    """
+    return app.loader._conf
+
+
 def default() -> Any:
     """Return the default app.
 
