@@ -1,13 +1,16 @@
 """One class that configures an app: it changes the defaults of Celery that the platform cannot use."""
 
 import os
+import pickle
 import warnings
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import apps
 from . import signals as _connected  # noqa: F401  # its receivers serve every app that uses Config
+from .errors import SettingError
 from .settings import (
     attributes,
     broker_options,
@@ -100,6 +103,26 @@ class Config(Base):
         """
         return {name: value for name, value in self.items() if name == name.lower()}
 
+    def __copy__(self) -> 'Config':
+        return _remade(type(self), vars(self))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> 'Config':
+        return _remade(type(self), deepcopy(vars(self), memo))
+
+    def __reduce__(self) -> Any:
+        for name, value in self.items():
+            try:
+                pickle.dumps(value)
+            except Exception as error:
+                raise SettingError(
+                    f'{name} cannot be pickled ({error}). A worker with --pool-start-method spawn hands its Config to '
+                    'its children. Define what the setting needs at the top of a module, or give its name as text if '
+                    'Celery takes that.'
+                ) from error
+        # A class that a function made cannot be found by its name. All its settings are in the instance.
+        cls = next(cls for cls in type(self).__mro__ if '<locals>' not in cls.__qualname__)
+        return _remade, (cls, vars(self))
+
     def __repr__(self) -> str:
         from pprint import pformat
 
@@ -124,6 +147,12 @@ class Config(Base):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def _remade(cls: type[Config], values: Mapping[str, Any]) -> Config:
+    config = cls.__new__(cls)
+    vars(config).update(values)
+    return config
 
 
 _RESERVED = frozenset(dir(Config)) - {'override_backends'}

@@ -8,8 +8,9 @@ import string
 from datetime import UTC, datetime
 from typing import Any
 
+from celery.app import app_or_default
 from celery.exceptions import QueueNotFound
-from celery.signals import before_task_publish, worker_init
+from celery.signals import before_task_publish, worker_init, worker_process_init
 
 from . import apps
 from .architecture import ID_LENGTH, SENT
@@ -40,6 +41,19 @@ def set_up_worker(sender: Any, **kwargs: Any) -> None:
         setup_app(sender.app)
         if is_database(sender.app.conf.result_backend):
             claim_tasks(sender.app)
+
+
+@worker_process_init.connect
+def set_up_child(sender: Any, **kwargs: Any) -> None:
+    """Give a child of a worker what its worker has. A child that was not forked has imported its tasks anew."""
+    from .results import claim_in_child
+    from .setup import limit_chord_unlock
+
+    app = app_or_default()
+    if apps.has_config(app):
+        limit_chord_unlock(app)
+        if is_database(app.conf.result_backend):
+            claim_in_child(app, sender)
 
 
 @before_task_publish.connect
