@@ -896,6 +896,35 @@ def test_copies_route_alike(copied: Any) -> None:
     assert config.to_dict().keys() == Config(['export'], broker_url='memory://').to_dict().keys()
 
 
+def test_a_config_of_a_class_that_a_function_made_can_be_pickled() -> None:
+    class Ours(Config):
+        QUEUES = ('export',)
+
+    config = pickle.loads(pickle.dumps(Ours(task_time_limit=7)))
+    assert type(config) is Config
+    assert (config.QUEUES, config.task_time_limit) == (('export',), 7)
+    assert type(copy.deepcopy(Ours())) is type(copy.copy(Ours())) is Ours
+
+
+def test_a_class_that_has_a_name_is_kept_in_a_pickle() -> None:
+    assert type(pickle.loads(pickle.dumps(Named()))) is Named
+
+
+class Named(Config):
+    """A configuration that a module has under its name."""
+
+
+def test_a_setting_that_cannot_be_pickled_is_named() -> None:
+    def route(*args: Any, **options: Any) -> str:
+        return 'export'
+
+    config = Config(task_routes=route)
+    for copied in (copy.copy(config), copy.deepcopy(config)):
+        assert copied.topology.chosen('legacy.project') == {'queue': 'export'}
+    with pytest.raises(SettingError, match=r'^task_routes cannot be pickled .*spawn.* at the top of a module'):
+        pickle.dumps(config)
+
+
 def assign(config: Any) -> None:
     config.task_time_limit = 5
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import kombu.pools
 import pytest
-from celery import Celery
-from celery.signals import before_task_publish, worker_init
+from celery import Celery, Task, _state
+from celery.signals import before_task_publish, worker_init, worker_process_init
 from kombu.transport import memory, virtual
 
 from cadasta.workertoolbox.conf import Config
@@ -151,6 +152,54 @@ def test_a_worker_of_another_app_is_left_alone() -> None:
     app.conf.update(Config(broker_url='memory://').to_dict())
     worker_init.send(sender=Worker(app))
     assert not hasattr(app, 'is_set_up')
+    assert app.tasks['celery.chord_unlock'].max_retries is None
+
+
+def run() -> None: ...
+
+
+@pytest.fixture
+def current() -> Iterator[Callable[[Celery], None]]:
+    """Makes an app the current one, as Celery does in a child of a worker."""
+    kept = dict(vars(_state._tls))
+    yield Celery.set_current
+    vars(_state._tls).clear()
+    vars(_state._tls).update(kept)
+
+
+def test_a_child_that_was_not_forked_is_set_up(current: Callable[[Celery], None]) -> None:
+    class Hooked(Task):
+        def before_start(self, task_id: str, args: Any, kwargs: Any) -> None: ...
+
+    app = Celery('test', set_as_current=False)
+    app.config_from_object(Config(result_backend='db+sqlite://', broker_url='memory://', CHORD_UNLOCK_MAX_RETRIES=7))
+    app.task(run, name='export.project', base=Hooked, shared=False)
+    task = app.tasks['export.project']
+    current(app)
+    worker_process_init.send(sender='worker@here')
+    traced = task.__trace__
+    assert app.tasks['celery.chord_unlock'].max_retries == 7
+    assert type(task).before_start is not Hooked.before_start
+    # A child that was forked has all of this.
+    worker_process_init.send(sender='worker@here')
+    assert task.__trace__ is traced
+
+
+def test_a_child_without_a_database_has_limits_alone(current: Callable[[Celery], None]) -> None:
+    app = Celery('test', set_as_current=False)
+    app.config_from_object(Config(result_backend='rpc://', broker_url='memory://', CHORD_UNLOCK_MAX_RETRIES=7))
+    app.task(run, name='export.project', shared=False)
+    task = app.tasks['export.project']
+    current(app)
+    worker_process_init.send(sender='worker@here')
+    assert app.tasks['celery.chord_unlock'].max_retries == 7
+    assert task.__trace__ is None
+
+
+def test_a_child_of_another_app_is_left_alone(current: Callable[[Celery], None]) -> None:
+    app = Celery('test', set_as_current=False, broker='memory://')
+    current(app)
+    worker_process_init.send(sender='worker@here')
     assert app.tasks['celery.chord_unlock'].max_retries is None
 
 

@@ -1,11 +1,16 @@
 """One class that configures an app: it changes the defaults of Celery that the platform cannot use."""
 
 import os
+import pickle
 import warnings
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from . import apps
 from . import signals as _connected  # noqa: F401  # its receivers serve every app that uses Config
+from .errors import SettingError
 from .settings import (
     attributes,
     broker_options,
@@ -18,6 +23,7 @@ from .settings import (
     variables,
 )
 from .settings.credentials import hidden, masked
+from .settings.elsewhere import Elsewhere
 from .topology import Topology
 
 if TYPE_CHECKING:
@@ -62,13 +68,12 @@ class Config(Base):
         keywords: dict[str, Any] = {**settings} if QUEUES is None else {**settings, 'QUEUES': QUEUES}
         given = {**attributes.settings_of(type(self), Config), **names.renamed(keywords)}
         names.check(given, _RESERVED)
-        found = _completed(given, os.environ)
-        for hint in (*hints.of_settings(given), *hints.of_environment(os.environ, found['ENV_PREFIX'], given)):
+        merged = _merged(given, os.environ)
+        for hint in (*hints.of_settings(given), *hints.of_environment(os.environ, merged['ENV_PREFIX'], given)):
             # The warning points at the line that makes the Config.
             warnings.warn(hint, stacklevel=2)
-        topology = queues.topology_of(found, broker_options.kind_of_broker(found, os.environ))
-        found['task_queues'] = topology.queues
-        found['task_routes'] = topology.route
+        of_broker, topology = _of_broker(merged)
+        found = {**merged, **of_broker}
         url = found['result_backend'] = result_backend.rendered(found)
         # Celery reads this variable before any configuration, and renders no template in it.
         if isinstance(url, str) and os.environ.get('CELERY_RESULT_BACKEND', url) not in ('', url):
@@ -77,9 +82,10 @@ class Config(Base):
                 f'result_backend, {masked(url)!r}. Unset it, or write that URL there.',
                 stacklevel=2,
             )
-        shown = hidden(found)
-        shown['broker_transport_options'] = queues.findable(shown['broker_transport_options'], topology)
-        vars(self).update(shown, _topology=topology)
+        # The options have been hidden, and may have found more queues since.
+        options = {'broker_transport_options': of_broker['broker_transport_options']}
+        vars(self).update({**hidden(found), **options}, _topology=topology, _merged=hidden(merged))
+        apps.choose_default()
 
     @property
     def topology(self) -> Topology:
@@ -97,10 +103,38 @@ class Config(Base):
         """
         return {name: value for name, value in self.items() if name == name.lower()}
 
+    def __copy__(self) -> 'Config':
+        return _remade(type(self), vars(self))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> 'Config':
+        return _remade(type(self), deepcopy(vars(self), memo))
+
+    def __reduce__(self) -> Any:
+        for name, value in self.items():
+            try:
+                pickle.dumps(value)
+            except Exception as error:
+                raise SettingError(
+                    f'{name} cannot be pickled ({error}). A worker with --pool-start-method spawn hands its Config to '
+                    'its children. Define what the setting needs at the top of a module, or give its name as text if '
+                    'Celery takes that.'
+                ) from error
+        # A class that a function made cannot be found by its name. All its settings are in the instance.
+        cls = next(cls for cls in type(self).__mro__ if '<locals>' not in cls.__qualname__)
+        return _remade, (cls, vars(self))
+
     def __repr__(self) -> str:
         from pprint import pformat
 
         return f'{type(self).__name__}({pformat(self.to_dict())})'
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Look up a setting; see `Mapping.get`."""
+        if name == 'override_backends':
+            # Celery's loader looks this up, and nothing else in this way, when it is about to configure its app.
+            for app in apps.being_configured(self):
+                app.on_after_configure.connect(_see_broker)
+        return super().get(name, default)
 
     def __getitem__(self, name: str) -> Any:
         # Celery asks for some twenty settings when it sends a task, so this is as short as it can be.
@@ -115,10 +149,17 @@ class Config(Base):
         return sum(1 for _ in self)
 
 
+def _remade(cls: type[Config], values: Mapping[str, Any]) -> Config:
+    config = cls.__new__(cls)
+    vars(config).update(values)
+    return config
+
+
 _RESERVED = frozenset(dir(Config)) - {'override_backends'}
 
 
-def _completed(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+def _merged(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Take each setting from the first place that has it."""
     prefix = variables.prefix_of(given, environ)
     found = {
         **variables.defaults(),
@@ -128,6 +169,31 @@ def _completed(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str
         **given,
     }
     found.update(variables.parsed(found))
-    found.update(broker_options.completed(found, environ))
     found['override_backends'] = {**defaults.BACKENDS, **found['override_backends']}
+    if isinstance(found.get('task_queues'), Iterator):
+        # They are read again for each broker that an app names.
+        found['task_queues'] = list(found['task_queues'])
     return found
+
+
+def _of_broker(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Topology]:
+    """Make the settings that depend on the broker."""
+    found = hidden(broker_options.completed(settings, os.environ))
+    known = {**settings, **found}
+    topology = queues.topology_of(known, broker_options.kind_of_broker(known, os.environ))
+    options = queues.findable(found['broker_transport_options'], topology)
+    made = {'broker_transport_options': options, 'task_queues': topology.queues, 'task_routes': topology.route}
+    return {**found, **made}, topology
+
+
+def _see_broker(sender: Any, source: Any, **kwargs: Any) -> None:
+    """Let an app that has read its `Config` name its broker itself."""
+    config = sender.loader.conf
+    if isinstance(config, Config):
+        source.add_defaults(Elsewhere(partial(_at_broker, vars(config)['_merged']), source))
+
+
+def _at_broker(settings: Mapping[str, Any], urls: Mapping[str, Any]) -> dict[str, Any]:
+    # The transport is that of the URL, unless the Config was given another.
+    named = {'broker_transport': None, **settings, **urls}
+    return {'broker_transport': named['broker_transport'], **_of_broker(named)[0]}

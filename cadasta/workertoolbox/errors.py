@@ -144,3 +144,14 @@ class ConformanceNote(UserWarning):
     >>> print(str(caught[-1].message).partition('. ')[0])
     Rule 6: No result of these tasks is stored, so they may run twice: task 'export.project'
     """
+
+
+class NoCurrentApp(ToolboxError, RuntimeError):  # noqa: N818  # the process is at fault
+    """A task names no app, and the app that would send it has no settings, so the task was not sent.
+
+    >>> try:
+    ...     raise NoCurrentApp("Task 'export.project' was not sent: the code names no app")
+    ... except ToolboxError as error:
+    ...     print(str(error).partition(':')[0])
+    Task 'export.project' was not sent
+    """

@@ -1,18 +1,29 @@
-"""Listen to Celery's signals: set up the app of a worker that starts, and give each message that is sent its group."""
+"""Listen to Celery's signals, and to forks.
+
+The app of a worker that starts is set up, each message that is sent gets its group, and a forked process gets
+connections of its own.
+"""
 
 import string
 from datetime import UTC, datetime
 from typing import Any
 
+from celery.app import app_or_default
 from celery.exceptions import QueueNotFound
-from celery.signals import before_task_publish, worker_init
+from celery.signals import before_task_publish, worker_init, worker_process_init
 
+from . import apps
 from .architecture import ID_LENGTH, SENT
 from .database.values import is_task_id
 from .errors import BadTaskId
+from .seams.forks import after_fork
+from .seams.kombu_pools import empty_pools
 from .seams.kombu_virtual import GROUP, FIFOGroup
 from .settings.urls import is_database
-from .topology import Declaration, Refusal, Topology, WorkQueue
+from .topology import Declaration, Refusal, WorkQueue
+
+# The child of `os.fork`, such as a web server's, would write into the connections of its parent.
+after_fork(empty_pools)
 
 _MAX_GROUP_ID = 128
 _GROUP_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + string.punctuation)
@@ -25,11 +36,24 @@ def set_up_worker(sender: Any, **kwargs: Any) -> None:
     from .results import claim_tasks
     from .setup import setup_app
 
-    if isinstance(getattr(sender.app.loader.conf, 'topology', None), Topology):
+    if apps.has_config(sender.app):
         renew_leases(sender.app)
         setup_app(sender.app)
         if is_database(sender.app.conf.result_backend):
             claim_tasks(sender.app)
+
+
+@worker_process_init.connect
+def set_up_child(sender: Any, **kwargs: Any) -> None:
+    """Give a child of a worker what its worker has. A child that was not forked has imported its tasks anew."""
+    from .results import claim_in_child
+    from .setup import limit_chord_unlock
+
+    app = app_or_default()
+    if apps.has_config(app):
+        limit_chord_unlock(app)
+        if is_database(app.conf.result_backend):
+            claim_in_child(app, sender)
 
 
 @before_task_publish.connect
@@ -44,7 +68,7 @@ def prepare_message(
 ) -> None:
     """Note when a message is sent, and put all messages of a task tree into one group on Amazon SQS.
 
-    It refuses a task whose id no table can hold.
+    It refuses a task whose id no table can hold, and one that would be lost because its code names no app.
 
     Celery logs an error that a receiver raises, and sends the task. So the receiver replaces what is declared before
     the message is published by an entity that raises the error.
@@ -56,6 +80,8 @@ def prepare_message(
     else:
         entity = _completed(sender, exchange, routing_key, entities)
         if entity is None:
+            if error := apps.refusal(sender, properties.get('reply_to')):
+                entities[:] = [Refusal(error=error)]
             return
     # Celery's first protocol has no headers.
     task_id = headers['id'] if 'id' in headers else properties['correlation_id']

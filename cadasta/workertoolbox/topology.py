@@ -6,7 +6,6 @@ carries a `Declaration`: kombu declares the work queue and the platform queue on
 each connection, before the first message that needs them.
 """
 
-import os
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
@@ -19,6 +18,7 @@ from kombu.abstract import MaybeChannelBound
 from .architecture import FIFO
 from .errors import SettingError
 from .seams.celery_routes import OwnRoutes
+from .seams.forks import after_fork
 from .seams.kombu_virtual import group_in_fifo_queues_only, shares_bindings
 
 _SHOWN_QUEUES = 20
@@ -34,7 +34,7 @@ def _renew_lock() -> None:
 
 
 # A child that was forked while another thread declared would wait for that thread for ever.
-os.register_at_fork(after_in_child=_renew_lock)
+after_fork(_renew_lock)
 
 
 def key_of(queue_name: str) -> str:

@@ -98,6 +98,18 @@ def topology_without_a_config() -> Celery:
     return app
 
 
+@breaks(1)
+def transport_of_another_broker() -> Celery:
+    return make_app(broker_url='redis://localhost:1/0', broker_transport='sqs')
+
+
+@breaks(1)
+def config_that_was_copied_beside_a_broker() -> Celery:
+    app = Celery('export', set_as_current=False, broker='redis://localhost:1/0')
+    app.conf.update(Config(QUEUES=['export', 'msg']))
+    return app
+
+
 # 2: the default exchange is a topic exchange, and all of the architecture's queues are bound to it
 
 

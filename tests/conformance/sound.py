@@ -55,6 +55,24 @@ def defaults() -> Celery:
 
 
 @sound()
+def broker_beside_the_config() -> Celery:
+    app = Celery('export', set_as_current=False, broker=['redis://:secret@localhost:1/0', 'redis://localhost:2/0'])
+    app.config_from_object(Config())
+    add(app, 'export.project')
+    return app
+
+
+@sound()
+def transport_beside_the_url() -> Celery:
+    return make_app(broker_url=['amqp://localhost:1//', 'amqp://localhost:2//'], broker_transport='pyamqp')
+
+
+@sound()
+def transport_with_a_scheme_of_its_own() -> Celery:
+    return make_app(broker_url='own://localhost', broker_transport='kombu.transport.memory:Transport')
+
+
+@sound()
 def no_work_queue_but_the_default() -> Celery:
     app = Celery('export', set_as_current=False)
     app.config_from_object(Config(QUEUES=[]))

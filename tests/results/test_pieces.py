@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import threading
 import time
 from types import SimpleNamespace
@@ -86,8 +88,6 @@ def test_the_end_of_a_worker(main_process: None, monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_a_child_waits(main_process: None) -> None:
-    import os
-
     assert waiting.is_main_process()
     waiting.begin_task()
     with waiting.outside_limits():
@@ -103,6 +103,32 @@ def test_what_a_child_waits(main_process: None) -> None:
     # The solo pool says in the main process that a child begins.
     waiting._leave_it_to_the_main_process()
     waiting.Patience().sleep(0)
+
+
+def test_a_child_that_was_spawned_finds_its_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, '_shared', None)
+    monkeypatch.setenv('CADASTA_WORKER_SHARED', '')
+    waiting.join()
+    assert not waiting._shared
+    waiting.prepare(spawns=True)
+    main = waiting._shared
+    assert main
+    waiting.join()
+    assert waiting._shared is main
+
+    waiting._shared = None
+    waiting.join()
+    child = waiting._shared
+    assert child is not None
+    assert child.main == main.main
+    with waiting.outside_limits():
+        assert main.read(os.getpid())[1]
+    patience = waiting.Patience()
+    patience.sleep(0)
+    waiting._end()
+    assert not select.select([child.ended], [], [], 0)[0]
+    main.end()
+    assert select.select([child.ended], [], [], 60)[0] == [child.ended]
 
 
 # Leases

@@ -66,10 +66,13 @@ def test_what_the_database_refuses(once: Service) -> None:
     assert worker.stop() == 0
 
 
-def test_an_outage_is_no_part_of_a_time_limit(once: Service, postgres: Postgres, tmp_path: Path) -> None:
+@pytest.mark.parametrize('start_method', ['fork', 'spawn'])
+def test_an_outage_is_no_part_of_a_time_limit(
+    once: Service, postgres: Postgres, tmp_path: Path, start_method: str
+) -> None:
     """One task ends while the database is away, another begins; a third expires, and the main process lives on."""
     gate = tmp_path / 'gate'
-    worker = once.start('-Q', 'once', '-c', '2', settings={'task_time_limit': 4})
+    worker = once.start('-Q', 'once', '-c', '2', '--pool-start-method', start_method, settings={'task_time_limit': 4})
     ends = once.send('plain', str(gate))
     once.wait_until(lambda: once.count('begin', ends), 'a task to begin')
     postgres.stop()
@@ -95,12 +98,12 @@ def test_an_outage_is_no_part_of_a_time_limit(once: Service, postgres: Postgres,
     assert 'TimeLimitExceeded' in once.row(limited, "convert_from(result, 'utf8')")
 
 
-@pytest.mark.parametrize('pool', ['prefork', 'solo', 'threads'])
+@pytest.mark.parametrize('pool', ['prefork', 'prefork --pool-start-method=spawn', 'solo', 'threads'])
 def test_a_worker_ends_while_the_database_is_away(
     once: Service, broker: Broker, postgres: Postgres, tmp_path: Path, pool: str
 ) -> None:
     gate = tmp_path / 'gate'
-    worker = once.start('-Q', 'once', '-c', '1', '-P', pool, lease=3)
+    worker = once.start('-Q', 'once', '-c', '1', '-P', *pool.split(), lease=3)
     task_id = once.send('late', str(gate))
     once.wait_until(lambda: once.count('begin', task_id), 'the task to begin')
     postgres.stop()
@@ -115,7 +118,7 @@ def test_a_worker_ends_while_the_database_is_away(
     finally:
         postgres.start()
     # The message was not acknowledged.
-    once.wait_until(lambda: broker.count('once') == 1, 'the message to go back') if pool == 'prefork' else None
+    once.wait_until(lambda: broker.count('once') == 1, 'the message to go back') if 'prefork' in pool else None
     assert once.row(task_id) == 'STARTED'
 
 

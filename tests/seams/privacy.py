@@ -12,6 +12,7 @@ DOCUMENTED = frozenset(
     {
         'botocore.exceptions',
         'celery',
+        'celery.app',
         'celery.app.backends',
         'celery.app.utils',
         'celery.beat',

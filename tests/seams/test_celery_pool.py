@@ -1,13 +1,15 @@
-"""What a worker runs, or is about to run."""
+"""What a worker runs, or is about to run, and how it starts the children of its pool."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from celery.worker import state
+from celery import Celery, _state
+from celery.worker import WorkController, state
 
-from cadasta.workertoolbox.seams.celery_pool import active, is_reserved
+from cadasta.workertoolbox.seams import celery_pool
+from cadasta.workertoolbox.seams.celery_pool import active, is_reserved, spawns
 
 
 class Request:
@@ -42,3 +44,14 @@ def test_requests() -> None:
     finally:
         state.active_requests.discard(request)
         state.reserved_requests.discard(request)
+
+
+@pytest.mark.parametrize('start_method', ['fork', 'spawn'])
+@pytest.mark.parametrize('platform', ['fork', 'spawn'])
+def test_children_may_be_new_processes(monkeypatch: pytest.MonkeyPatch, start_method: str, platform: str) -> None:
+    app = Celery('seams', broker='memory://', set_as_current=False)
+    # A worker forbids its process to wait for results.
+    monkeypatch.setattr(_state, '_task_join_will_block', False)
+    worker = WorkController(app=app, pool='solo', pool_start_method=start_method)
+    monkeypatch.setattr(celery_pool, 'get_start_method', lambda: platform)
+    assert spawns(worker) is ('spawn' in (start_method, platform))

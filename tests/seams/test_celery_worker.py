@@ -8,9 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from celery import Celery
 from celery.worker import loops
 
-from cadasta.workertoolbox.seams.celery_worker import wrap_handler
+from cadasta.workertoolbox.seams.celery_worker import trace_again, wrap_handler
 from rig.servers.environment import clean_environment
 
 PROGRAM = """
@@ -65,3 +66,20 @@ def test_the_handler_of_messages() -> None:
     assert consumer.create_task_handler()('four') == 5
     for loop in (loops.asynloop, loops.synloop):
         assert 'create_task_handler' in loop.__code__.co_names
+
+
+def run() -> None: ...
+
+
+def test_a_task_that_is_traced_again_calls_the_hooks_that_its_class_has_now() -> None:
+    called: list[str] = []
+    app = Celery('seams', broker='memory://', backend='cache+memory://', set_as_current=False)
+    app.task(run, name='export.project', shared=False)
+    task = app.tasks['export.project']
+    trace_again(app, 'worker@here')
+    kept = task.__trace__
+    type(task).before_start = lambda self, task_id, args, kwargs: called.append(task_id)
+    kept('one', (), {}, {})
+    trace_again(app, 'worker@here')
+    task.__trace__('two', (), {}, {})
+    assert called == ['two']

@@ -15,6 +15,8 @@ def judge(seen: Observations) -> Iterator[Verdict]:
     yield Verdict({'setting': 'task_default_queue'}, _default_queue(seen))
     yield Verdict({'queue': platform}, _platform_queue(seen))
     yield Verdict({'queue': platform, 'bound_to': seen.default_exchange}, _binding(seen))
+    for setting, transports in seen.transports.items():
+        yield Verdict({'setting': setting}, _transport(setting, *transports))
 
 
 def _default_queue(seen: Observations) -> Violation | None:
@@ -53,4 +55,15 @@ def _binding(seen: Observations) -> Violation | None:
         f'no copy of messages to exchange {exchange!r} with the routing keys {missed}',
         f"Bind {platform!r} to {exchange!r} with routing key '#', as Config does: do not list it in "
         'task_queues with another key or exchange.',
+    )
+
+
+def _transport(setting: str, named: str, taken_for: str) -> Violation | None:
+    if named == taken_for:
+        return None
+    return Violation(
+        'the app takes its broker for what the URL names',
+        f'setting {setting}',
+        f'the URL names a broker of kind {named!r}, and broker_transport makes the app take it for {taken_for!r}',
+        'Set broker_transport to None.',
     )

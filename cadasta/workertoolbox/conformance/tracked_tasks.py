@@ -21,6 +21,7 @@ def judge(seen: Observations) -> Iterator[Verdict]:
             yield Verdict({'task': name, 'message': how}, violation)
     for name, attempt in seen.beat.items():
         yield Verdict({'beat_schedule': name}, misdelivery(seen, f'entry {name!r} of setting beat_schedule', attempt))
+    yield Verdict({'thread': 'new'}, _stray(seen))
 
 
 def note(seen: Observations) -> str:
@@ -66,6 +67,19 @@ def _no_tasks(seen: Observations) -> Violation | None:
         'no task but those of Celery: a worker would discard each message as that of an unregistered task',
         'Name the task modules in imports of Config or in include of the app, or call app.autodiscover_tasks() with '
         'their packages. For a codebase that only sends tasks, give is_worker=False, or --producer.',
+    )
+
+
+def _stray(seen: Observations) -> Violation | None:
+    if seen.stray is None:
+        return None
+    return Violation(
+        'a task that names no app, such as a shared_task, is sent by this app',
+        'a new thread',
+        f'it is sent by app {seen.stray}, which has no Config',
+        'Call app.set_default() where this app is made. If other code calls set_default() of an app without a Config, '
+        'or Django takes the first app that is made as the default, leave that out. If this app is not meant for such '
+        'tasks, make it with Celery(set_as_current=False).',
     )
 
 

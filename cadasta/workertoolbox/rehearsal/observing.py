@@ -3,6 +3,7 @@
 import inspect
 import sys
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
@@ -12,8 +13,10 @@ import mock  # noqa: UP026  # the name by which users know it
 from celery import Celery, Task, chord
 from celery.app.backends import by_url
 from celery.beat import Scheduler, SchedulingError
+from kombu import Connection
 from sqlalchemy import make_url
 
+from ..apps import stray_app
 from ..architecture import CHORD_UNLOCK, DEFAULT_QUEUE
 from ..seams.celery_app import app_itself
 from ..seams.celery_results import is_database_backend
@@ -100,6 +103,8 @@ class Observations:
     default_exchange: str
     default_exchange_type: str
     eager: bool
+    #: The name of the app that a new thread would publish by, if that is an app without a `Config`.
+    stray: str | None
     backend: Any
     #: Whether workers claim each task before they run it.
     claims: bool
@@ -111,6 +116,8 @@ class Observations:
     result_options: dict[str, ResultOptions]
     beat: dict[str, Attempt]
     chords: dict[str, Attempt]
+    #: What the URL of a broker names, and what the app takes it for, by the setting that has the URL.
+    transports: dict[str, tuple[str, str]]
     #: The name of each queue in Amazon SQS, or the error that kombu raised instead. Empty for an app on another broker.
     sqs: dict[str, SQSName | Exception]
     worker: Worker | None
@@ -146,6 +153,7 @@ def observe(
     app = app_itself(app)
     broker = Broker()
     eager = app.conf.task_always_eager
+    stray = stray_app(app)
     with borrowed(app):
         queues = dict(app.amqp.queues)
         exchange = app.amqp.default_exchange.name
@@ -159,6 +167,7 @@ def observe(
         spared = disconnect_own_of_workers() if is_worker and code.has_config and not calls_receivers else {}
         named = [name for name in tasks if any(fnmatchcase(name, pattern) for pattern in called_with_queue)]
         sqs = _sqs_names(app)
+        transports = dict(_transports(app))
         with redirected(app, broker):
             sent = {
                 name: _task(broker, task, **({'queue': work_queues[0]} if name in named else {}))
@@ -175,6 +184,7 @@ def observe(
                 default_exchange=exchange,
                 default_exchange_type=app.amqp.default_exchange.type,
                 eager=eager,
+                stray=stray and repr(stray.main),
                 backend=_backend(app),
                 claims=bool(app.conf.get('RUN_ONCE')),
                 messages=_messages(app, broker, work_queues),
@@ -186,6 +196,7 @@ def observe(
                 result_options={name: _result_options(task) for name, task in tasks.items()},
                 beat={name: _beat_entry(app, broker, entry) for name, entry in app.conf.beat_schedule.items()},
                 chords={name: _chord(app, broker, name) for name in work_queues},
+                transports=transports,
                 sqs=sqs,
                 # This comes last, because the initialisation of a worker may change the app.
                 worker=_worker(app, broker) if is_worker else None,
@@ -365,6 +376,18 @@ def _backend(app: Celery) -> Any:
         return backend
     except Exception as error:
         return error
+
+
+def _transports(app: Celery) -> Iterator[tuple[str, tuple[str, str]]]:
+    settings = {'broker_read_url': app.connection_for_read, 'broker_write_url': app.connection_for_write}
+    for name, connection in settings.items():
+        urls = getattr(app.conf, name)
+        url = urls[0] if isinstance(urls, (list, tuple)) else urls
+        if app.conf.broker_transport and isinstance(url, str) and '://' in url:
+            taken_for = connection().get_transport_cls().driver_type
+            # A transport of the app's own may have a scheme that kombu does not know.
+            with suppress(KeyError):
+                yield name, (Connection(url).get_transport_cls().driver_type, taken_for)
 
 
 def _sqs_names(app: Celery) -> dict[str, SQSName | Exception]:

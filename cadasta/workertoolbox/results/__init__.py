@@ -9,7 +9,7 @@ from celery import Celery
 
 from .clear_errors import refuse_clearly
 
-__all__ = ['claim_tasks', 'refuse_clearly']
+__all__ = ['claim_in_child', 'claim_tasks', 'refuse_clearly']
 
 
 def claim_tasks(app: Celery) -> None:
@@ -25,3 +25,14 @@ def claim_tasks(app: Celery) -> None:
     # Steps are named here and not imported: a producer that sets up an app does not load the modules of a worker.
     app.steps['worker'].update(f'{__name__}.{step}' for step in ('lease:Leases', 'limits:Limits', 'worker:Prepare'))
     app.steps['consumer'].add(f'{__name__}.messages:Readable')
+
+
+def claim_in_child(app: Celery, hostname: str) -> None:
+    """Let a child of a worker claim each task before it runs it. A child that was not forked has no steps.
+
+    :param app: the app of the worker.
+    :param hostname: the name of the worker.
+    """
+    from .worker import prepare_child
+
+    prepare_child(app, hostname)

@@ -25,11 +25,13 @@ logger = logging.getLogger(__name__)
 _MARK = '_claim_is_guarded'
 
 
-def guard(app: Celery) -> None:
+def guard(app: Celery) -> bool:
     """Guard all tasks of an app. Celery builds what runs them later.
 
     :param app: the app of a worker.
+    :returns: whether a task was not guarded before.
     """
+    is_new = False
     for task in app.tasks.values():
         cls = type(task)
         # Classes may be shared by tasks, and inherit from each other.
@@ -37,6 +39,8 @@ def guard(app: Celery) -> None:
             setattr(cls, _MARK, True)
             cls.before_start = _guarded(cls.before_start)
             cls.on_replace = _handing_on(cls.on_replace)
+            is_new = True
+    return is_new
 
 
 def _guarded(before_start: Callable[..., Any]) -> Callable[..., Any]:

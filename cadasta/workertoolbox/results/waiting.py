@@ -1,12 +1,16 @@
 """How long a process waits for its database: outside the time limits of its task, and not when its worker ends."""
 
+import atexit
 import mmap
 import os
 import select
+import shutil
 import struct
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from celery.exceptions import Reject
@@ -18,17 +22,20 @@ GRACE = 10.0
 # A record for each process: its id, the seconds that it has waited in its present task, and since when it waits.
 _RECORD = struct.Struct('qdd')
 _RECORDS = 4096
+_SIZE = _RECORDS * _RECORD.size
+
+# Children that are not forked find here the main process, and the directory with what they share with it.
+_VARIABLE = 'CADASTA_WORKER_SHARED'
 
 
 class _Shared:
     """The memory and the pipe that a worker's main process shares with its children."""
 
-    def __init__(self) -> None:
-        self.main = os.getpid()
+    def __init__(self, main: int, ended: int, running: int | None, memory: mmap.mmap) -> None:
+        self.main = main
         # The children see the end of this pipe when the main process closes it, and when it was killed.
-        self._running: int | None
-        self.ended, self._running = os.pipe()
-        self._memory = mmap.mmap(-1, _RECORDS * _RECORD.size)
+        self.ended, self._running = ended, running
+        self._memory = memory
 
     def end(self) -> None:
         """Tell all processes that the worker ends; in a child, leave it to the main process to say so."""
@@ -52,10 +59,40 @@ class _Shared:
 _shared: _Shared | None = None
 
 
-def prepare() -> None:
-    """Make this process the main process of a worker."""
+def prepare(spawns: bool = False) -> None:
+    """Make this process the main process of a worker.
+
+    :param spawns: whether children of the worker are new processes instead of forks. They need a name for what is
+        shared.
+    """
     global _shared
-    _shared = _Shared()
+    if not spawns:
+        os.environ.pop(_VARIABLE, None)
+        _shared = _Shared(os.getpid(), *os.pipe(), mmap.mmap(-1, _SIZE))
+        return
+    directory = Path(tempfile.mkdtemp(prefix='celery-worker-'))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    os.mkfifo(directory / 'running')
+    (directory / 'waited').write_bytes(bytes(_SIZE))
+    ended, memory = _opened(directory)
+    _shared = _Shared(os.getpid(), ended, os.open(directory / 'running', os.O_WRONLY), memory)
+    os.environ[_VARIABLE] = f'{os.getpid()}:{directory}'
+
+
+def join() -> None:
+    """Make this process a child of a worker, unless it was forked and is one already."""
+    global _shared
+    if _shared is None and (shared := os.environ.get(_VARIABLE)):
+        main, _, directory = shared.partition(':')
+        ended, memory = _opened(Path(directory))
+        _shared = _Shared(int(main), ended, None, memory)
+
+
+def _opened(directory: Path) -> tuple[int, mmap.mmap]:
+    # Without the flag, this would wait for a process that writes.
+    ended = os.open(directory / 'running', os.O_RDONLY | os.O_NONBLOCK)
+    with (directory / 'waited').open('r+b') as file:
+        return ended, mmap.mmap(file.fileno(), _SIZE)
 
 
 def is_main_process() -> bool:

@@ -4,6 +4,9 @@ from typing import Any
 
 from celery import bootsteps
 
+from ..seams.celery_pool import spawns
+from ..seams.celery_worker import trace_again
+
 # `unlocks` listens to a signal.
 from . import identity, unlocks, waiting  # noqa: F401
 from .guard import guard
@@ -15,5 +18,16 @@ class Prepare(bootsteps.Step):
     def create(self, parent: Any) -> None:
         """Prepare the worker."""
         identity.take_name(parent.hostname)
-        waiting.prepare()
+        waiting.prepare(spawns(parent))
         guard(parent.app)
+
+
+def prepare_child(app: Any, hostname: str) -> None:
+    """Prepare a child of a worker. One that was forked is prepared already, and one that was spawned is not.
+
+    :param app: the app of the worker.
+    :param hostname: the name of the worker.
+    """
+    waiting.join()
+    if guard(app):
+        trace_again(app, hostname)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from billiard import get_start_method
 from celery.concurrency.prefork import TaskPool as Prefork
 from celery.worker import state
 
@@ -30,6 +31,17 @@ def is_reserved(task_id: str) -> bool:
     :param task_id: the id of the task.
     """
     return any(request.id == task_id for request in list(state.reserved_requests))
+
+
+def spawns(worker: Any) -> bool:
+    """Tell whether children of a worker may be new processes instead of forks.
+
+    It uses ``worker.pool_start_method``, which has the option of that name, and billiard's own start method, which a
+    platform may decide.
+
+    :param worker: the worker.
+    """
+    return {worker.pool_start_method, get_start_method()} != {'fork'}
 
 
 def can_terminate(pool: Any) -> bool:

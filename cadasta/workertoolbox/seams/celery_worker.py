@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery, signals
+from celery.app.trace import build_tracer
 from celery.concurrency.solo import TaskPool as Solo
 from celery.worker import WorkController
 
@@ -52,3 +53,16 @@ def wrap_handler(consumer: Any, wrap: Callable[[Callable[[Any], None]], Callable
     """
     create = consumer.create_task_handler
     consumer.create_task_handler = lambda: wrap(create())
+
+
+def trace_again(app: Celery, hostname: str) -> None:
+    """Let the tasks of a child of a prefork pool see changes of their classes.
+
+    It uses ``celery.app.trace.build_tracer``. A child builds the function that runs a task before it sends its first
+    signal, and that function keeps the hooks that it found.
+
+    :param app: the app of the worker.
+    :param hostname: the name of the worker.
+    """
+    for name, task in app.tasks.items():
+        task.__trace__ = build_tracer(name, task, app.loader, hostname, app=app)

@@ -168,3 +168,8 @@ def inform(request: Any, error: Exception, traceback: Any, gate: str) -> None:
     note('inform', request)
     wait_for(gate)
     note('informed', request)
+
+
+@app.task(name='once.limit', bind=True)
+def limit(self: Task) -> int | None:
+    return self.app.tasks['celery.chord_unlock'].max_retries

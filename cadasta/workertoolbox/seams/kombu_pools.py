@@ -1,0 +1,28 @@
+"""kombu: the pools of connections and producers that the apps of a process share."""
+
+from queue import LifoQueue
+from typing import Any
+
+from kombu.pools import connections, producers
+
+# A connection that is closed shuts the socket down, for the process that opened it as well.
+_kept: list[Any] = []
+
+
+def empty_pools() -> None:
+    """Empty all pools of this process, without a word to a broker. What was in them is kept, and never used again.
+
+    It uses ``kombu.pools`` and the attributes ``_resource`` and ``_dirty`` of its pools. The public ``reset`` closes
+    all connections. After a fork that would close those of the parent, because both processes have the same sockets.
+    kombu itself does that after a fork of ``billiard``, and nothing after ``os.fork``.
+    """
+    for pool in [*connections.values(), *producers.values()]:
+        _empty(pool)
+
+
+def _empty(pool: Any) -> None:
+    _kept.append((pool._resource, pool._dirty))
+    # Another thread of the parent may hold the lock of the old queue for ever.
+    pool._resource = LifoQueue()
+    pool._dirty = set()
+    pool.setup()

@@ -1,0 +1,66 @@
+"""The pools of kombu, emptied in a process that was forked and in one that was not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from kombu import Connection, pools
+
+from cadasta.workertoolbox.seams.kombu_pools import empty_pools
+
+
+@pytest.fixture
+def connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
+    for group in (pools.connections, pools.producers):
+        kept = dict(group)
+        group.clear()
+        monkeypatch.setattr(group, 'kept_by_the_test', kept, raising=False)
+    yield Connection('memory://')
+    for group in (pools.connections, pools.producers):
+        group.clear()
+        group.update(group.kept_by_the_test)
+
+
+def test_an_emptied_pool_makes_new_connections(connection: Connection) -> None:
+    pool = pools.connections[connection]
+    with pool.acquire() as old:
+        assert old.connect()
+    empty_pools()
+    assert pools.connections[connection] is pool
+    with pool.acquire() as new:
+        assert new is not old
+    assert old.connected
+
+
+def test_an_emptied_pool_is_not_short_of_what_was_held(connection: Connection) -> None:
+    pool = pools.producers[connection]
+    limit = pool.limit
+    held = [pool.acquire() for _ in range(limit)]
+    with pytest.raises(pool.LimitExceeded):
+        pool.acquire()
+    empty_pools()
+    assert len({id(pool.acquire()) for _ in range(limit)} - set(map(id, held))) == limit
+
+
+def test_a_lock_that_nobody_will_release_is_left_behind(connection: Connection) -> None:
+    pool = pools.connections[connection]
+    pool._resource.mutex.acquire()
+    empty_pools()
+    done = threading.Event()
+
+    def acquire() -> None:
+        pool.acquire()
+        done.set()
+
+    threading.Thread(target=acquire, daemon=True).start()
+    assert done.wait(60)
+
+
+def test_kombu_itself_would_close_the_connections(connection: Connection) -> None:
+    pool = pools.connections[connection]
+    with pool.acquire() as old:
+        assert old.connect()
+    pools.reset()
+    assert not old.connected
