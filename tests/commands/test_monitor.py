@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from cadasta.workertoolbox.conf import Config
 from rig.monitor.databases import TaskDatabase, url_of
 from rig.monitor.programs import Toolbox
 from rig.servers.broker import PLATFORM_QUEUE, Broker
+from rig.servers.environment import clean_environment
 from rig.servers.postgres import Database
 from rig.servers.process import Processes, wait_until
 
@@ -127,6 +129,35 @@ def toolbox(tmp_path: Path, processes: Processes, broker: Broker, database: Data
     return toolbox
 
 
+#: A service with a chord whose header waits for a file.
+SERVICE = """
+import time
+from pathlib import Path
+from celery import Celery
+from cadasta.workertoolbox.conf import Config
+
+app = Celery('service')
+app.config_from_object(Config(QUEUES=['export', 'msg'], database_create_tables_at_setup=False))
+
+
+@app.task(name='export.wait')
+def wait(path):
+    while not Path(path).exists():
+        time.sleep(0.05)
+
+
+@app.task(name='export.archive')
+def archive(done): ...
+"""
+SEND = """
+import sys
+from celery import chord
+from service import archive, wait
+
+print('sent', chord([wait.s(sys.argv[1])], archive.s()).delay().parent[0].id)
+"""
+
+
 #: Has a monitor of RabbitMQ say what it has in its hands: what it was sent and has not read yet would go back.
 SAYING = """
 from cadasta.workertoolbox.monitor.sources.amqp import AMQPSource
@@ -155,6 +186,35 @@ class TestProcess:
         assert process.wait() == 0
         assert database.execute('SELECT args, count(*) FROM celery_task GROUP BY 1') == [('(***)', 20)]
         assert broker.count(PLATFORM_QUEUE) == 0
+
+    def test_once_beside_a_chord_that_waits(
+        self, toolbox: Toolbox, processes: Processes, broker: Broker, database: Database, tmp_path: Path
+    ) -> None:
+        """The watch over the chord sends a message each second."""
+        directory = tmp_path / 'service'
+        directory.mkdir()
+        (directory / 'service.py').write_text(SERVICE)
+        environment = clean_environment(directory, **broker.environment, **database.environment)
+        processes.start(
+            [sys.executable, '-m', 'celery', '-A', 'service', 'worker', '-Q', 'export,celery', '-c', '2', '-l', 'INFO'],
+            environment,
+        ).wait_for(r'ready\.$')
+        file = tmp_path / 'file'
+        producer = processes.start([sys.executable, '-c', SEND, str(file)], environment)
+        producer.wait_for('^sent')
+        # The first message of the watch, its first retry, and the task that it waits for.
+        wait_until(lambda: broker.count(PLATFORM_QUEUE) >= 3, 'a retry')
+        assert toolbox.start('monitor', '--once').wait() == 0
+        assert not file.exists()
+        waiting = {'celery.chord_unlock': 'unknown', 'export.wait': 'running'}
+        query = 'SELECT name, standing FROM celery_task_status'
+        assert dict(database.execute(query)) == waiting
+        file.touch()
+        wait_until(lambda: list(database.states().values()).count('SUCCESS') == 3, 'the end of the chord')
+        assert toolbox.start('monitor', '--once').wait() == 0
+        assert set(database.execute(query)) == {
+            (name, 'succeeded') for name in ('celery.chord_unlock', 'export.wait', 'export.archive')
+        }
 
     @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
     def test_signals_and_the_ready_file(

@@ -68,6 +68,27 @@ def test_what_is_sent_while_it_runs(broker: Broker, tasks: TaskDatabase, running
     wait_until(lambda: tasks.count() == 10, 'all to be stored')
 
 
+@pytest.mark.parametrize('broker', ['memory', 'redis', 'amqp', 'sqs'], indirect=True)
+def test_once_ends_although_more_is_sent(broker: Broker, tasks: TaskDatabase) -> None:
+    app = make_app(broker)
+    before = {app.send_task('export.project').id for _ in range(20)}
+    broker.count(PLATFORM_QUEUE)
+    is_over = threading.Event()
+
+    def send() -> None:
+        while not is_over.wait(0.01):
+            app.send_task('export.project')
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        Monitor(app, tasks.url, batch=3, linger=0.05, once=True).run()
+    finally:
+        is_over.set()
+        sender.join()
+    assert before <= set(tasks.tasks())
+
+
 @pytest.mark.parametrize('broker', ['memory', 'filesystem', 'sqs'], indirect=True)
 @pytest.mark.long
 def test_a_batch_that_cannot_be_stored_goes_back_to_the_platform_queue_alone(

@@ -29,7 +29,11 @@ _FORMAT = '[%(asctime)s: %(levelname)s] %(message)s'
     show_default=True,
     help='Seconds that the first message of a batch waits for others.',
 )
-@option('--once', is_flag=True, help='Stop when the platform queue is empty.')
+@option(
+    '--once',
+    is_flag=True,
+    help='Stop when the platform queue is empty, or when all is stored that was there at the start.',
+)
 @option(
     '--no-arguments',
     is_flag=True,

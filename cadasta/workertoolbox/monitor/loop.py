@@ -34,7 +34,7 @@ class Monitor:
     :param database: the URL of the database with the Task table.
     :param batch: the most messages in a batch.
     :param linger: how long the first message of a batch waits for more, in seconds.
-    :param once: stop when the queue is empty.
+    :param once: stop when the queue is empty, or when all is stored that was in the queue at the start.
     :param arguments: whether to store the arguments of tasks, or only the representations that their senders allowed.
     :param ready_file: a file that exists while both database and broker answer. The monitor keeps touching it.
 
@@ -66,7 +66,7 @@ class Monitor:
         self._pause = _FIRST_PAUSE
 
     def run(self) -> None:
-        """Drain the queue until `stop` is called, or until it is empty.
+        """Drain the queue until `stop` is called, or as far as ``once`` says.
 
         :raises NotUsable: where the database has no Task table, or lets nobody write it.
         """
@@ -123,6 +123,7 @@ class Monitor:
         self._progress.begin()
         with ThreadPoolExecutor(1, 'store') as pool:
             while not self._stopping:
+                is_last = self._once and not source.has_backlog()
                 messages = source.receive()
                 if messages:
                     storing = pool.submit(self._store.write, messages)
@@ -134,7 +135,7 @@ class Monitor:
                         raise
                     source.acknowledge(messages)
                     self._progress.add(stored)
-                elif self._once:
+                if is_last or (self._once and not messages):
                     self.stop()
                 self._pause = _FIRST_PAUSE
                 self._progress.report(source.waiting)

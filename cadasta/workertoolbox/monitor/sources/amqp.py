@@ -32,6 +32,8 @@ class AMQPSource:
         self._pending: list[Message] = []
         self._pending_bytes = 0
         channel.auto_decode = False
+        # The queue gives its oldest messages first.
+        self._backlog = self.waiting()
         # The monitor stores one batch and has fetched another ahead, and a third is on its way.
         channel.basic_qos(0, 3 * limits.batch, False)
         channel.basic_consume(queue, callback=self._on_message)
@@ -47,6 +49,7 @@ class AMQPSource:
                 break
             self._drain(min(left, PATIENCE))
         batch, self._pending, self._pending_bytes = self._pending, [], 0
+        self._backlog -= len(batch)
         return batch
 
     def fetch_ahead(self, enough: Callable[[], bool]) -> None:
@@ -62,6 +65,9 @@ class AMQPSource:
     def waiting(self) -> int:
         count: int = self._channel.queue_declare(self._queue, passive=True).message_count
         return count
+
+    def has_backlog(self) -> bool:
+        return self._backlog > 0
 
     def _is_full(self) -> bool:
         return len(self._pending) >= self._limits.batch or self._pending_bytes >= MAX_BATCH_BYTES

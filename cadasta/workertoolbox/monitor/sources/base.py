@@ -57,3 +57,6 @@ class Source(Protocol):
 
     def waiting(self) -> int:
         """Count the messages that are left in the queue."""
+
+    def has_backlog(self) -> bool:
+        """Tell whether messages may be left that were in the queue when the source was opened."""

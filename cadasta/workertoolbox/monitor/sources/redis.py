@@ -43,6 +43,8 @@ class RedisSource:
         self._client = client_of(channel)
         self._peek = self._client.register_script(_PEEK)
         self._may_rest = False
+        # Each list gives its oldest messages first. A list of a higher priority is read before the others.
+        self._backlog = {key: self._client.llen(key) for key in self._lists}
 
     def receive(self) -> Sequence[Message]:
         if self._may_rest:
@@ -59,6 +61,7 @@ class RedisSource:
             for message in messages:
                 key, raw = message.receipt
                 pipeline.lrem(key, -1, raw)
+                self._backlog[key] -= 1
             pipeline.execute()
 
     def release(self, messages: Sequence[Message]) -> None:
@@ -66,3 +69,6 @@ class RedisSource:
 
     def waiting(self) -> int:
         return sum(self._client.llen(key) for key in self._lists)
+
+    def has_backlog(self) -> bool:
+        return any(left > 0 for left in self._backlog.values())

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]  # has no types
@@ -31,8 +32,12 @@ class SQSSource:
         self._patience = channel.wait_time_seconds
         self._interval = connection.transport.polling_interval or PATIENCE
         self._hidden = min(channel.visibility_timeout, MAX_HIDDEN)
+        self._opened = self._now()
+        self._has_backlog = True
 
     def receive(self) -> Sequence[Message]:
+        # SQS neither keeps an order nor counts exactly. So this asks when each message was sent, by the clock of SQS.
+        self._has_backlog = False
         batch = self._call(self._patience)
         if not batch and not self._patience:
             self._limits.sleep(self._interval)
@@ -64,14 +69,29 @@ class SQSSource:
         )['Attributes']
         return int(attributes['ApproximateNumberOfMessages'])
 
+    def has_backlog(self) -> bool:
+        return self._has_backlog
+
     def _has_room(self, batch: list[Message]) -> bool:
         return len(batch) < self._limits.batch and sum(len(message.body) for message in batch) < MAX_BATCH_BYTES
 
     def _call(self, patience: int) -> list[Message]:
         answer = self._client.receive_message(
-            QueueUrl=self._url, MaxNumberOfMessages=MAX_CALL, WaitTimeSeconds=patience, VisibilityTimeout=self._hidden
+            QueueUrl=self._url,
+            MaxNumberOfMessages=MAX_CALL,
+            WaitTimeSeconds=patience,
+            VisibilityTimeout=self._hidden,
+            AttributeNames=['SentTimestamp'],
         )
-        return [from_envelope(message['ReceiptHandle'], message['Body']) for message in answer.get('Messages', ())]
+        messages = answer.get('Messages', ())
+        if any(int(message['Attributes']['SentTimestamp']) <= self._opened for message in messages):
+            self._has_backlog = True
+        return [from_envelope(message['ReceiptHandle'], message['Body']) for message in messages]
+
+    def _now(self) -> float:
+        answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=['QueueArn'])
+        # The answer has no fractions of a second.
+        return 1000 * (1 + parsedate_to_datetime(answer['ResponseMetadata']['HTTPHeaders']['date']).timestamp())
 
 
 def _entries(messages: Sequence[Message], **options: Any) -> Iterator[list[dict[str, Any]]]:

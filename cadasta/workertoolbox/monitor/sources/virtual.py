@@ -39,6 +39,8 @@ class VirtualSource:
         self._queue = queue
         self._limits = limits
         self._interval = connection.transport.polling_interval or 0.1
+        # The queue gives its oldest messages first.
+        self._backlog = self.waiting()
 
     def receive(self) -> Sequence[Message]:
         batch: list[Message] = []
@@ -51,6 +53,7 @@ class VirtualSource:
             size += len(batch[-1].body)
         if not batch:
             self._limits.sleep(self._interval)
+        self._backlog -= len(batch)
         return batch
 
     def fetch_ahead(self, enough: Callable[[], bool]) -> None:
@@ -67,3 +70,6 @@ class VirtualSource:
     def waiting(self) -> int:
         count: int = self._channel.queue_declare(self._queue, passive=True).message_count
         return count
+
+    def has_backlog(self) -> bool:
+        return self._backlog > 0
