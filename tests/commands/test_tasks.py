@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import pty
@@ -25,9 +26,11 @@ from cadasta.workertoolbox.commands import toolbox
 from cadasta.workertoolbox.commands.tasks import tasks as command
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.terminal import following
+from cadasta.workertoolbox.terminal import tasks as terminal_tasks
 from cadasta.workertoolbox.terminal.output import make_console
 from cadasta.workertoolbox.terminal.tasks import Screen
 from cadasta.workertoolbox.tracked import STATES, Filter, TrackedTask, TrackedTasks, tree
+from cadasta.workertoolbox.tracked.task import STANDINGS
 from rig.monitor.databases import TaskDatabase
 from rig.monitor.programs import Toolbox
 from rig.servers.process import Processes, wait_until
@@ -81,12 +84,23 @@ def shell(app: Celery, tasks: TaskDatabase) -> Shell:
 
 @pytest.fixture
 def some(tasks: TaskDatabase) -> None:
-    schedule(tasks, 'a', 1, args=[7, 'x'], kwargs={'key': 'secret'}, options={'argsrepr': 'secret'})
+    schedule(
+        tasks,
+        'a',
+        1,
+        args=[7, 'x'],
+        kwargs={'key': 'secret'},
+        options={'argsrepr': 'secret'},
+        sent=minutes(0),
+        group_id='g',
+    )
     schedule(tasks, 'b', 2, name='msg.send', routing_key='msg', root_id='a', parent_id='a')
     schedule(
         tasks, 'c', 3, name='msg.send', routing_key='msg', root_id='a', parent_id='a', args="('repr',)", kwargs='{}'
     )
-    store(tasks, 'a', 'SUCCESS', 1.5, result=b'"secret"')
+    # Its monitor was late.
+    ran = {'started': minutes(1), 'worker': 'export@host#7.0a', 'retries': 0, 'replaced': 0}
+    store(tasks, 'a', 'SUCCESS', 1.5, result=b'"secret"', **ran)
     store(tasks, 'b', 'FAILURE', 3, result=b'\x81\x04nojson', traceback='secret')
     store(tasks, 'early', 'STARTED')
 
@@ -97,17 +111,23 @@ def plain(text: str) -> str:
 
 @pytest.mark.usefixtures('some')
 def test_lines_of_fields(shell: Shell) -> None:
-    assert shell.lines() == [
+    assert [line[:6] for line in shell.lines()] == [
         ['2030-01-01T12:03:00+00:00', 'PENDING', '', 'c', 'msg', 'msg.send'],
         ['2030-01-01T12:02:00+00:00', 'FAILURE', '60.000', 'b', 'msg', 'msg.send'],
-        ['2030-01-01T12:01:00+00:00', 'SUCCESS', '30.000', 'a', 'export', 'export.project'],
+        ['2030-01-01T12:01:00+00:00', 'SUCCESS', '90.000', 'a', 'export', 'export.project'],
         ['', 'STARTED', '', 'early', '', '(not stored)'],
     ]
-    assert [line[6] for line in shell.lines('--show-arguments')] == [
-        "('repr',) {}",
-        '() → 8 bytes',
-        '(7, "x", key="secret") → "secret"',
-        '()',
+    assert [line[6:] for line in shell.lines()] == [
+        ['queued', '', '', ''],
+        ['failed', '', '', ''],
+        ['succeeded', '60.000', '30.000', 'export@host#7.0a'],
+        ['running', '', '', ''],
+    ]
+    assert [line[6:8] for line in shell.lines('--show-arguments')] == [
+        ["('repr',) {}", 'queued'],
+        ['() → 8 bytes', 'failed'],
+        ['(7, "x", key="secret") → "secret"', 'succeeded'],
+        ['()', 'running'],
     ]
 
 
@@ -123,6 +143,17 @@ def test_lines_of_fields(shell: Shell) -> None:
         (['--limit', '1'], 'c'),
         (['--newer-than', '1w'], 'cba'),
         (['--older-than', '1w'], ''),
+        (['--since', '2030-01-01 13:02'], ''),
+        (['--since', '2030-01-01 12:02'], 'cb'),
+        (['--since', '2030-01-01T12:03+01:00'], 'cba'),
+        (['--until', '2030-01-01 12:02'], 'a'),
+        (['--id', 'ea'], 'early'),
+        (['--argument', 'key=secret'], 'a'),
+        (['--argument', '0=7'], 'a'),
+        (['--error', 'KeyError'], ''),
+        (['--worker', 'export@host'], 'a'),
+        (['--group', 'g'], 'a'),
+        (['--standing', 'QUEUED'], 'c'),
     ],
 )
 def test_conditions(shell: Shell, arguments: list[str], expected: str) -> None:
@@ -130,6 +161,99 @@ def test_conditions(shell: Shell, arguments: list[str], expected: str) -> None:
     name, value = arguments
     variable = f'TOOLBOX_{name.lstrip("-").upper().replace("-", "_")}'
     assert ''.join(line[3] for line in shell.lines(**{variable: value})) == expected
+
+
+@pytest.mark.usefixtures('some')
+def test_time_zone(shell: Shell) -> None:
+    zone = ('--timezone', 'Europe/Berlin')
+    assert [line[3] for line in shell.lines(*zone, '--since', '2030-01-01 13:02', '--newer-than', '1w')] == ['c', 'b']
+    assert [line[3] for line in shell.lines(*zone, '--until', '2030-01-01 13:02', '--since', '2029-01-01')] == ['a']
+    assert shell.lines(*zone)[0][0] == '2030-01-01T13:03:00+01:00'
+    for form in ('--json', '--csv'):
+        assert '2030-01-01T13:03:00+01:00' in shell(*zone, form).output
+
+
+def test_a_time_that_another_zone_does_not_know(shell: Shell, tasks: TaskDatabase) -> None:
+    schedule(tasks, 'a', eta=datetime.max.replace(tzinfo=UTC))
+    assert '9999-12-31T23:59:59.999999+00:00' in shell('--json', '--timezone', 'Asia/Tokyo').output
+
+
+@pytest.mark.usefixtures('some')
+def test_csv(shell: Shell, tasks: TaskDatabase) -> None:
+    schedule(tasks, 'd', 4, name='=1+1', timelimit=[7, None], origin='a\nb')
+    output = shell('--csv').output
+    assert 'secret' not in output
+    first, *others = csv.DictReader(StringIO(output))
+    assert [row['task_id'] for row in others] == ['c', 'b', 'a', 'early']
+    assert (first['name'], first['timelimit'], first['origin']) == ("'=1+1", '[7, null]', r'a\nb')
+    assert (float(others[2]['waited']), others[2]['standing']) == (pytest.approx(60), 'succeeded')
+    assert (others[2]['first_seen'], others[0]['started']) == (minutes(1).isoformat(), '')
+    assert list(first) == list(json.loads(shell('--json', '--limit', '1').output))
+    whole = list(csv.DictReader(StringIO(shell('--csv', '--show-arguments').output)))[3]
+    assert (whole['args'], whole['kwargs'], whole['result']) == ('[7, "x"]', '{"key": "secret"}', '"secret"')
+    assert not CONTROL.search(output)
+
+
+def test_long_lists_come_in_portions(shell: Shell, tasks: TaskDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal_tasks, '_ROWS', 3)
+    schedule_all(tasks, [{'task_id': f'task{number}'} for number in range(7)])
+    shown = plain(shell.terminal())
+    assert shown.count('STATE') == 3
+    assert re.findall(r'task\d', shown) == [f'task{number}' for number in reversed(range(7))]
+
+
+def test_large_values_are_cut(shell: Shell, tasks: TaskDatabase) -> None:
+    schedule(tasks, 'a', 3, args=['x' * 5_000], kwargs={'y': 1})
+    schedule(tasks, 'b', 2, args=[7], kwargs={'y': 'x' * 5_000})
+    schedule(tasks, 'c', 1, args=[7])
+    store(tasks, 'c', result=b'"' + b'x' * 5_000 + b'"')
+    schedule(tasks, 'd')
+    store(tasks, 'd', result=b'\xff' * 5_000)
+    for arguments in ([], ['--tree', 'c'], ['--tree', 'd']):
+        found = {line[3]: line[6] for line in shell.lines('--show-arguments', *arguments) if len(line) > 6}
+        assert (
+            found.items()
+            <= {
+                'a': '("' + 498 * 'x',
+                'b': '(7, "y": "' + 490 * 'x',
+                'c': '(7) → "' + 493 * 'x',
+                'd': '() → 5000 bytes',
+            }.items()
+        )
+        assert found
+    whole = [json.loads(line) for line in shell('--json', '--show-arguments').output.splitlines()]
+    assert [len(row['args'][0]) for row in whole[:1]] == [5_000]
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'shown'),
+    [
+        (['--state', 'FAILURE'], {'a': 'STARTED', 'a2': 'FAILURE'}),
+        (['--state', 'SUCCESS'], {'a': 'STARTED', 'u': 'SUCCESS', 'z': 'SUCCESS'}),
+        (['--group', 'g'], {'a': 'STARTED', 'u': 'SUCCESS', 'h': 'SUCCESS'}),
+        (['--name', 'body'], {'a': 'STARTED', 'u': 'SUCCESS', 'z': 'SUCCESS'}),
+        (['--error', 'KeyError'], {}),
+    ],
+)
+def test_a_tree_that_is_narrowed(
+    shell: Shell, tasks: TaskDatabase, arguments: list[str], shown: dict[str, str]
+) -> None:
+    body = {'task': 'body', 'options': {'task_id': 'z'}}
+    schedule(tasks, 'a')
+    for number in (1, 2, 3):
+        schedule(tasks, f'a{number}', number, root_id='a', parent_id='a')
+    schedule(tasks, 'u', 4, name='celery.chord_unlock', args=['g', body], root_id='a', parent_id='a')
+    schedule(tasks, 'h', 5, group_id='g', root_id='a', parent_id='a')
+    schedule(tasks, 'z', 6, name='body', root_id='a', parent_id='u')
+    store(tasks, 'a', 'STARTED')
+    store(tasks, 'a2', 'FAILURE')
+    store(tasks, 'z')
+    if '--group' in arguments:
+        store(tasks, 'h')
+    heading, *lines = shell.lines('--tree', 'a1', *arguments)
+    assert {line[3]: line[1] for line in lines} == shown
+    assert heading == [f'FAILURE: {len(shown)} of 7 tasks']
+    assert shell('--json', '--tree', 'a1', *arguments).output.count('"task_id"') == len(shown)
 
 
 def test_ages(shell: Shell, tasks: TaskDatabase) -> None:
@@ -141,7 +265,7 @@ def test_ages(shell: Shell, tasks: TaskDatabase) -> None:
 
 @pytest.mark.usefixtures('some')
 def test_tree(shell: Shell) -> None:
-    assert [line[-1] for line in shell.lines('--tree', 'b')] == [
+    assert [line[5 % len(line)] for line in shell.lines('--tree', 'b')] == [
         'FAILURE: 3 tasks',
         'export.project',
         '  msg.send',
@@ -151,10 +275,10 @@ def test_tree(shell: Shell) -> None:
     lines = [line.rstrip() for line in shown.splitlines()]
     assert lines[0] == 'FAILURE: 3 tasks'
     assert lines[1].split() == ['STATE', 'TOOK', 'ID', 'NAME']
-    assert lines[2].split(maxsplit=3) == ['SUCCESS', '30s', 'a', 'export.project(7, "x", key="secret") → "secret"']
+    assert lines[2].split(maxsplit=3) == ['SUCCESS', '90s', 'a', 'export.project(7, "x", key="secret") → "secret"']
     assert lines[3].endswith('b   ├─ msg.send() → 8 bytes')
     assert lines[4].endswith("c   └─ msg.send('repr',) {}")
-    assert [line[-1] for line in shell.lines('--tree', 'early')] == ['STARTED: 1 task', '(not stored)']
+    assert [line[5 % len(line)] for line in shell.lines('--tree', 'early')] == ['STARTED: 1 task', '(not stored)']
 
 
 @pytest.mark.usefixtures('some')
@@ -163,7 +287,7 @@ def test_json(shell: Shell) -> None:
     documents = [json.loads(line) for line in output.splitlines()]
     assert [document['task_id'] for document in documents] == ['c', 'b', 'a', 'early']
     assert documents[2]['first_seen'] == minutes(1).isoformat()
-    assert (documents[2]['status'], documents[2]['duration']) == ('SUCCESS', 30)
+    assert (documents[2]['status'], documents[2]['duration']) == ('SUCCESS', 90)
     assert 'secret' not in output
     whole = json.loads(shell('--json', '--show-arguments').output.splitlines()[2])
     assert (whole['args'], whole['kwargs'], whole['result']) == ([7, 'x'], {'key': 'secret'}, '"secret"')
@@ -197,7 +321,9 @@ def test_a_table_fits_the_terminal(shell: Shell, tasks: TaskDatabase, width: int
         assert max(map(len, lines)) <= width
     lines = plain(shell.terminal(width=width)).splitlines()
     assert len(lines) == 4
-    assert ('QUEUE' in lines[0]) == (width >= 100)
+    assert ('QUEUE' in lines[0]) == ('WAITED' in lines[0]) == (width >= 100)
+    assert ('TOOK' in lines[0]) == (80 <= width < 100)
+    assert ('STANDING' in lines[0]) == (width >= 120)
     if width >= 80:
         assert all(f'0123456789-0123456789-0123456789-{number}' in ''.join(lines) for number in range(3))
 
@@ -232,7 +358,15 @@ def test_hostile_text(shell: Shell, tasks: TaskDatabase) -> None:
     [
         (['--tree', 'x'], 1, "Error: No task 'x' is known: its id is wrong, or no monitor has stored it yet"),
         (['--tree', 'x', '--follow'], 2, '--tree shows a whole workflow'),
-        (['--tree', 'x', '--state', 'FAILURE'], 2, '--tree shows a whole workflow'),
+        (['--csv', '--json'], 2, '--csv prints a list: give no --json'),
+        (['--csv', '--follow'], 2, '--csv prints a list'),
+        (['--tree', 'x', '--csv'], 2, '--csv prints a list'),
+        (['--since', 'yesterday'], 2, "'yesterday' is no time. Write it 2026-11-20"),
+        (['--timezone', 'Berlin'], 2, "'Berlin' is no time zone. Write it Europe/Berlin"),
+        (['--timezone', '../etc'], 2, 'is no time zone'),
+        (['--argument', 'customer'], 2, "'customer' is no NAME=VALUE. Write it customer=42"),
+        (['--argument', 'a b=1'], 2, 'is no NAME=VALUE'),
+        (['--argument', '99999=1'], 2, 'is no NAME=VALUE'),
         (['--newer-than', 'yesterday'], 2, "'yesterday' is no age. Write it 30s, 15m"),
         (['--older-than', '1'], 2, "'1' is no age"),
         (['--newer-than', '1000000w'], 2, 'is no age'),
@@ -261,14 +395,14 @@ def test_no_database_is_known(shell: Shell) -> None:
 
 
 def test_states_are_those_of_celery() -> None:
-    (state,) = (option for option in command.params if option.name == 'state')
-    assert list(state.type.to_info_dict()['choices']) == list(STATES)
+    choices = {option.name: option.type.to_info_dict().get('choices') for option in command.params}
+    assert (choices['state'], choices['standing']) == (STATES, STANDINGS)
 
 
 def test_an_output_that_is_no_file() -> None:
     with redirect_stdout(StringIO()) as output:
         Screen(make_console(), arguments=True).line(TrackedTask('a', 'PENDING', args=7, kwargs=7))
-    assert output.getvalue() == '\tPENDING\t\ta\t\t(not stored)\t()\n'
+    assert output.getvalue() == '\tPENDING\t\ta\t\t(not stored)\t()\tunknown\t\t\t\n'
 
 
 @pytest.mark.parametrize(('encoding', 'branch'), [('utf-8', '└─ '), ('latin-1', '`- '), ('ascii', '`- ')])
@@ -374,3 +508,15 @@ def test_changes_of_more_tasks_than_a_page(
         store(tasks, '5')
         assert [task.task_id for task in changes.next()] == ['5']
         assert changes.next() == []
+
+
+def test_why_a_task_was_not_sent(shell: Shell, tasks: TaskDatabase) -> None:
+    chain = {'chain': [{'task': 'export.table', 'options': {'task_id': 'b'}}]}
+    schedule(tasks, 'a', options=chain)
+    store(tasks, 'a', 'FAILURE')
+    store(tasks, 'b', 'FAILURE', runs=0)
+    note = 'not sent: the step before failed'
+    last = plain(shell.terminal('--tree', 'a')).splitlines()[-1]
+    assert last.split() == ['UNSENT', 'b', '└─', 'export.table', *note.split()]
+    assert shell.lines('--tree', 'a')[2][5:7] == ['  export.table', note]
+    assert f'"note": "{note}"' in shell('--tree', 'a', '--json').output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -15,10 +16,14 @@ from cadasta.workertoolbox.commands import toolbox
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.database import tables, views
 from cadasta.workertoolbox.monitor import upgrade
-from rig.monitor.databases import url_of
+from cadasta.workertoolbox.tracked.task import STANDINGS
+from rig.monitor.databases import TaskDatabase, url_of
 from rig.servers.postgres import Database
 
+from ..tracked.rows import NOON, schedule, store
 from .manual import Manual
+
+PAGES = ['reference/tables']
 
 
 def rows(document: nodes.document, title: str) -> dict[str, list[str]]:
@@ -46,6 +51,28 @@ def test_columns_of_the_view(manual: Manual, database: Database) -> None:
         if column.name not in described and column is not tables.task.c.body:
             del found[column.name]
     assert {name: kind for name, (kind, _) in described.items()} == found
+
+
+def test_standings(manual: Manual) -> None:
+    assert tuple(rows(manual.read('reference/tables'), 'Values of standing')) == STANDINGS
+
+
+def test_queries(manual: Manual, database: Database) -> None:
+    """Each finds a row."""
+    url = url_of(database)
+    tasks = TaskDatabase(url)
+    for name, values in {'failed': {}, 'running': {'kwargs': {'customer': 42}}}.items():
+        seen = (datetime.now(UTC) - NOON) / timedelta(minutes=1)
+        schedule(tasks, name, seen, sent=datetime.now(UTC), **values)
+    ran = {'runs': 1, 'retries': 0, 'replaced': 0, 'started': datetime.now(UTC), 'worker': 'export@host#1.0a'}
+    store(tasks, 'failed', 'FAILURE', result=b'{"exc_type": "KeyError", "exc_message": ["x"]}', **ran)
+    store(tasks, 'running', 'STARTED', **ran)
+    found = [database.execute(block.text.replace('%', '%%')) for block in manual.blocks(PAGES[0], 'postgresql')]
+    assert [len(answer) for answer in found] == [1, 1, 1, 1]
+    assert found[0][0][1:] == ('export.project', 'failed', 'KeyError')
+    assert found[1][0][:2] == ('export.project', 2)
+    assert found[2] == [('export@host#1.0a', 'running', 1)]
+    assert found[3][0][2] == 'running'
 
 
 def test_every_table_and_view(manual: Manual, database: Database) -> None:

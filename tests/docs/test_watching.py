@@ -22,7 +22,7 @@ from export.celery import app
 from export.tasks import project
 
 setup_app(app, throw=True)
-project.delay(42)
+project.apply_async((42,), task_id='0f3c')
 """
 
 
@@ -43,7 +43,7 @@ def test_commands(manual: Manual, service: Service, processes: Processes) -> Non
     for block in manual.blocks(PAGES[0], 'console'):
         # Another program may have the port of the page.
         block = Block(block.page, block.language, block.caption, block.classes, block.text.replace(PORT, port))
-        terminal = Terminal(processes, {**service.environment, 'TOOLBOX_PORT': port}, service.directory)
+        terminal = Terminal(processes, {**service.environment, 'TOOLBOX_PORT': port, 'id': '0f3c'}, service.directory)
         terminal.follow(block)
         if 'stays' in block.classes:
             terminal.interrupt()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import tracemalloc
 from collections.abc import Iterator
-from datetime import timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +16,19 @@ from sqlalchemy.exc import DBAPIError
 
 from cadasta.workertoolbox.database.views import VIEW
 from cadasta.workertoolbox.errors import NotUsable
-from cadasta.workertoolbox.tracked import Count, Cursor, Filter, TrackedTask, TrackedTasks, query, workflow_search
+from cadasta.workertoolbox.tracked import (
+    Count,
+    Cursor,
+    Extent,
+    Filter,
+    TrackedTask,
+    TrackedTasks,
+    listing,
+    query,
+    task,
+    workflow_search,
+)
+from cadasta.workertoolbox.tracked.extent import BRIEF, STRUCTURE, WHOLE, Bytes, Text, read
 from rig.monitor.databases import TaskDatabase, url_of
 from rig.servers.postgres import Database
 
@@ -137,18 +152,39 @@ FILTERS = [
     (Filter(newer_than=minutes(2), older_than=minutes(4)), ['prefix', 'mid']),
     (Filter(older_than=minutes(2).astimezone(timezone(timedelta(hours=-7)))), ['old']),
     (Filter(state='SUCCESS', queue='export', root='old', name='export.*', newer_than=minutes(1)), ['mid']),
+    (Filter(id_prefix='mi'), ['mid']),
+    (Filter(id_prefix='e'), ['early']),
+    (Filter(id_prefix='%'), []),
+    (Filter(id_prefix='m', state='FAILURE'), []),
+    (Filter(argument=('customer', '42')), ['new', 'mid']),
+    (Filter(argument=('customer', '4')), []),
+    (Filter(argument=('other', '42')), []),
+    (Filter(argument=('0', 'x y')), ['old']),
+    (Filter(argument=('1', '7')), ['old']),
+    (Filter(error='KeyError'), ['old']),
+    (Filter(error='Key'), []),
+    (Filter(group='g'), ['prefix']),
+    (Filter(worker='export@'), ['mid']),
+    (Filter(worker='export@host#7.0a'), ['mid']),
+    (Filter(worker='xport'), []),
+    (Filter(standing='failed'), ['old', 'early']),
+    (Filter(standing='succeeded'), ['mid']),
+    (Filter(standing='queued'), ['new']),
+    (Filter(standing='waiting'), ['prefix']),
+    (Filter(standing='waiting', state='SUCCESS'), []),
+    (Filter(standing='lost', worker='export@'), []),
     (Filter(name='a\0b', root='\ud800', queue='\0', state='\0'), []),
 ]
 
 
 @pytest.fixture
 def some(tasks: TaskDatabase) -> None:
-    schedule(tasks, 'old', 1)
-    schedule(tasks, 'mid', 2, root_id='old')
-    schedule(tasks, 'prefix', 3, name='export.projects')
-    schedule(tasks, 'new', 4, name='msg.send', routing_key='msg')
-    store(tasks, 'old', 'FAILURE')
-    store(tasks, 'mid', 'SUCCESS')
+    schedule(tasks, 'old', 1, args=['x y', 7], kwargs={})
+    schedule(tasks, 'mid', 2, root_id='old', kwargs={'customer': '42'})
+    schedule(tasks, 'prefix', 3, name='export.projects', group_id='g', eta=minutes(1))
+    schedule(tasks, 'new', 4, name='msg.send', routing_key='msg', kwargs={'customer': 42})
+    store(tasks, 'old', 'FAILURE', result=b'{"exc_type": "KeyError", "exc_message": ["x"], "exc_module": "builtins"}')
+    store(tasks, 'mid', 'SUCCESS', worker='export@host#7.0a')
     store(tasks, 'early', 'FAILURE')
     # Whoever stores this says no more than that nothing is known.
     store(tasks, 'new', 'PENDING')
@@ -157,12 +193,125 @@ def some(tasks: TaskDatabase) -> None:
 @pytest.mark.usefixtures('some')
 @pytest.mark.parametrize('newest', [0, 1, 2_000])
 def test_filters(tracked: TrackedTasks, monkeypatch: pytest.MonkeyPatch, newest: int) -> None:
-    monkeypatch.setattr(query, '_NEWEST', newest)
+    monkeypatch.setattr(listing, '_NEWEST', newest)
     for where, expected in FILTERS:
         assert ids(tracked.page(where, 9)) == expected, where
         assert ids(tracked.page(where, 1)) == expected[:1], where
         for first, second in pairwise(tracked.page(where, 9)):
             assert tracked.page(where, 1, first.cursor) == [second], where
+
+
+#: What a task may have become, by the columns of its result, and its options, `eta` and `expires` in minutes from now.
+STANDINGS: dict[str, list[tuple[dict[str, Any] | None, dict[str, Any]]]] = {
+    'waiting': [(None, {'eta': 9}), ({'status': 'RECEIVED'}, {'eta': 9})],
+    'queued': [(None, {}), (None, {'eta': -9}), (None, {'expires': 9})],
+    'running': [({'status': 'STARTED'}, {}), ({'status': 'STARTED', 'lease': 9}, {}), ({'status': 'PROGRESS'}, {})],
+    'retrying': [({'status': 'RETRY'}, {})],
+    'succeeded': [({'status': 'SUCCESS'}, {'expires': -9})],
+    'failed': [({'status': 'FAILURE'}, {}), ({'status': 'FAILURE', 'runs': 2}, {})],
+    'cancelled': [({'status': 'FAILURE', 'runs': 0}, {}), ({'status': 'REVOKED', 'result': b'{"x": "cancelled"}'}, {})],
+    'expired': [(None, {'expires': -9}), ({'status': 'REVOKED', 'result': b'{"x": "expired"}'}, {})],
+    'unknown': [(None, {'options': {'ignore_result': True}})],
+    'lost': [({'status': 'STARTED', 'lease': -9}, {}), ({'status': 'PROGRESS', 'lease': -9}, {})],
+}
+
+
+@pytest.mark.parametrize('newest', [0, 2_000])
+def test_each_standing(
+    tasks: TaskDatabase, tracked: TrackedTasks, monkeypatch: pytest.MonkeyPatch, newest: int
+) -> None:
+    monkeypatch.setattr(listing, '_NEWEST', newest)
+
+    def from_now(values: dict[str, Any]) -> dict[str, Any]:
+        later = {name: datetime.now(UTC) + timedelta(minutes=value) for name, value in values.items() if name in TIMES}
+        return {**values, **later}
+
+    for standing, cases in STANDINGS.items():
+        for number, (result, values) in enumerate(cases):
+            schedule(tasks, f'{standing}{number}', number, **from_now(values))
+            if result is not None:
+                store(tasks, f'{standing}{number}', **from_now(result))
+    assert set(STANDINGS) == set(task.STANDINGS)
+    for standing, cases in STANDINGS.items():
+        expected = [f'{standing}{number}' for number in range(len(cases))][::-1]
+        found = tracked.page(Filter(standing=standing), 9)
+        assert ids(found) == expected
+        assert {row.standing for row in found} == {standing}
+
+
+TIMES = ('eta', 'expires', 'lease')
+
+
+@pytest.mark.usefixtures('some')
+def test_a_list_in_portions(tracked: TrackedTasks, monkeypatch: pytest.MonkeyPatch, tasks: TaskDatabase) -> None:
+    monkeypatch.setattr(query, 'VALUES', 2)
+    monkeypatch.setattr(query, '_MOST', 50)
+    expected = ['new', 'prefix', 'mid', 'old', 'early']
+    for extent in (WHOLE, BRIEF, STRUCTURE, Extent(('args', 'result'), 3)):
+        for limit in (1, 2, 3, 100):
+            assert ids(list(tracked.stream(Filter(), limit, extent))) == expected[:limit]
+        for where, found in FILTERS:
+            assert ids(list(tracked.stream(where, 9, extent))) == found
+    stream = tracked.stream(Filter(), 100)
+    next(stream)
+    tasks.execute("DELETE FROM celery_task WHERE task_id = 'mid'")
+    tasks.execute("DELETE FROM celery_taskmeta WHERE task_id = 'mid'")
+    assert ids(list(stream)) == ['prefix', 'old', 'early']
+    gone = TrackedTask('mid', 'SUCCESS')
+    assert list(tracked.detailed([gone], WHOLE)) == [gone]
+
+
+def test_the_beginnings_of_values(tasks: TaskDatabase, tracked: TrackedTasks) -> None:
+    schedule(tasks, 'a', args=['x' * 20], kwargs={'y': 1}, options={})
+    store(tasks, 'a', 'FAILURE', result='"é"'.encode() * 9, traceback='Traceback')
+    cut = tracked.get('a', Extent(longest=14))
+    assert cut is not None
+    assert (cut.args, cut.args.more) == (Text('["xxxxxxxxxxxx'), 10)
+    assert (cut.kwargs, cut.options, cut.traceback) == ({'y': 1}, {}, 'Traceback')
+    assert isinstance(cut.result, Bytes)
+    assert (cut.result.more, cut.result.text()) == (22, '"é""é""é""')
+    assert read({'result': None, 'result_length': None}, Extent(('result',), 3)) == {'result': None}
+    brief = tracked.get('a', BRIEF)
+    assert brief is not None
+    assert (brief.args, brief.kwargs, brief.options, brief.result, brief.traceback) == (None,) * 5
+    assert (brief.status, brief.standing) == ('FAILURE', 'failed')
+
+
+@pytest.mark.usefixtures('some')
+def test_lists_read_nothing_large(tasks: TaskDatabase) -> None:
+    """PostgreSQL would read all of a large value, and send it."""
+    with TrackedTasks(tasks.url) as tracked:
+        asked: list[str] = []
+        sa.event.listen(tracked._engine, 'before_cursor_execute', lambda *event: asked.append(event[2]))
+        for where, _ in FILTERS:
+            if not (where.argument or where.error):
+                tracked.page(where, 9, extent=BRIEF)
+        assert len(asked) > len(FILTERS)
+        for name in ('args', 'kwargs', 'options', 'result', 'traceback'):
+            assert not [statement for statement in asked if re.search(rf'\b{name}\b', statement.partition('WHERE')[0])]
+
+
+def test_lists_and_trees_have_nothing_large_in_memory(tmp_path: Path) -> None:
+    database = TaskDatabase(f'sqlite:///{tmp_path}/tasks.db')
+    for number in range(4):
+        chain = {'chain': [{'task': 'a', 'args': ['x' * 2_000_000], 'options': {'task_id': 'b'}}]}
+        schedule(database, str(number), number, root_id='0', args=['x' * 2_000_000], options=chain)
+        store(database, str(number), result=b'"' + b'x' * 2_000_000 + b'"')
+    with TrackedTasks(database.url) as tracked:
+        tracked.page(Filter(), 1, extent=BRIEF)
+        most = {
+            'list': lambda: tracked.page(Filter(), 9, extent=BRIEF),
+            'lines': lambda: tracked.page(Filter(), 9, extent=Extent(('args', 'kwargs', 'result'), 500)),
+            'tree': lambda: tracked.workflow('2', whole=False),
+            'documents': lambda: sum(1 for _ in tracked.stream(Filter(), 9)),
+        }
+        for name, read_all in most.items():
+            tracemalloc.start()
+            read_all()
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            # Each task has 6 MB. A document has to be read whole, one at a time.
+            assert peak < (500_000 if name in ('list', 'lines') else 20_000_000), name
 
 
 @pytest.mark.usefixtures('some')
@@ -199,7 +348,7 @@ def test_a_workflow_has_no_more_tasks_than_asked_for(
         monkeypatch.setattr(module, 'VALUES', 2)
     for number in range(9):
         schedule(tasks, str(number), number, root_id='0', parent_id=str(number - 1))
-    assert ids(tracked.workflow('5')) == [str(number) for number in range(9)]
+    assert ids(tracked.workflow('5')) == ids(tracked.workflow('5', whole=False)) == [str(number) for number in range(9)]
     assert len(tracked.workflow('5', 4)) == 4
     assert tracked.workflow('10') == []
 

@@ -42,8 +42,8 @@ EXPECTED = {
     'chord_of_a_chord': 'chord_unlock+(chord_unlock+(map+ map+ archive+) map+ archive+)',
     'chord_of_a_group': 'chord_unlock+(map+ map+ map+ archive+)',
     'group_upgraded': 'chord_unlock+(map+ map+ archive+(send+))',
-    'failed_chord': 'chord_unlock+(boundary- map+ ?-(alarm+))',
-    'failed_chain': 'parcels+(boundary-(?-))',
+    'failed_chord': 'chord_unlock+(boundary- map+ archive/(alarm+))',
+    'failed_chain': 'parcels+(boundary-(table/))',
     'errback_of_a_chain': 'parcels+(boundary-(alarm+))',
 }
 
@@ -51,10 +51,10 @@ EXPECTED = {
 #: What differs where the monitor stores no arguments, and so no signatures either: nothing tells to which workflow a
 #: task belonged that was not sent.
 WITHOUT_ARGUMENTS = {
-    'failed_chord': '?-(alarm+)',
-    'failed_chain': '?-',
+    'failed_chord': '?/(alarm+)',
+    'failed_chain': '?/',
 }
-MARKS = {'SUCCESS': '+', 'FAILURE': '-'}
+MARKS = {'SUCCESS': '+', 'FAILURE': '-', 'UNSENT': '/'}
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Flows:
     def finished(self, name: str) -> list[TrackedTask] | None:
         """All tasks of a workflow, once there are as many as expected and nothing is to come."""
         tasks = self.tracked.workflow(self.ids[name])
-        is_complete = len(tasks) == sum(self.expected[name].count(mark) for mark in '+-')
+        is_complete = len(tasks) == sum(self.expected[name].count(mark) for mark in '+-/')
         # A workflow that has failed may go on for a while.
         is_over = overall(tasks) in ('SUCCESS', 'FAILURE') and '~' not in drawn(tree(tasks))
         return tasks if is_complete and is_over else None
@@ -129,6 +129,7 @@ def test_each_workflow_is_one_tree(flows: Flows) -> None:
     for name, expected in flows.expected.items():
         workflow = wait_until(partial(flows.finished, name), f'{name} to be finished')
         assert drawn(tree(workflow)) == expected, name
+        assert drawn(tree(flows.tracked.workflow(flows.ids[name], whole=False))) == expected, name
         # Any task of it leads to all of it.
         for task in workflow:
             assert flows.tracked.workflow(task.task_id) == workflow, (name, task)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cadasta.workertoolbox.tracked import Node, TrackedTask, overall, tree
-from cadasta.workertoolbox.tracked.relations import join_of, relatives, steps
+from cadasta.workertoolbox.tracked.relations import bare, embedded_names, join_of, relatives, steps
+from cadasta.workertoolbox.tracked.tree import narrowed, walk
 
 from .rows import minutes
 
@@ -132,6 +133,38 @@ def test_overall(expected: str, tasks: list[TrackedTask]) -> None:
     assert overall(tasks) == expected
 
 
+def unsent(nodes: list[Node]) -> dict[str, tuple[str | None, str | None]]:
+    return {node.task.task_id: (node.task.name, node.note) for node in walk(nodes) if node.state == 'UNSENT'}
+
+
+def test_what_was_never_sent() -> None:
+    chain = {'chain': [signature('d'), signature('c')]}
+    not_run = {'minute': None, 'runs': 0}
+    tasks = [task('b', 'FAILURE', options=chain), task('c', 'FAILURE', **not_run), task('d', 'FAILURE', **not_run)]
+    step = ('a.b', 'not sent: the step before failed')
+    assert unsent(tree(tasks)) == {'c': step, 'd': step}
+    assert overall(tasks) == 'FAILURE'
+    # Celery's own backend does not say that it has not run.
+    assert unsent(tree([tasks[0], task('c', 'FAILURE', None)])) == {'c': step}
+    assert unsent(tree([task('b', options=chain), task('c', 'FAILURE', None)])) == {}
+    body = signature('z', 'chain', tasks=[signature('y'), {**signature('z'), 'task': 'last'}])
+    watch = task('u', 'PENDING', name=UNLOCK, args=['g', body])
+    nodes = tree([watch, task('h', 'FAILURE', group_id='g'), task('z', 'FAILURE', None)])
+    assert unsent(nodes) == {'z': ('last', 'not sent: a task of the header failed')}
+    assert next((node.task.task_id, node.state) for node in walk(nodes)) == ('u', 'SUCCESS')
+    # Without arguments, nothing has its name.
+    assert unsent(tree([task('x', 'FAILURE', **not_run)])) == {'x': (None, 'not sent: a task before it failed')}
+
+
+def test_narrowed_to_some() -> None:
+    nodes = tree(
+        [*(task(name, parent_id=name[:-1] or None) for name in ('a', 'aa', 'ab', 'aba', 'abb', 'abbb')), task('c')]
+    )
+    assert drawn(narrowed(nodes, lambda node: node.task.task_id in ('ab', 'abbb'))) == 'a(ab(abb(abbb)))'
+    assert drawn(narrowed(nodes, lambda node: node.task.task_id == 'c')) == 'c'
+    assert narrowed(nodes, lambda node: False) == []
+
+
 def test_steps_of_a_chain() -> None:
     chord = signature('g', 'chord', header=[], body=signature('c'))
     assert steps(task('a', options={'chain': [signature('d'), chord, signature('b')]})) == ['b', 'c', 'd']
@@ -237,3 +270,8 @@ def test_each_task_occurs_once_whatever_the_rows_say(tasks: list[TrackedTask]) -
     assert overall(tasks) in ('PENDING', 'STARTED', 'SUCCESS', 'FAILURE')
     for row in tasks:
         assert all(isinstance(value, str) for _, value in relatives(row))
+        # What the structure leaves out says nothing.
+        for reader in (relatives, steps, join_of, embedded_names):
+            read, left = reader(row), reader(bare(row))
+            assert (read, left) == (join_of(row),) * 2 if reader is join_of else list(read) == list(left)
+    assert drawn(tree(map(bare, tasks))) == drawn(tree(tasks))

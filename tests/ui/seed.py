@@ -14,6 +14,9 @@ NOW = datetime.now(UTC)
 HOSTILE = '<script>alert("x")</script><img src="https://elsewhere.invalid/" onerror=alert(1)>{{ 7 * 7 }}'
 SECRET = 'hush-hush'
 
+#: The columns of a result.
+RESULT = ('result', 'traceback', 'started', 'lease', 'worker', 'runs')
+
 results, _ = result_tables({}, {})
 
 
@@ -31,7 +34,7 @@ class Seed:
 
     def task(self, task_id: str, state: str | None = None, age: float = 0, took: float = 1, **columns: Any) -> str:
         """Adds a task that was first seen `age` seconds ago, and its result if it has a state."""
-        result = {name: columns.pop(name) for name in ('result', 'traceback') if name in columns}
+        result = {name: columns.pop(name) for name in RESULT if name in columns}
         seen = NOW - timedelta(seconds=age)
         row = {
             'name': 'export.project',
@@ -56,7 +59,13 @@ class Seed:
         with self.engine.begin() as connection:
             connection.execute(
                 sa.insert(results).values(
-                    id=self.number, task_id=task_id, status=state, date_done=done.replace(tzinfo=None), **columns
+                    id=self.number,
+                    task_id=task_id,
+                    status=state,
+                    date_done=done.replace(tzinfo=None),
+                    retries=0,
+                    replaced=0,
+                    **columns,
                 )
             )
 

@@ -42,12 +42,15 @@ def text(page: str) -> str:
 
 class TestList:
     def test_newest_first(self, client: FlaskClient, seed: Seed) -> None:
-        seed.task('first', 'SUCCESS', 20, 250)
+        seed.task('first', 'SUCCESS', 20, 250, sent=NOW - timedelta(seconds=80), started=NOW - timedelta(seconds=20))
         seed.task('second', age=10)
-        seed.task('third', 'STARTED', 5, -2 * 86_400)
+        seed.task('third', 'STARTED', 5, started=NOW - timedelta(days=2), lease=NOW + timedelta(days=2))
+        seed.task('fourth', 'STARTED', 2, lease=NOW - timedelta(days=2))
         page = client.get('/').text
-        assert ids(page) == ['third', 'second', 'first']
+        assert ids(page) == ['fourth', 'third', 'second', 'first']
         assert 'SUCCESS' in page
+        assert '<td data-name="Waited" class="number">1 min</td>' in page
+        assert 'STARTED</span> <span class="faint">lost</span>' in page
         assert '4 min 10 s' in page
         assert '2 d so far' in page
         assert f'<time datetime="{NOW - timedelta(seconds=10):%Y-%m-%dT%H:%M:%SZ}">' in page
@@ -176,7 +179,7 @@ class TestTask:
     def test_result_without_task(self, client: FlaskClient, seed: Seed) -> None:
         seed.result('7', 'FAILURE')
         page = client.get('/tasks/7').text
-        assert 'unknown task FAILURE Id 7 Queue unknown Scheduled unknown' in text(page)
+        assert 'unknown task FAILURE Id 7 Queue unknown Standing failed Scheduled unknown' in text(page)
         assert '<rect' not in page
 
     def test_arguments_are_private(self, client: FlaskClient, seed: Seed) -> None:
@@ -202,7 +205,7 @@ class TestTask:
             'FAILURE',
             args=[1, 'ü'],
             kwargs={'format': 'gpkg'},
-            result=b'\x81<{"path"}',
+            result=b'\x81<{"path"}' + 30_000 * b'z',
             traceback='Tr',
             options={'x': 'y' * 30_000},
         )
@@ -213,6 +216,7 @@ class TestTask:
             r'Result \x81&lt;{&#34;path&#34;}',
             'Traceback Tr',
             'yyyy… and 10,009 more characters',
+            'and 10,010 more bytes',
         ):
             assert shown in said
 

@@ -31,6 +31,7 @@ def cancel(ctx: click.Context, ids: tuple[str, ...], database: str | None, yes: 
     """
     from ..results.cancelling import Cancelling
     from ..tracked import Filter, TrackedTasks
+    from ..tracked.extent import BRIEF
 
     where = Filter(**conditions)
     if bool(ids) == (where != Filter()):
@@ -39,7 +40,7 @@ def cancel(ctx: click.Context, ids: tuple[str, ...], database: str | None, yes: 
     url = database_of(app, database)
     with usable_database():
         with TrackedTasks(url) as tasks:
-            known = {task.task_id: task for task in (tasks.find(ids) if ids else _all(tasks, where))}
+            known = {task.task_id: task for task in (tasks.find(ids, BRIEF) if ids else _all(tasks, where))}
         chosen = [task_id for task_id in (ids or known) if task_id not in known or not known[task_id].is_done]
         if yes:
             with Cancelling(url, app.conf.database_table_names, app.conf.database_table_schemas) as cancelling:
@@ -55,10 +56,12 @@ def cancel(ctx: click.Context, ids: tuple[str, ...], database: str | None, yes: 
 
 
 def _all(tasks: 'TrackedTasks', where: 'Filter') -> 'list[TrackedTask]':
+    from ..tracked.extent import BRIEF
+
     found: list[TrackedTask] = []
     cursor = None
     while True:
-        page = tasks.page(where, _PAGE, cursor)
+        page = tasks.page(where, _PAGE, cursor, BRIEF)
         found += page
         if len(page) < _PAGE:
             return found

@@ -5,6 +5,7 @@ import unicodedata
 from typing import Any
 
 from ..tracked.documents import result_text
+from ..tracked.extent import Text
 from ..tracked.task import TrackedTask
 
 # Controls, formats such as those that turn the direction of a text, halves of characters, ends of lines and paragraphs.
@@ -31,6 +32,9 @@ def call(task: TrackedTask) -> str:
     >>> call(TrackedTask('1', 'SUCCESS', args=[7], kwargs={'page': 2}, result=b'"a.pdf"'))
     '(7, page=2) → "a.pdf"'
     """
+    if isinstance(task.args, Text):
+        # Nobody reads what comes after the beginning of arguments that are so long.
+        return harmless(f'({task.args[1:]}')
     result = '' if task.result is None else f' → {result_text(task.result)}'
     if isinstance(task.args, str):
         # The monitor stores no arguments here: these are the texts that the sender chose to show.
@@ -38,6 +42,8 @@ def call(task: TrackedTask) -> str:
     # These may be of any type in a message of the first protocol: nothing has checked them.
     args = [_json(item) for item in task.args] if isinstance(task.args, list) else []
     named = [f'{name}={_json(item)}' for name, item in task.kwargs.items()] if isinstance(task.kwargs, dict) else []
+    if isinstance(task.kwargs, Text):
+        return harmless(f'({", ".join([*args, task.kwargs[1:]])}')
     return harmless(f'({", ".join([*args, *named])}){result}')
 
 

@@ -1,7 +1,7 @@
 """Show tasks: on a terminal as a table that fits it, in a pipe as lines of fields."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Literal, NamedTuple
 
 import click
@@ -10,9 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ..durations import briefly
-from ..tracked.documents import dumped, dumped_tree
+from ..tracked.documents import Details, dumped, dumped_tree
+from ..tracked.extent import BRIEF, WHOLE, Extent
 from ..tracked.task import TrackedTask
-from ..tracked.tree import Node
+from ..tracked.tree import Node, walk
+from . import csv_lines
 from .output import is_terminal
 from .safe_text import call, harmless
 
@@ -23,16 +25,21 @@ _ASCII_BRANCHES = ('|- ', '`- ', '|  ', '   ')
 _INDENTS = ('  ', '  ', '  ', '  ')
 # The width that a tree keeps beside its branches for state, duration, id and name.
 _BESIDE = 72
-# The width from which a terminal has room for the queue.
+# The width from which a terminal has room for the queue, and for how long a task waited and ran.
 _WIDE = 100
+# The width from which a terminal has room for what has become of a task.
+_WIDEST = 120
 # The most characters of arguments in a pipe, where nothing limits the width of a line.
 _LONGEST = 500
+# A table keeps all its rows in memory, and lays them out together.
+_ROWS = 1_000
 
 
 class _Line(NamedTuple):
     task: TrackedTask
     state: str
-    branches: str
+    branches: str = ''
+    note: str | None = None
 
 
 class _Column(NamedTuple):
@@ -43,13 +50,20 @@ class _Column(NamedTuple):
 
 
 def _age(line: _Line) -> str:
-    seen = line.task.first_seen
-    return '' if seen is None else briefly(datetime.now(UTC) - seen)
+    scheduled = line.task.scheduled
+    return '' if scheduled is None else briefly(datetime.now(UTC) - scheduled)
+
+
+def _seconds(number: float | None) -> str:
+    return briefly(None if number is None else timedelta(seconds=number))
 
 
 _AGE = _Column('AGE', _age, 8, 'right')
 _STATE = _Column('STATE', lambda line: line.state, 12)
 _TOOK = _Column('TOOK', lambda line: briefly(line.task.duration), 8, 'right')
+_WAITED = _Column('WAITED', lambda line: _seconds(line.task.waited), 8, 'right')
+_RAN = _Column('RAN', lambda line: _seconds(line.task.ran), 8, 'right')
+_STANDING = _Column('STANDING', lambda line: line.task.standing, 10)
 _ID = _Column('ID', lambda line: line.task.task_id, 40)
 _QUEUE = _Column('QUEUE', lambda line: line.task.routing_key or '', 20)
 
@@ -59,57 +73,100 @@ class Screen:
 
     :param console: the console that shows them.
     :param arguments: whether to show the arguments of tasks, and the values that they returned or raised.
+    :param zone: the time zone of the times that it shows.
     """
 
-    def __init__(self, console: Console, arguments: bool = False) -> None:
+    def __init__(self, console: Console, arguments: bool = False, zone: tzinfo = UTC) -> None:
         self.console = console
         self.arguments = arguments
+        self._zone = zone
 
     @property
     def is_terminal(self) -> bool:
         """Whether the output is a terminal that can do more than print lines."""
         return is_terminal(self.console)
 
+    def extent(self, whole: bool = False) -> Extent:
+        """Tell how much of a task has to be read to show it.
+
+        :param whole: whether a document is shown, and not a line.
+        """
+        if not self.arguments:
+            return BRIEF
+        return WHOLE if whole else Extent(('args', 'kwargs', 'result'), 2 * _LONGEST)
+
     def tasks(self, tasks: Iterable[TrackedTask]) -> None:
         """Show a list."""
         if self.is_terminal:
-            self.console.print(self.table(tasks))
+            for some in _batches(tasks):
+                self.console.print(self.table(some))
         else:
             for task in tasks:
                 self.line(task)
 
     def line(self, task: TrackedTask) -> None:
-        """Show a task as a line of fields between tabs: first seen, state, duration, id, queue, name, arguments."""
-        self._print(_Line(task, task.status, ''))
+        """Show a task as a line of fields between tabs."""
+        self._print(_Line(task, task.status))
 
     def table(self, tasks: Iterable[TrackedTask]) -> RenderableType:
         """Lay out a list for the terminal."""
-        queue = (_QUEUE,) if self.console.width >= _WIDE else ()
-        return self._table((_Line(task, task.status, '') for task in tasks), (_AGE, _STATE, _TOOK, _ID, *queue))
+        columns = [_AGE, _STATE, _TOOK, _ID]
+        if self.console.width >= _WIDE:
+            standing = (_STANDING,) if self.console.width >= _WIDEST else ()
+            columns = [_AGE, _STATE, *standing, _WAITED, _RAN, _ID, _QUEUE]
+        return self._table((_Line(task, task.status) for task in tasks), columns)
 
     def json(self, task: TrackedTask) -> None:
         """Show a task as a line of JSON."""
-        click.echo(dumped(task, self.arguments))
+        click.echo(dumped(task, self.arguments, self._written))
 
-    def tree(self, state: str, roots: list[Node], as_json: bool = False) -> None:
-        """Show a workflow: its overall state, then a line for each task."""
+    def csv(self, tasks: Iterable[TrackedTask]) -> None:
+        """Show a list as CSV."""
+        csv_lines.write(tasks, self.arguments, self._written)
+
+    def tree(
+        self,
+        state: str,
+        roots: list[Node],
+        as_json: bool = False,
+        total: int | None = None,
+        details: Details = iter,
+    ) -> None:
+        """Show a workflow: its overall state, then a line for each task.
+
+        :param state: its overall state.
+        :param roots: the tree.
+        :param as_json: whether to show a document instead.
+        :param total: the number of its tasks, where the tree has only some of them.
+        :param details: gives the tasks of the tree with what is to be shown of them, from the top down.
+        """
         if as_json:
-            click.echo(dumped_tree(state, roots, self.arguments))
+            for part in dumped_tree(state, roots, self.arguments, details, self._written):
+                click.echo(part, nl=False)
+            click.echo()
         elif self.is_terminal:
-            self.console.print(self.drawing(state, roots))
+            self.console.print(self.drawing(state, roots, total, details))
         else:
-            lines = list(_lines(roots, _INDENTS, _BESIDE))
-            click.echo(_total(state, lines))
-            for line in lines:
+            click.echo(_heading(state, roots, total))
+            for line in _lines(roots, _INDENTS, _BESIDE, details):
                 self._print(line)
 
-    def drawing(self, state: str, roots: list[Node]) -> RenderableType:
+    def drawing(
+        self, state: str, roots: list[Node], total: int | None = None, details: Details = iter
+    ) -> RenderableType:
         """Lay out a workflow with its branches, to fit the width of the console. That need not be a terminal."""
         branches = _ASCII_BRANCHES if self.console.options.ascii_only else _BRANCHES
         deepest = max(len(branches[0]), self.console.width - _BESIDE)
-        lines = list(_lines(roots, branches, deepest))
-        total = Text(harmless(_total(state, lines)), _STYLES.get(state, ''))
-        return Group(total, self._table(lines, (_STATE, _TOOK, _ID)))
+        lines = _lines(roots, branches, deepest, details)
+        heading = Text(harmless(_heading(state, roots, total)), _STYLES.get(state, ''))
+        return Group(heading, self._table(lines, (_STATE, _TOOK, _ID)))
+
+    def _written(self, moment: datetime) -> str:
+        try:
+            return moment.astimezone(self._zone).isoformat()
+        except OverflowError:
+            # The producer of a message chooses its times, and the last of all years ends at another time there.
+            return moment.isoformat()
 
     def _table(self, lines: Iterable[_Line], columns: Sequence[_Column]) -> Table:
         table = Table(box=None, pad_edge=False, header_style='dim')
@@ -119,6 +176,8 @@ class Screen:
         table.add_column('NAME', overflow='ellipsis')
         for line in lines:
             name = Text(no_wrap=True).append(line.branches, 'dim').append(self._name(line.task))
+            if line.note:
+                name.append(f'  {line.note}', 'dim')
             style = _STYLES.get(line.state, '')
             table.add_row(
                 *(Text(harmless(column.text(line)), style if column is _STATE else '') for column in columns), name
@@ -127,13 +186,15 @@ class Screen:
 
     def _print(self, line: _Line) -> None:
         task = line.task
-        seen = '' if task.first_seen is None else task.first_seen.isoformat(timespec='seconds')
+        seen = '' if task.first_seen is None else self._written(task.first_seen.replace(microsecond=0))
         took = '' if task.duration is None else f'{task.duration.total_seconds():.3f}'
         name = line.branches + (task.name or _NOT_STORED)
         fields = [seen, line.state, took, task.task_id, task.routing_key or '', name]
         if self.arguments:
             fields.append(call(task)[:_LONGEST])
-        click.echo('\t'.join(map(harmless, fields)))
+        fields.append(line.note or task.standing)
+        fields += ('' if seconds is None else f'{seconds:.3f}' for seconds in (task.waited, task.ran))
+        click.echo('\t'.join(map(harmless, [*fields, task.worker or ''])))
 
     def _name(self, task: TrackedTask) -> str:
         name = harmless(task.name or _NOT_STORED)
@@ -141,16 +202,29 @@ class Screen:
         return (name + (call(task) if self.arguments else ''))[: self.console.width]
 
 
-def _total(state: str, lines: Sequence[_Line]) -> str:
-    return f'{state}: {len(lines)} task{"" if len(lines) == 1 else "s"}'
+def _batches(tasks: Iterable[TrackedTask]) -> Iterator[list[TrackedTask]]:
+    some: list[TrackedTask] = []
+    for task in tasks:
+        some.append(task)
+        if len(some) == _ROWS:
+            yield some
+            some = []
+    yield some
 
 
-def _lines(roots: list[Node], branches: Sequence[str], deepest: int) -> Iterator[_Line]:
+def _heading(state: str, roots: list[Node], total: int | None) -> str:
+    shown = sum(1 for _ in walk(roots))
+    whole = shown if total is None else total
+    return f'{state}: {"" if total is None else f"{shown} of "}{whole} task{"" if whole == 1 else "s"}'
+
+
+def _lines(roots: list[Node], branches: Sequence[str], deepest: int, details: Details) -> Iterator[_Line]:
+    detailed = details(node.task for node in walk(roots))
     fork, corner, bar, blank = branches
     todo = [(node, '', '') for node in reversed(roots)]
     while todo:
         node, own, below = todo.pop()
-        yield _Line(node.task, node.state, own)
+        yield _Line(next(detailed), node.state, own, node.note)
         # Deep branches are cut at their left, so that the name of the task stays visible.
         below = below[-deepest:]
         last = len(node.children) - 1

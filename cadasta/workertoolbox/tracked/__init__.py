@@ -2,6 +2,7 @@
 
 from ..errors import NotUsable
 from .counts import Count
+from .extent import Extent
 from .failures import Failure
 from .filter import Filter
 from .query import TrackedTasks
@@ -13,6 +14,7 @@ __all__ = [
     'STATES',
     'Count',
     'Cursor',
+    'Extent',
     'Failure',
     'Filter',
     'Node',

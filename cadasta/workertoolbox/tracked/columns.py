@@ -21,3 +21,12 @@ SCHEDULED = _view(SCHEDULED_VIEW)
 def newest_first(columns: Any) -> tuple[sa.ColumnElement[Any], ...]:
     """Give the order of a list: the newest task first."""
     return columns.first_seen.desc(), columns.task_id.desc()
+
+
+def as_text(value: Any) -> sa.ColumnElement[str]:
+    """Give a value within a JSON column as text.
+
+    :param value: the column, with the names or numbers that lead to the value.
+    """
+    # SQLite gives numbers as numbers.
+    return sa.cast(value.as_string(), sa.Text)

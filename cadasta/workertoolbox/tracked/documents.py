@@ -1,15 +1,21 @@
 """Tasks as JSON documents."""
 
 import json
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
+from .extent import LARGE, Bytes
 from .task import TrackedTask
-from .tree import Node
+from .tree import Node, walk
 
-# The columns that hold arguments and results, or messages that may quote them.
-_PRIVATE = ('args', 'kwargs', 'options', 'result', 'traceback')
+#: Writes a moment.
+Written = Callable[[datetime], str]
+#: Gives the same tasks, with more of their values.
+Details = Callable[[Iterable[TrackedTask]], Iterator[TrackedTask]]
+
+_NAMES = tuple(field.name for field in fields(TrackedTask))
 
 
 def document(task: TrackedTask, arguments: bool) -> dict[str, Any]:
@@ -20,39 +26,45 @@ def document(task: TrackedTask, arguments: bool) -> dict[str, Any]:
     >>> list(document(TrackedTask('1', 'SUCCESS'), False))[:3]
     ['task_id', 'status', 'date_done']
     """
-    hidden = () if arguments else _PRIVATE
-    found = {name: value for name, value in asdict(task).items() if name not in hidden}
+    hidden = () if arguments else LARGE
+    found = {name: getattr(task, name) for name in _NAMES if name not in hidden}
     if task.result is not None and arguments:
         found['result'] = result_text(task.result)
     return {**found, 'duration': task.duration.total_seconds() if task.duration is not None else None}
 
 
-def dumped(task: TrackedTask, arguments: bool) -> str:
+def dumped(task: TrackedTask, arguments: bool, written: Written = datetime.isoformat) -> str:
     """Give the `document` of a task as JSON, in one line of ASCII."""
-    return json.dumps(document(task, arguments), default=datetime.isoformat)
+    return json.dumps(document(task, arguments), default=written)
 
 
-def dumped_tree(state: str, roots: list[Node], arguments: bool) -> str:
+def dumped_tree(
+    state: str, roots: list[Node], arguments: bool, details: Details, written: Written = datetime.isoformat
+) -> Iterator[str]:
     """Give a workflow as JSON, in one line. Each task has a document, with its state in the tree and its children.
 
     :param state: the overall state.
     :param roots: the tree.
     :param arguments: whether to include arguments and results.
+    :param details: gives the tasks of the tree with what is to be written of them, from the top down.
+    :param written: writes a moment.
+    :returns: the parts of the line.
 
-    >>> dumped_tree('SUCCESS', [], False)
+    >>> ''.join(dumped_tree('SUCCESS', [], False, iter))
     '{"state": "SUCCESS", "tasks": []}'
     """
+    detailed = details(node.task for node in walk(roots))
     # This loop replaces a recursion: a chain may have more steps than Python lets calls nest.
-    parts = [f'{{"state": {json.dumps(state)}, "tasks": [']
+    yield f'{{"state": {json.dumps(state)}, "tasks": ['
     todo: list[Node | str] = [']}', *_separated(roots)]
     while todo:
         item = todo.pop()
         if isinstance(item, str):
-            parts.append(item)
+            yield item
         else:
-            parts.append(dumped(item.task, arguments)[:-1] + f', "state": {json.dumps(item.state)}, "children": [')
+            told = json.dumps({'state': item.state, 'note': item.note})
+            yield f'{dumped(next(detailed), arguments, written)[:-1]}, {told[1:-1]}, "children": ['
             todo += [']}', *_separated(item.children)]
-    return ''.join(parts)
 
 
 def _separated(nodes: list[Node]) -> list[Node | str]:
@@ -64,9 +76,12 @@ def _separated(nodes: list[Node]) -> list[Node | str]:
 
 
 def result_text(result: bytes) -> str:
+    """Give a result as text if it is JSON, and otherwise its length. Of a `Bytes`, give the beginning of the text."""
     try:
+        if isinstance(result, Bytes):
+            return result.text()
         text = result.decode()
         json.loads(text)
     except (ValueError, RecursionError):
-        return f'{len(result)} bytes'
+        return f'{len(result) + getattr(result, "more", 0)} bytes'
     return text

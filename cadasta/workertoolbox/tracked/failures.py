@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from celery.states import FAILURE
 
 from .columns import EVERYTHING, SCHEDULED
-from .filter import Filter, conditions
+from .filter import Filter, indexed
 
 # The most bytes that are read of a result. An error message may have megabytes.
 _READ = 10_000
@@ -63,7 +63,7 @@ def failing(since: datetime, by: str | None, where: Filter) -> Iterator[Any]:
     """
     # Celery's tables have no time zone.
     since = since.astimezone(UTC).replace(tzinfo=None)
-    yield _failed(SCHEDULED, since, by).where(*conditions(where))
+    yield _failed(SCHEDULED, since, by).where(*indexed(where, SCHEDULED))
     if where.is_of_results:
         yield _failed(EVERYTHING, since, by).where(EVERYTHING.first_seen.is_(None))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,23 +13,25 @@ from ..database.connection import Connected
 from ..database.values import storable
 from ..database.views import SCHEDULED_VIEW, VIEW
 from ..errors import NotUsable
-from .columns import EVERYTHING, SCHEDULED, newest_first
+from .columns import EVERYTHING
 from .counts import Count, counted, counting
+from .extent import STRUCTURE, WHOLE, Extent, read, selected, size
 from .failures import Failure, failing
 from .failures import counted as counted_failures
-from .filter import Filter, conditions, has_state, is_after
+from .filter import Filter, by_stored_state, indexed, others
+from .listing import scheduled, unscheduled
 from .portions import VALUES, portions
-from .relations import relatives
+from .relations import bare, relatives
 from .stats import TaskStats, gathered, listing, summed, summing
 from .task import STATES, Cursor, TrackedTask
 from .workflow_search import related, senders
 
 #: The most tasks that are read of one workflow, unless the caller asks for more.
 WORKFLOW_LIMIT = 10_000
-# PostgreSQL looks up the states of this many tasks in a few milliseconds.
-_NEWEST = 2_000
 # The rows of a long result that are in memory at a time.
 _PORTION = 1_000
+# Values that have this many characters together are read at a time, and the values of one task at least.
+_MOST = 2_000_000
 
 
 class TrackedTasks(Connected):
@@ -52,50 +55,86 @@ class TrackedTasks(Connected):
         self._connection.execution_options(isolation_level='AUTOCOMMIT')
         if self._engine.dialect.name == 'postgresql':
             self._connection.execute(sa.text('SET default_transaction_read_only = on'))
+            # In another time zone, the last times of the last year would be in a year that Python does not know.
+            self._connection.execute(sa.text("SET TIME ZONE 'UTC'"))
         else:
             self._connection.execute(sa.text('PRAGMA query_only = on'))
             self._connection.execute(sa.text('PRAGMA case_sensitive_like = on'))
         self._require('view', (SCHEDULED_VIEW, VIEW))
 
-    def page(self, where: Filter, limit: int, before: Cursor | None = None) -> list[TrackedTask]:
+    def page(
+        self, where: Filter, limit: int, before: Cursor | None = None, extent: Extent = WHOLE
+    ) -> list[TrackedTask]:
         """List tasks, newest first. Results whose task is not stored (yet) come last, in the order of their ids.
 
-        The list has such results only where the filter asks for nothing but a state: nothing else is known about them.
+        The list has such results only where the filter asks for nothing that only a task has, as a name.
 
         :param where: the tasks to list.
         :param limit: the most tasks.
         :param before: the cursor of the last task of the page before.
+        :param extent: how much to read of the values that may be large.
         :returns: the tasks. They are fewer than the limit only where there are no more.
         :raises NotUsable: where the role may not read the views.
         """
-        found: list[TrackedTask] = []
-        if before is None or before.first_seen is not None:
-            found = self._scheduled(where, limit, before)
-            before = None
-        if len(found) < limit and where.is_of_results:
-            found += self._unscheduled(where, limit - len(found), before)
-        return found
+        return [_tracked_task(row, extent) for row in self._page(where, limit, before, extent)]
 
-    def find(self, task_ids: Collection[str]) -> list[TrackedTask]:
+    def stream(self, where: Filter, limit: int, extent: Extent = WHOLE) -> Iterator[TrackedTask]:
+        """List tasks as `page` does, but in portions, so that they need not be in memory all at once.
+
+        It finds the tasks first, and then reads them. So the state of a task may have changed meanwhile.
+
+        :param where: the tasks to list.
+        :param limit: the most tasks.
+        :param extent: how much to read of the values that may be large.
+        :raises NotUsable: where the role may not read the views.
+        """
+        if limit <= VALUES and extent.is_bounded:
+            yield from self.page(where, limit, extent=extent)
+        else:
+            ids = [row.task_id for row in self._page(where, limit, None, None)]
+            yield from (found for _, found in self._each(ids, extent) if found is not None)
+
+    def find(self, task_ids: Collection[str], extent: Extent = WHOLE, where: Filter | None = None) -> list[TrackedTask]:
         """Look up tasks and results.
 
         :param task_ids: the ids.
+        :param extent: how much to read of the values that may be large.
+        :param where: the conditions that they must meet.
         :returns: those that are known, in any order.
         :raises NotUsable: where the role may not read the view.
         """
         ids = sorted({storable(task_id) for task_id in task_ids})
-        queries = (sa.select(*EVERYTHING).where(EVERYTHING.task_id.in_(some)) for some in portions(ids, VALUES))
-        return [row for query in queries for row in self._rows(query)]
+        met = (
+            [] if where is None else [*indexed(where, EVERYTHING), *others(where, EVERYTHING), *by_stored_state(where)]
+        )
+        queries = (
+            sa.select(*selected(EVERYTHING, extent)).where(EVERYTHING.task_id.in_(some), *met)
+            for some in portions(ids, VALUES)
+        )
+        return [_tracked_task(row, extent) for query in queries for row in self._run(query)]
 
-    def get(self, task_id: str) -> TrackedTask | None:
+    def detailed(self, tasks: Iterable[TrackedTask], extent: Extent = WHOLE) -> Iterator[TrackedTask]:
+        """Read more of tasks, in portions, which have few tasks where their values are large.
+
+        :param tasks: the tasks.
+        :param extent: how much to read of the values that may be large.
+        :returns: the tasks in the same order; as they are where they are not known any more. They keep their names.
+        :raises NotUsable: where the role may not read the view.
+        """
+        known = {task.task_id: task for task in tasks}
+        for task_id, found in self._each(known, extent):
+            task = known[task_id]
+            yield task if found is None else replace(found, name=task.name)
+
+    def get(self, task_id: str, extent: Extent = WHOLE) -> TrackedTask | None:
         """Look up one task or result, as `find` does.
 
         :returns: `None` where it is not known.
         """
-        found = self.find([task_id])
+        found = self.find([task_id], extent)
         return found[0] if found else None
 
-    def workflow(self, task_id: str, limit: int = WORKFLOW_LIMIT) -> list[TrackedTask]:
+    def workflow(self, task_id: str, limit: int = WORKFLOW_LIMIT, whole: bool = True) -> list[TrackedTask]:
         """List all tasks of the workflow to which a task belongs.
 
         Tasks belong to one workflow if they have the same root, parent or group, if one is in the chord whose header is
@@ -104,6 +143,8 @@ class TrackedTasks(Connected):
 
         :param task_id: the id of any of its tasks, stored or yet to be sent, or of its group.
         :param limit: the most tasks.
+        :param whole: whether to read the tasks whole. Otherwise they have no results, and only those arguments and
+            options from which `tree` and `overall` tell how the tasks belong together.
         :returns: the tasks in the order in which they were first seen; none where the id is not known.
         :raises NotUsable: where the role may not read the view.
         """
@@ -116,7 +157,8 @@ class TrackedTasks(Connected):
             asked |= wanted
             searched |= unsent
             new = self._related(wanted, limit) | self._senders(unsent)
-            rows = self.find(sorted(new - found.keys())[: limit - len(found)])
+            ids = sorted(new - found.keys())[: limit - len(found)]
+            rows = self.find(ids) if whole else self._structures(ids)
             found.update((row.task_id, row) for row in rows)
             wanted = {relative for row in rows for relative in relatives(row)} - asked
             sent = {row.task_id for row in found.values() if row.first_seen is not None}
@@ -156,41 +198,43 @@ class TrackedTasks(Connected):
             return summed(self._run(summing(since)), since)
         return summed(gathered(self._stream(listing(since))), since)
 
-    def _scheduled(self, where: Filter, limit: int, before: Cursor | None) -> list[TrackedTask]:
-        met = conditions(where)
-        if before is not None:
-            met.append(is_after(before))
-        newest = sa.select(*SCHEDULED).where(*met).order_by(*newest_first(SCHEDULED))
-        if where.state is None:
-            return self._rows(newest.limit(limit))
-        # No index can cover both the state and the time, which are in two tables. The newest tasks alone fill most
-        # pages, so this looks at them first.
-        some = newest.limit(_NEWEST).subquery().c
-        found = self._rows(
-            sa.select(*some).where(has_state(some, where.state)).order_by(*newest_first(some)).limit(limit)
-        )
-        if len(found) == limit:
-            return found
-        # PostgreSQL would now look up one task after another to the end of the table. The materialized query makes it
-        # find all matching tasks first, which is faster.
-        met.append(has_state(SCHEDULED, where.state))
-        matching = sa.select(SCHEDULED.task_id, SCHEDULED.first_seen).where(*met).cte('matching')
-        keys = matching.prefix_with('MATERIALIZED', dialect='postgresql')
-        page = sa.select(keys.c.task_id).order_by(*newest_first(keys.c)).limit(limit)
-        return self._rows(sa.select(*SCHEDULED).where(SCHEDULED.task_id.in_(page)).order_by(*newest_first(SCHEDULED)))
+    def _page(self, where: Filter, limit: int, before: Cursor | None, extent: Extent | None) -> list[Any]:
+        found: list[Any] = []
+        if before is None or before.first_seen is not None:
+            for query in scheduled(where, limit, before, extent):
+                found = list(self._run(query))
+                if len(found) == limit:
+                    return found
+            before = None
+        if where.is_of_results:
+            found += self._run(unscheduled(where, limit - len(found), before, extent))
+        return found
 
-    def _unscheduled(self, where: Filter, limit: int, before: Cursor | None) -> list[TrackedTask]:
-        query = (
-            sa.select(*EVERYTHING)
-            .where(EVERYTHING.first_seen.is_(None))
-            .order_by(EVERYTHING.task_id.desc())
-            .limit(limit)
-        )
-        if where.state is not None:
-            query = query.where(EVERYTHING.status == storable(where.state))
-        if before is not None:
-            query = query.where(EVERYTHING.task_id < storable(before.task_id))
-        return self._rows(query)
+    def _structures(self, task_ids: list[str]) -> list[TrackedTask]:
+        return [bare(task) for _, task in self._each(task_ids, STRUCTURE) if task is not None]
+
+    def _each(self, task_ids: Iterable[str], extent: Extent) -> Iterator[tuple[str, TrackedTask | None]]:
+        for some in portions(list(task_ids), VALUES):
+            for few in self._of_size(some, extent):
+                found = {task.task_id: task for task in self.find(few, extent)}
+                yield from ((task_id, found.get(task_id)) for task_id in few)
+
+    def _of_size(self, task_ids: list[str], extent: Extent) -> Iterator[list[str]]:
+        if extent.is_bounded:
+            yield task_ids
+            return
+        asked = EVERYTHING.task_id.in_([storable(task_id) for task_id in task_ids])
+        query = sa.select(EVERYTHING.task_id, size(EVERYTHING, extent).label('size')).where(asked)
+        sizes = {row.task_id: row.size for row in self._run(query)}
+        few: list[str] = []
+        total = 0
+        for task_id in task_ids:
+            total += sizes.get(task_id, 0)
+            if few and total > _MOST:
+                yield few
+                few, total = [], sizes.get(task_id, 0)
+            few.append(task_id)
+        yield few
 
     def _related(self, relatives: Iterable[tuple[str, str]], limit: int) -> set[str]:
         return {found for condition in related(relatives) for found in self._ids(condition, limit)}
@@ -201,9 +245,6 @@ class TrackedTasks(Connected):
     def _ids(self, condition: sa.ColumnElement[bool], limit: int) -> set[str]:
         # This reads ids alone: for the other columns, PostgreSQL would read all results to join them.
         return {row.task_id for row in self._run(sa.select(EVERYTHING.task_id).where(condition).limit(limit))}
-
-    def _rows(self, query: Any) -> list[TrackedTask]:
-        return [_tracked_task(row) for row in self._run(query)]
 
     def _run(self, query: Any) -> Iterable[Any]:
         with _refusing():
@@ -225,10 +266,10 @@ def _refusing() -> Iterator[None]:
         raise NotUsable(f'The database refuses to show tasks: {error.orig}') from error
 
 
-def _tracked_task(row: Any) -> TrackedTask:
+def _tracked_task(row: Any, extent: Extent) -> TrackedTask:
     # SQLite has no time zones, and Celery's tables have none either: both store UTC.
     values: dict[str, Any] = {
         name: value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
-        for name, value in row._mapping.items()
+        for name, value in read(row._mapping, extent).items()
     }
     return TrackedTask(**{**values, 'status': values['status'] or STATES[0]})

@@ -1,6 +1,7 @@
 """Read how a task relates to the other tasks of its workflow, from the task's own row."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..architecture import CHORD_UNLOCK
@@ -11,6 +12,14 @@ _CANVAS = {'chain': ('tasks',), 'group': ('tasks',), 'chord': ('header', 'body')
 # The fields of a message that hold other tasks.
 _EMBEDDED = ('chord', 'chain', 'callbacks', 'errbacks')
 _WRAPPING = '"([\' '
+# The fields of a signature that say how it belongs to others.
+_BINDING = frozenset(
+    (
+        *('task', 'subtask_type', 'options', 'kwargs'),
+        *('task_id', 'group_id', 'chord', 'chain', 'link', 'link_error'),
+        *(name for names in _CANVAS.values() for name in names),
+    )
+)
 
 
 class Join(NamedTuple):
@@ -61,6 +70,64 @@ def steps(task: TrackedTask) -> list[str]:
     # Celery stores the steps in reverse: it takes the next one from the end.
     found = [_option(_last(step), 'task_id') for step in reversed(chain)] if isinstance(chain, list) else []
     return [task_id for task_id in found if task_id is not None]
+
+
+def bare(task: TrackedTask) -> TrackedTask:
+    """Take away the arguments and options that say nothing about the relations of a task.
+
+    :param task: a task with its options, and with its arguments if it is a ``celery.chord_unlock``.
+
+    >>> following = {'task': 'export.archive', 'args': [7], 'options': {'task_id': '2', 'priority': 3}}
+    >>> bare(TrackedTask('1', 'SUCCESS', options={'chain': [following], 'lang': 'py'})).options
+    {'chain': [{'task': 'export.archive', 'options': {'task_id': '2'}}]}
+    """
+    options = task.options
+    if isinstance(options, dict):
+        options = {name: _bare(options[name]) for name in (*_EMBEDDED, 'ignore_result') if name in options}
+    kwargs = task.kwargs
+    if isinstance(kwargs, dict):
+        kwargs = {'result': _bare(kwargs.get('result'))}
+    return replace(task, args=_bare(task.args), kwargs=kwargs, options=options)
+
+
+def _bare(nested: Any) -> Any:
+    # A loop, as in `_mentioned`.
+    found: dict[Any, Any] = {}
+    todo: list[tuple[Any, Any, Any]] = [(nested, found, None)]
+    while todo:
+        item, target, key = todo.pop()
+        if isinstance(item, list):
+            target[key] = copy = [None] * len(item)
+            todo += [(inner, copy, number) for number, inner in enumerate(item)]
+        elif isinstance(item, dict):
+            target[key] = kept = {name: value for name, value in item.items() if name in _BINDING}
+            if 'task' in kept and kept.get('subtask_type') not in _CANVAS:
+                kept.pop('kwargs', None)
+            todo += [(inner, kept, name) for name, inner in kept.items()]
+        else:
+            target[key] = item
+    return found[None]
+
+
+def embedded_names(task: TrackedTask) -> Iterator[tuple[str, str]]:
+    """List the tasks that a message has in it and that Celery sends later: steps of a chain, and bodies of chords.
+
+    :param task: the task of the message.
+    :returns: their ids and names.
+
+    >>> following = {'task': 'export.archive', 'options': {'task_id': '2'}}
+    >>> list(embedded_names(TrackedTask('1', 'SUCCESS', options={'chain': [following]})))
+    [('2', 'export.archive')]
+    """
+    options = task.options if isinstance(task.options, dict) else {}
+    chain, body = options.get('chain'), options.get('chord')
+    signatures = [*(chain if isinstance(chain, list) else []), body]
+    if task.name == CHORD_UNLOCK and isinstance(task.args, list):
+        signatures += task.args
+    for signature in map(_last, signatures):
+        task_id, name = _option(signature, 'task_id'), _name(signature)
+        if task_id is not None and name is not None:
+            yield task_id, name
 
 
 def relatives(task: TrackedTask) -> Iterator[tuple[str, str]]:
@@ -117,6 +184,16 @@ def _last(step: Any) -> Any:
     if kind == 'chord':
         return step['kwargs'].get('body') if isinstance(step.get('kwargs'), dict) else None
     return None if kind == 'group' else step
+
+
+def _name(signature: Any) -> str | None:
+    kwargs = signature.get('kwargs') if isinstance(signature, dict) else None
+    tasks = kwargs.get('tasks') if isinstance(kwargs, dict) else None
+    if isinstance(tasks, list) and signature.get('subtask_type') == 'chain':
+        # The id of a chain is that of its last task.
+        signature = (tasks or [None])[-1]
+    name = signature.get('task') if isinstance(signature, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def _option(signature: Any, name: str) -> str | None:

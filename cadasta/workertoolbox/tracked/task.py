@@ -110,18 +110,31 @@ class TrackedTask:
         return self.status in states.READY_STATES
 
     @property
-    def duration(self) -> timedelta | None:
-        """The time from when the monitor stored it until it was done. That includes its time in the queue.
+    def scheduled(self) -> datetime | None:
+        """When it was scheduled: when it was sent, or when the monitor stored it if that was before.
 
-        It is `None` where the task is not done, or one of the times is not known. No table tells when a finished task
-        began.
+        Its latest message may be that of a retry, which was sent later. And the clock of its producer may be ahead.
+
+        >>> from datetime import UTC
+        >>> noon = datetime(2030, 1, 1, 12, tzinfo=UTC)
+        >>> TrackedTask('1', 'SUCCESS', first_seen=noon + timedelta(minutes=1), sent=noon).scheduled == noon
+        True
+        """
+        return min((moment for moment in (self.sent, self.first_seen) if moment is not None), default=None)
+
+    @property
+    def duration(self) -> timedelta | None:
+        """The time from when it was scheduled until it was done. That includes its time in the queue.
+
+        It is `None` where the task is not done, or one of the times is not known.
 
         >>> from datetime import UTC
         >>> noon = datetime(2030, 1, 1, 12, tzinfo=UTC)
         >>> TrackedTask('1', 'SUCCESS', first_seen=noon, date_done=noon + timedelta(seconds=3)).duration
         datetime.timedelta(seconds=3)
         """
-        if not self.is_done or self.first_seen is None or self.date_done is None:
+        if not self.is_done or self.scheduled is None or self.date_done is None:
             return None
-        # The monitor may store a task after a worker has run it, and the clocks of two machines differ.
-        return max(self.date_done - self.first_seen, timedelta())
+        # The clocks of two machines differ. A row of version 1.0 does not say when the task was sent, and its monitor
+        # may have stored it after a worker had run it.
+        return max(self.date_done - self.scheduled, timedelta())

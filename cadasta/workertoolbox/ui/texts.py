@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from markupsafe import Markup
@@ -18,8 +18,8 @@ _CLASSES = {
     'STARTED': 'started',
     'RECEIVED': 'started',
 }
-# The page shows this many characters of a value at most: a page of many megabytes helps nobody.
-_LONGEST = 20_000
+#: The page shows this many characters of a value at most: a page of many megabytes helps nobody.
+LONGEST = 20_000
 
 
 def time(moment: datetime | None) -> str:
@@ -41,6 +41,15 @@ def plural(number: int, noun: str) -> str:
     ('1 task', '2,500 tasks')
     """
     return f'{number:,} {noun}' if number == 1 else f'{number:,} {noun}s'
+
+
+def seconds(number: float | None) -> str:
+    """Write a number of seconds.
+
+    >>> seconds(7.25), seconds(-10.0), seconds(None)
+    ('7.2 s', '0 ms', '')
+    """
+    return '' if number is None else written(timedelta(seconds=max(number, 0)))
 
 
 def name(task: TrackedTask) -> str:
@@ -68,8 +77,8 @@ def limits(timelimit: Any) -> str:
 def whole(value: Any) -> str:
     """Write an argument, a result or a traceback as it is stored. This never unpickles.
 
-    :param value: a JSON value, or the bytes that a worker serialized.
-    :returns: the text, or its beginning where it is very long.
+    :param value: a JSON value, or the bytes that a worker serialized, or the beginning of one.
+    :returns: the text.
 
     >>> print(whole([7, {'format': 'gpkg'}]), whole(b'{"path": "/tmp"}'), whole('ValueError: 7'))
     [7, {"format": "gpkg"}] {"path": "/tmp"} ValueError: 7
@@ -78,12 +87,13 @@ def whole(value: Any) -> str:
         text = value.decode('utf-8', 'backslashreplace')
     else:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if len(text) <= _LONGEST:
-        return text
-    return f'{text[:_LONGEST]}… and {plural(len(text) - _LONGEST, "more character")}'
+    more = getattr(value, 'more', 0)
+    return (
+        f'{text}… and {plural(more, "more byte" if isinstance(value, bytes) else "more character")}' if more else text
+    )
 
 
 FILTERS: dict[str, Callable[..., str]] = {
     'duration': written,
-    **{function.__name__: function for function in (time, plural, name, state_class, limits, whole)},
+    **{function.__name__: function for function in (time, plural, seconds, name, state_class, limits, whole)},
 }

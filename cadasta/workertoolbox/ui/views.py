@@ -2,9 +2,10 @@
 
 from flask import Blueprint, abort, current_app, render_template, request
 
+from ..tracked.extent import BRIEF, LARGE, Extent
 from ..tracked.query import TrackedTasks
 from ..tracked.task import STATES
-from . import chart, filters
+from . import chart, filters, texts
 from .workflow import AXIS, workflow
 
 pages = Blueprint('pages', __name__)
@@ -29,7 +30,7 @@ def tasks() -> str:
     wanted = filters.to_filter(fields)
     with tracked_tasks() as database:
         # The page asks for one more than it shows, to know whether there is another page.
-        found = database.page(wanted, TASKS + 1, before)
+        found = database.page(wanted, TASKS + 1, before, BRIEF)
     given = {field: value for field, value in fields.items() if value}
     return render_template(
         'tasks.html',
@@ -44,18 +45,19 @@ def tasks() -> str:
 
 @pages.get('/tasks/<path:task_id>')
 def task(task_id: str) -> str:
+    show_arguments = current_app.config['SHOW_ARGUMENTS']
     with tracked_tasks() as database:
-        found = database.get(task_id)
+        found = database.get(task_id, Extent(LARGE, texts.LONGEST) if show_arguments else BRIEF)
         if found is None:
             abort(404, f'There is neither a task nor a result with the id {task_id!r}.')
-        drawn = workflow(database.workflow(task_id, WORKFLOW))
+        drawn = workflow(database.workflow(task_id, WORKFLOW, whole=False))
     return render_template(
         'task.html',
         task=found,
         workflow=drawn,
         most=WORKFLOW,
         axis=AXIS,
-        show_arguments=current_app.config['SHOW_ARGUMENTS'],
+        show_arguments=show_arguments,
     )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from celery.states import IGNORED, READY_STATES
 
 from ..tracked.task import TrackedTask
-from ..tracked.tree import Node, overall, tree
+from ..tracked.tree import UNSENT, Node, overall, tree
 
 #: The most tasks that the page draws. Browsers take seconds to draw many more.
 LIMIT = 1_000
@@ -16,7 +16,7 @@ LIMIT = 1_000
 AXIS = 1_000
 # A chain of a hundred tasks is a hundred levels deep: its last tasks would be indented out of the window.
 _DEEPEST = 12
-_DONE = READY_STATES | {IGNORED}
+_DONE = READY_STATES | {IGNORED, UNSENT}
 # The bar of the shortest task has this width, so that people can see it.
 _NARROWEST = 4
 
@@ -28,8 +28,9 @@ class DrawnTask:
     :param task: the task.
     :param state: its state, as its workflow tells it.
     :param depth: the number of tasks above it.
-    :param after: the time from when the workflow's first task was stored until it was stored; `None` where it is not
-        stored.
+    :param after: the time from when the workflow's first task was scheduled until it was scheduled; `None` where it is
+        not stored.
+    :param note: why it was not sent, if it was not.
     :param left: the place on the axis at which its bar begins.
     :param width: the length of its bar.
     """
@@ -40,6 +41,7 @@ class DrawnTask:
     after: timedelta | None
     left: int
     width: int
+    note: str | None = None
 
     @property
     def is_done(self) -> bool:
@@ -77,7 +79,7 @@ def workflow(tasks: Sequence[TrackedTask]) -> Workflow:
     >>> [(row.task.task_id, row.depth) for row in drawn.rows]
     [('1', 0), ('2', 1)]
     """
-    moments = [moment for task in tasks for moment in (task.first_seen, task.date_done) if moment]
+    moments = [moment for task in tasks for moment in (task.scheduled, task.date_done) if moment]
     start, end = min(moments, default=None), max(moments, default=None)
     nodes = list(_walk(tree(tasks)))
     return Workflow(
@@ -90,17 +92,17 @@ def workflow(tasks: Sequence[TrackedTask]) -> Workflow:
 
 
 def _row(node: Node, depth: int, start: datetime | None, end: datetime | None) -> DrawnTask:
-    task, state = node.task, node.state
-    if start is None or end is None or task.first_seen is None:
-        return DrawnTask(task, state, depth, None, 0, 0)
+    task, state, scheduled = node.task, node.state, node.task.scheduled
+    if start is None or end is None or scheduled is None:
+        return DrawnTask(task, state, depth, None, 0, 0, node.note)
     # The bar of a task that is not done reaches to the end of the axis. Some finished tasks have no time of their end.
-    until = (task.date_done or task.first_seen) if state in _DONE else end
+    until = (task.date_done or scheduled) if state in _DONE else end
     # An axis of no length has only one place.
     scale = AXIS / ((end - start).total_seconds() or 1)
-    after = task.first_seen - start
+    after = scheduled - start
     left = min(round(after.total_seconds() * scale), AXIS - _NARROWEST)
-    width = round((until - task.first_seen).total_seconds() * scale)
-    return DrawnTask(task, state, depth, after, left, max(width, _NARROWEST))
+    width = round((until - scheduled).total_seconds() * scale)
+    return DrawnTask(task, state, depth, after, left, max(width, _NARROWEST), node.note)
 
 
 def _walk(roots: Sequence[Node]) -> Iterator[tuple[Node, int]]:
