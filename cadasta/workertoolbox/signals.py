@@ -93,7 +93,7 @@ def prepare_message(
     # RabbitMQ would drop the platform's copy too when the task expires. A worker does not run a task that has expired.
     properties.pop('expiration', None)
     if entity.grouped:
-        _group(headers, properties, entity.fair)
+        group_message(headers, properties, entity.fair)
 
 
 def _completed(name: str, exchange: Any, routing_key: str, entities: list[Any]) -> Declaration | None:
@@ -114,7 +114,13 @@ def _completed(name: str, exchange: Any, routing_key: str, entities: list[Any]) 
     return None
 
 
-def _group(headers: dict[str, Any], properties: dict[str, Any], fair: bool) -> None:
+def group_message(headers: dict[str, Any], properties: dict[str, Any], fair: bool) -> None:
+    """Put a message into the group of its task tree on Amazon SQS.
+
+    :param headers: the headers of the message.
+    :param properties: its properties, which get the group.
+    :param fair: whether standard queues get the group as well as FIFO queues.
+    """
     # A FIFO queue delivers one message of a group at a time, and kombu would put all messages into a single group.
     root_id = headers.get('root_id') or properties['correlation_id']
     if len(root_id) <= _MAX_GROUP_ID and _GROUP_ID_CHARACTERS.issuperset(root_id):

@@ -41,7 +41,7 @@ def check_broker(app: Celery, platform_queue: str) -> Iterator[Finding]:
     :param platform_queue: the name of the platform queue, for an app that does not give one itself.
     :returns: the findings.
     """
-    with _connection(app) as connection:
+    with connection_to(app) as connection:
         broker = _Broker(app, connection, app.conf.get('PLATFORM_QUEUE_NAME') or platform_queue)
         yield from in_order(
             'broker',
@@ -65,7 +65,7 @@ class _Broker:
 
     def reach(self) -> Outcome:
         self._connection.ensure_connection(max_retries=1, interval_start=0)
-        self._kind = _kind(self._connection, self._platform)
+        self._kind = kind_of(self._connection, self._platform)
         return Outcome(note=self.url)
 
     def look_at_queues(self) -> Outcome:
@@ -85,7 +85,11 @@ class _Broker:
         return Outcome(skipped=f'transport {self._connection.transport.driver_type!r} does not tell other processes')
 
 
-def _connection(app: Celery) -> Connection:
+def connection_to(app: Celery) -> Connection:
+    """Make a connection that waits for the broker's answers no longer than `TIMEOUT`.
+
+    :param app: the app, whose producers use this broker.
+    """
     client_config = {
         **(app.conf.broker_transport_options.get('client-config') or {}),
         'connect_timeout': TIMEOUT,
@@ -105,7 +109,13 @@ def _connection(app: Celery) -> Connection:
     )
 
 
-def _kind(connection: Connection, platform: str) -> Kind | None:
+def kind_of(connection: Connection, platform: str) -> Kind | None:
+    """Find out the kind of a broker.
+
+    :param connection: a connection to it.
+    :param platform: the name of the platform queue.
+    :returns: `None` for a broker that tells other processes nothing.
+    """
     if isinstance(connection.transport, pyamqp.Transport):
         return RabbitMQ(connection)
     channel = connection.channel()

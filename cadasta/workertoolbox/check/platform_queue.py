@@ -25,11 +25,13 @@ class Depth(NamedTuple):
     :param consumers: the number of its consumers, or `None` if the broker does not tell.
     :param received: the number of messages that consumers have received and not deleted yet. It is 0 if the broker does
         not tell.
+    :param delayed: the number of messages that the broker does not deliver yet. It is 0 if the broker delays none.
     """
 
     waiting: int
     consumers: int | None = None
     received: int = 0
+    delayed: int = 0
 
     def __str__(self) -> str:
         consumers = '' if self.consumers is None else f', consumers: {self.consumers}'

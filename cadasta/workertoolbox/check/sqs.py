@@ -1,5 +1,6 @@
 """Amazon SQS: check the attributes of the queues."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -64,7 +65,27 @@ class SQS:
         return Depth(
             int(attributes['ApproximateNumberOfMessages']),
             received=int(attributes['ApproximateNumberOfMessagesNotVisible']),
+            delayed=int(attributes['ApproximateNumberOfMessagesDelayed']),
         )
+
+    def dead_letters(self, queue: str) -> tuple[str, int] | None:
+        """Count the messages that SQS has moved out of a queue, because they were delivered too often.
+
+        :returns: the name of the queue that has them in SQS, and their number; `None` if the queue has no such queue.
+        :raises botocore.exceptions.ClientError: if the role may not ask.
+        """
+        try:
+            policy = json.loads(self._attributes(queue).get('RedrivePolicy', '{}'))
+        except (NoSuchQueue, NotPredefined):
+            return None
+        if 'deadLetterTargetArn' not in policy:
+            return None
+        *_, owner, name = policy['deadLetterTargetArn'].split(':')
+        client = client_of(self._channel, queue)
+        url = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=owner)['QueueUrl']
+        waiting = 'ApproximateNumberOfMessages'
+        attributes = client.get_queue_attributes(QueueUrl=url, AttributeNames=[waiting])['Attributes']
+        return name, int(attributes[waiting])
 
     def _attributes(self, queue: str) -> dict[str, str]:
         url = url_of(self._channel, queue)

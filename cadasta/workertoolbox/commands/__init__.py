@@ -5,9 +5,11 @@ import click
 from .cancel import cancel
 from .check import check
 from .failures import failures
+from .lost import lost
 from .monitor import monitor
 from .prune import prune
 from .rejected import rejected
+from .resend import resend
 from .stats import stats
 from .tables import tables
 from .tasks import tasks
@@ -20,5 +22,7 @@ def toolbox() -> None:
     """Run the platform's side of the Cadasta Worker Toolbox."""
 
 
-for command in (cancel, check, failures, monitor, prune, rejected, stats, tables, tasks, topology, ui):
+for command in (
+    *(cancel, check, failures, lost, monitor, prune, rejected, resend, stats, tables, tasks, topology, ui),
+):
     toolbox.add_command(command)

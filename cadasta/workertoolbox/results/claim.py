@@ -84,7 +84,8 @@ WHERE task_id = :task_id AND worker = :worker AND runs = :runs"""
 _PROBE = 'SELECT {columns} FROM {table} WHERE 1 = 0'
 
 # SQLite counts milliseconds, and SQLAlchemy reads microseconds.
-_NOW = {'postgresql': 'now()', 'sqlite': "strftime('%Y-%m-%d %H:%M:%f000', 'now')"}
+#: The present time.
+NOW = {'postgresql': 'now()', 'sqlite': "strftime('%Y-%m-%d %H:%M:%f000', 'now')"}
 _LEASE = {
     'postgresql': "now() + CAST(:seconds AS integer) * interval '1 second'",
     'sqlite': "strftime('%Y-%m-%d %H:%M:%f000', 'now', :seconds || ' seconds')",
@@ -242,7 +243,7 @@ class Statements:
             'columns': ', '.join(columns),
             'values': ', '.join(given.values()),
             'changes': ', '.join(f'{column} = excluded.{column}' for column in columns),
-            'now': _NOW[dialect.name],
+            'now': NOW[dialect.name],
             'lease': _LEASE[dialect.name],
             'end_of_lease': _END_OF_LEASE[dialect.name],
             'remaining': _REMAINING[dialect.name],

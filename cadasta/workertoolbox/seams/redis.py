@@ -1,5 +1,7 @@
-"""kombu: the lists in which it keeps a queue in Redis."""
+"""kombu: the lists in which it keeps a queue in Redis, and where it notes what consumers hold."""
 
+import json
+from collections import Counter
 from typing import Any
 
 import redis
@@ -28,3 +30,16 @@ def client_of(channel: Any) -> redis.Redis:
     :returns: the client. It takes whole keys, with their prefix.
     """
     return redis.Redis(connection_pool=channel.pool)
+
+
+def held_by_key(channel: Any) -> Counter[str]:
+    """Count the messages that consumers have received and not acknowledged yet, by their routing keys.
+
+    It uses ``channel.unacked_key``, the hash in which kombu keeps these messages, and the form of its values: a list
+    with the message, the exchange and the routing key. kombu has no public way to look at them.
+
+    :param channel: a channel of the Redis transport.
+    :returns: the numbers. They are those of all queues of the database.
+    """
+    values = client_of(channel).hscan_iter(f'{channel.global_keyprefix}{channel.unacked_key}', count=100)
+    return Counter(json.loads(value)[2] for _, value in values)

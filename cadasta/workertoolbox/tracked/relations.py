@@ -156,10 +156,15 @@ def relatives(task: TrackedTask) -> Iterator[tuple[str, str]]:
             yield 'task_id', name
             yield 'group_id', name
         embedded.append(task.args)
-    yield from _mentioned(embedded)
+    yield from mentioned(embedded)
 
 
-def _mentioned(embedded: Any) -> Iterator[tuple[str, str]]:
+def mentioned(embedded: Any) -> Iterator[tuple[str, str]]:
+    """List the tasks and groups of signatures, and of the signatures in them.
+
+    :param embedded: signatures in lists, as a message has them.
+    :returns: names of columns, and the values that they have in the rows of these tasks.
+    """
     # This loop replaces a recursion: the sender of a message chooses how deeply it is nested.
     stack = [embedded]
     while stack:

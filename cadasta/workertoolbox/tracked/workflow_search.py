@@ -1,6 +1,7 @@
 """Find the tasks of a workflow by conditions in SQL."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -24,7 +25,7 @@ def related(relatives: Iterable[tuple[str, str]]) -> Iterator[sa.ColumnElement[b
         for name, value in some:
             values.setdefault(name, []).append(storable(value))
         conditions = [EVERYTHING[name].in_(texts) for name, texts in values.items()]
-        conditions += [_unlocks(group_id) for group_id in values.get('group_id', ())]
+        conditions += [unlocks_of(EVERYTHING, group_id) for group_id in values.get('group_id', ())]
         yield sa.or_(*conditions)
 
 
@@ -39,8 +40,13 @@ def senders(task_ids: Iterable[str]) -> Iterator[sa.ColumnElement[bool]]:
         yield later_id(EVERYTHING.options).in_(some)
 
 
-def _unlocks(group_id: str) -> sa.ColumnElement[bool]:
+def unlocks_of(columns: Any, group_id: str) -> sa.ColumnElement[bool]:
+    """Make the condition that finds the ``celery.chord_unlock`` that waits for a group.
+
+    :param columns: the columns of a view.
+    :param group_id: the id of the group.
+    """
     # The column holds the arguments as JSON, or the text of their `repr`.
-    beginning = unlock_arguments(EVERYTHING.args)
+    beginning = unlock_arguments(columns.args)
     starts = (beginning.startswith(text, autoescape=True) for text in (f'["{group_id}"', f"\"('{group_id}'"))
-    return sa.and_(EVERYTHING.name == CHORD_UNLOCK, sa.or_(*starts))
+    return sa.and_(columns.name == CHORD_UNLOCK, sa.or_(*starts))
