@@ -70,8 +70,7 @@ def _properties(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def by_id(messages: Iterator[tuple[Any, Any, bytes]]) -> dict[str, Any]:
-    found = {message[0]['id']: message for message in messages}
-    return found
+    return {message[0]['id']: message for message in messages}
 
 
 @pytest.mark.parametrize('broker', ['redis', 'amqp', 'sqs', 'filesystem'], indirect=True)
@@ -98,5 +97,3 @@ def test_what_is_sent_again_equals_the_first(platform: Platform) -> None:
         assert second[task_id][1] == properties
         assert second[task_id][2] == body
         assert (copies[task_id][0], copies[task_id][2]) == (headers, body)
-
-

@@ -173,3 +173,19 @@ def inform(request: Any, error: Exception, traceback: Any, gate: str) -> None:
 @app.task(name='once.limit', bind=True)
 def limit(self: Task) -> int | None:
     return self.app.tasks['celery.chord_unlock'].max_retries
+
+
+@app.task(name='once.needs', bind=True)
+def needs(self: Task, path: str) -> str:
+    note('begin', self.request)
+    if not Path(path).exists():
+        raise FileNotFoundError(path)
+    return self.request.id
+
+
+@app.task(name='once.patient', bind=True)
+def patient(self: Task, seconds: float) -> str:
+    note('begin', self.request)
+    if not self.request.retries:
+        raise self.retry(countdown=seconds)
+    return self.request.id
