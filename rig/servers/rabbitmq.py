@@ -25,12 +25,15 @@ class RabbitMQ:
 
     A start takes some three seconds, and `rabbitmqctl` takes nearly as long to make a virtual host. So the node has a
     number of virtual hosts from the start.
+
+    :param is_managed: whether it has the management plugin, whose start takes longer
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_managed: bool = False) -> None:
         self.program = shutil.which('rabbitmq-server', path=SCRIPTS) or find_program('rabbitmq-server')
         self.name_server_program = find_program('epmd')
         self.port, self.distribution_port, self.name_server_port = free_port(), free_port(), free_port()
+        self.management_port = free_port() if is_managed else None
         self.directory = Path(tempfile.mkdtemp(prefix='rabbitmq-'))
         self.vhosts = iter(range(VHOSTS))
         self.starts = count(1)
@@ -83,22 +86,28 @@ class RabbitMQ:
     def _write_configuration(self) -> None:
         names = [str(number) for number in range(VHOSTS)]
         everything = {'configure': '.*', 'write': '.*', 'read': '.*'}
-        (self.directory / 'enabled_plugins').write_text('[].\n')
+        plugins = 'rabbitmq_management' if self.management_port else ''
+        (self.directory / 'enabled_plugins').write_text(f'[{plugins}].\n')
         (self.directory / 'definitions.json').write_text(
             json.dumps(
                 {
-                    'users': [{'name': USER, 'password': PASSWORD, 'tags': ''}],
+                    'users': [{'name': USER, 'password': PASSWORD, 'tags': 'monitoring'}],
                     'vhosts': [{'name': name} for name in names],
                     'permissions': [{'user': USER, 'vhost': name, **everything} for name in names],
                 }
             )
         )
+        management = []
+        if self.management_port:
+            listener = f'management.tcp.port = {self.management_port}'
+            management = ['management.tcp.ip = 127.0.0.1', listener, 'collect_statistics_interval = 1000']
         (self.directory / 'rabbitmq.conf').write_text(
             '\n'.join(
                 [
                     f'listeners.tcp.default = 127.0.0.1:{self.port}',
                     f'load_definitions = {self.directory / "definitions.json"}',
                     'disk_free_limit.absolute = 50MB',
+                    *management,
                 ]
             )
             + '\n'

@@ -25,6 +25,9 @@ from .once import judge
 ENDS = {'export.fail': ('FAILURE',), 'msg.total': ('SUCCESS', 'FAILURE')}
 
 
+ENDED = ('SUCCESS', 'FAILURE')
+
+
 class Tables(NamedTuple):
     """The contents of the database, and the messages that are not stored there yet.
 
@@ -55,6 +58,8 @@ class Books(NamedTuple):
     :param sent_again: messages that were sent again without a reason
     :param unfinished: ids without a result, or with a wrong state, and that state
     :param chords: ids of the bodies of chords that did not run
+    :param not_named: ids of tasks that never ended, and that `toolbox lost` did not name
+    :param named_wrongly: ids of tasks that it named, and that were not lost
     :param lost_by_transport: messages that the transport lost. This list need not be empty.
     """
 
@@ -70,6 +75,8 @@ class Books(NamedTuple):
     sent_again: list[Key]
     unfinished: list[str]
     chords: list[str]
+    not_named: list[str]
+    named_wrongly: list[str]
     lost_by_transport: list[Key]
 
     @property
@@ -88,6 +95,14 @@ class Books(NamedTuple):
             count, examples = (value, []) if isinstance(value, int) else (len(value), value[:3])
             lines.append('  '.join([f'{name.replace("_", " "):<42}{count:>8}', *map(str, examples)]))
         return '\n'.join([*lines, 'The books balance.' if self.balance else 'THE BOOKS DO NOT BALANCE.'])
+
+
+def without_end(journal: Journal, tables: Tables, before: float) -> set[str]:
+    """List the tracked tasks that have not ended, and of which no process has said anything since a time."""
+    heard: dict[str, float] = {}
+    for key, at in journal.last_heard.items():
+        heard[key.id] = max(at, heard.get(key.id, at))
+    return {id_ for id_ in tables.tracked if tables.results.get(id_) not in ENDED and heard.get(id_, before) <= before}
 
 
 def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> Books:
@@ -130,6 +145,7 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
             'messages': len(sent),
             'runs': sum(map(len, journal.runs.values())),
             **{f'runs again, {reason}': count for reason, count in sorted(verdict.reasons.items())},
+            'messages purged': journal.purged,
             'connections cut': len(journal.cuts),
             'processes of workers killed': len(journal.kills),
             'workers that hung': sum(map(len, journal.pauses.values())),
@@ -154,5 +170,7 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
             if tables.results.get(id_) not in states and id_ not in excused
         ],
         chords=sorted((journal.chords & ends.keys()) - done - excused - journal.given_up),
+        not_named=[],
+        named_wrongly=[],
         lost_by_transport=by_transport,
     )

@@ -15,7 +15,8 @@ HANGING = 14
 DATABASE = ('cut_database', 'restart_postgres', 'slow_disk')
 RESTARTS = ('restart_worker', 'restart_monitor')
 
-ALL = ('cut_broker', 'kill_worker', 'kill_child', 'hang_worker', 'kill_monitor', *RESTARTS, *DATABASE)
+KILLS = ('kill_worker', 'kill_child', 'kill_monitor', 'kill_producer')
+ALL = ('cut_broker', 'purge_queue', 'hang_worker', *KILLS, *RESTARTS, *DATABASE)
 #: The faults of a storm on each broker.
 FAULTS = {
     'redis': ALL,

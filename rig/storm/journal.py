@@ -72,6 +72,7 @@ class Journal:
         self.roots: dict[str, str] = {}
         self.workflows: list[dict[str, str]] = []
         self.refused = 0
+        self.purged = 0
         self.hung = 0
         self.ended = 0
         self.chords: set[str] = set()
@@ -120,6 +121,9 @@ class Journal:
 
     def _read_cut(self, note: Note) -> None:
         self.cuts.append(note['at'])
+
+    def _read_purged(self, note: Note) -> None:
+        self.purged += note['messages']
 
     def _read_hung(self, note: Note) -> None:
         self.hung += 1

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 from ..servers.broker import PLATFORM_QUEUE, Broker, Key
 from ..servers.postgres import Database
 from ..servers.process import Processes
-from .books import Books, Tables, balance
+from .books import Books, Tables, balance, without_end
 from .faults import FAULTS, LEASE, plan
 from .journal import Journal, read
 from .platform import Platform
@@ -19,6 +20,15 @@ from .together import Together
 PATIENCE = 45.0
 #: The seconds without a note, beyond the visibility timeout and the lease, after which no message is on its way.
 QUIET = 3.0
+#: How often the operator looks for what is lost, at most. A chord that waits for a lost task keeps its queue busy.
+ROUNDS = 6
+#: What happened is some minutes ago.
+LATER = (
+    """UPDATE celery_task SET first_seen = first_seen - interval '5 minutes',
+        last_seen = last_seen - interval '5 minutes', eta = eta - interval '5 minutes'""",
+    """UPDATE celery_taskmeta SET lease = lease - interval '5 minutes', date_done = date_done - interval '5 minutes',
+        started = started - interval '5 minutes'""",
+)
 #: The seconds between two looks at the books.
 LOOK = 0.5
 # The options that set for how many seconds a broker hides the messages that a killed worker held.
@@ -59,12 +69,47 @@ def storm(platform: Platform, seed: int, seconds: float, rate: float, interval: 
     platform.calm()
     _say(f'{time.monotonic() - begun:6.1f} calm')
     books = wait_until_settled(platform)
+    if isinstance(platform, Separate):
+        books = mend(platform)
     platform.stop()
     _say(str(books))
     return books
 
 
-def wait_until_settled(platform: Platform) -> Books:
+def mend(platform: Separate) -> Books:
+    """Let the operator ask what is lost, and send it again, until nothing is. Then the books must balance."""
+    tables, journal = read_tables(platform)
+    expected = without_end(journal, tables, time.monotonic() - QUIET)
+    named: set[str] = set()
+    for number in range(ROUNDS):
+        if platform.broker.name == 'amqp':
+            # RabbitMQ does not tell what workers hold.
+            platform.stop_workers()
+        found = lost(platform)
+        _say(f'{len(found)} tasks are lost')
+        named |= found
+        if found:
+            done = platform.toolbox.start('resend', '--lost', '--yes')
+            assert done.wait() == 0, done.log
+        if platform.broker.name == 'amqp':
+            platform.start_workers()
+        books = wait_until_settled(platform, may_lose=False)
+        if not found and (number or not expected):
+            break
+    return books._replace(not_named=sorted(expected - named), named_wrongly=sorted(named - expected))
+
+
+def lost(platform: Separate) -> set[str]:
+    """Ask `toolbox lost`, as if some minutes had passed."""
+    for change in LATER:
+        platform.database.execute(change)
+    command = platform.toolbox.start('lost', '--json')
+    assert command.wait() in (0, 1), command.log
+    documents = [json.loads(line) for line in command.log.splitlines() if line.startswith('{')]
+    return {document['task_id'] for document in documents}
+
+
+def wait_until_settled(platform: Platform, may_lose: bool = True) -> Books:
     """Wait until the books balance and nothing is delivered again, or until nothing changes any more."""
     # A copy that came too early comes back a second after the lease.
     quiet = QUIET + max(platform.broker.options.get('visibility_timeout', 0), LEASE + 1)
@@ -73,7 +118,8 @@ def wait_until_settled(platform: Platform) -> Books:
         platform.supervise()
         begun = time.monotonic()
         notes = platform.notes.stat().st_size
-        books = read_books(platform)
+        tables, journal = read_tables(platform)
+        books = balance(journal, tables, transport_loses=may_lose and platform.broker.name == 'redis')
         last_state, state = state, (books.open_items, 0 if books.open_items else notes)
         now = time.monotonic()
         if state != last_state:
@@ -84,15 +130,14 @@ def wait_until_settled(platform: Platform) -> Books:
         time.sleep(max(LOOK, 3 * (now - begun)))
 
 
-def read_books(platform: Platform) -> Books:
-    """Balance the books as they are now."""
+def read_tables(platform: Platform) -> tuple[Tables, Journal]:
+    """Read the tables and the notes as they are now."""
     rows = platform.database.execute('SELECT name, task_id, retries FROM celery_task')
     tracked = {key.id: key for key in (Key(*row) for row in rows)}
     ((rejected,),) = platform.database.execute('SELECT count(*) FROM celery_task_rejected')
     # Every process writes its note before anything is stored. So this reads the tables before the notes.
     tables = Tables(tracked, rejected, platform.broker.count(PLATFORM_QUEUE), platform.database.states())
-    journal = Journal(read(platform.notes))
-    return balance(journal, tables, transport_loses=platform.broker.name == 'redis')
+    return tables, Journal(read(platform.notes))
 
 
 def make_platform(broker: Broker, database: Database, processes: Processes) -> Platform:

@@ -14,13 +14,21 @@ from ..servers.broker import Broker
 from ..servers.postgres import Database
 from ..servers.process import POLL_SECONDS, Process, Processes
 from ..workers.services import READY
-from .faults import HANGING
+from .faults import HANGING, LEASE
 from .platform import PROJECTS, Platform
 
 PRODUCERS = 2
 # The project of each worker, its queues, and the number of processes in its pool. Two share their queues: one of them
 # may get what the other runs.
 WORKERS = (('exporting', 'celery,export', 4), ('exporting', 'celery,export', 4), ('messaging', 'msg', 2))
+# The leases of this storm are short, and no broker counts late.
+HASTY = f"""
+from cadasta.workertoolbox.mending import lost
+
+lost.RENEWED, lost.PAUSE = {2 * LEASE}, 1
+"""
+#: The queues that may be purged.
+QUEUES = ('export', 'msg')
 # Workers that have lost their connection before sometimes hang in a warm shutdown, with all of their tasks done.
 SECONDS_TO_STOP = 20
 
@@ -33,6 +41,8 @@ class Separate(Platform):
     def __init__(self, broker: Broker, database: Database, processes: Processes) -> None:
         super().__init__(broker, database, processes)
         self.toolbox = Toolbox(processes.logs, processes, broker, self.task_database)
+        with (processes.logs / 'project.py').open('a') as project:
+            project.write(HASTY)
         self.monitor = self._start_monitor()
         self.monitor.wait_for('Ready: ')
         self.workers: list[Process] = []
@@ -43,18 +53,17 @@ class Separate(Platform):
             self.workers[-1].wait_for(READY)
         self.beat = self.celery('exporting', 'beat', '-s', str(processes.logs / 'schedule'), '--pidfile=')
         self.producers: list[Process] = []
+        self.killed: list[Process] = []
+        self.production: tuple[int, float, float, int] = (0, 0, 0, 0)
         # Until when each worker hangs, and until when each that was asked to stop has time to do so.
         self.hanging: dict[Process, float] = {}
         self.stopping: dict[Process, float] = {}
         self.last_look = time.monotonic()
 
     def produce(self, seed: int, seconds: float, workflows: int) -> None:
-        for number in range(PRODUCERS):
-            self.producers.append(
-                self.python(
-                    str(PROJECTS / 'producing.py'), f'{seed} {number}', str(seconds), str(workflows // PRODUCERS)
-                )
-            )
+        self.production = seed, time.monotonic(), seconds, workflows // PRODUCERS
+        for _ in range(PRODUCERS):
+            self._start_producer(seconds, workflows // PRODUCERS)
 
     def wait_for_producers(self) -> None:
         for producer in self.producers:
@@ -83,11 +92,7 @@ class Separate(Platform):
         self.beat.stop()
 
     def stop(self) -> None:
-        for worker in self.workers:
-            self._ask_to_stop(worker)
-        while self.stopping:
-            self._look_at_stopping()
-            time.sleep(POLL_SECONDS)
+        self.stop_workers()
         assert self.monitor.stop() == 0, self.monitor.log[-4000:]
 
     def cut_broker(self, chance: random.Random) -> None:
@@ -101,6 +106,20 @@ class Separate(Platform):
         worker.kill()
         number = self.workers.index(worker)
         self.workers[number] = self._start_worker(number)
+
+    def kill_producer(self, chance: random.Random) -> None:
+        """Kill a producer, and let another send the rest."""
+        _, begun, seconds, workflows = self.production
+        left = begun + seconds - time.monotonic()
+        producer = chance.choice(self.producers)
+        producer.kill()
+        self.producers.remove(producer)
+        self.killed.append(producer)
+        self._start_producer(max(left, 0.1), max(int(workflows * left / seconds), 3))
+
+    def purge_queue(self, chance: random.Random) -> None:
+        """Take all messages from a work queue, as somebody does who mistakes it for another."""
+        self.note('purged', messages=len(self.broker.drain(chance.choice(QUEUES))))
 
     def kill_child(self, chance: random.Random) -> None:
         """Kill one process of a worker's pool, which runs a task if any does."""
@@ -133,6 +152,20 @@ class Separate(Platform):
         works = 'Ready: ' in self.monitor.log
         assert self.monitor.stop() == 0 or not works, self.monitor.log[-4000:]
         self.monitor = self._start_monitor()
+
+    def stop_workers(self) -> None:
+        for worker in self.workers:
+            self._ask_to_stop(worker)
+        while self.stopping:
+            self._look_at_stopping()
+            time.sleep(POLL_SECONDS)
+
+    def start_workers(self) -> None:
+        self.workers = [self._start_worker(number) for number in range(len(WORKERS))]
+
+    def _start_producer(self, seconds: float, workflows: int) -> None:
+        seed = f'{self.production[0]} {len(self.producers) + len(self.killed)}'
+        self.producers.append(self.python(str(PROJECTS / 'producing.py'), seed, str(seconds), str(workflows)))
 
     def _choose_worker(self, chance: random.Random) -> Process:
         """Choose one of the workers that run the most tasks."""

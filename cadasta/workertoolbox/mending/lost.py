@@ -24,7 +24,8 @@ from ..tracked.columns import SCHEDULED
 from ..tracked.filter import Filter, conditions
 from ..tracked.portions import VALUES, portions
 from ..tracked.task import TrackedTask
-from .held import DeadLetters, Held, WorkQueues
+from .answers import Held
+from .held import DeadLetters, WorkQueues
 
 #: Nothing is called lost that happened within this many seconds: a worker may have a message and not have said so.
 GRACE = 60.0
@@ -33,8 +34,8 @@ PAUSE = 6.0
 #: The platform queue has this many seconds to become empty.
 PATIENCE = 10.0
 _LOOK = 0.25
-# After a restart of PostgreSQL, the workers need this many seconds to renew their leases.
-_RENEWED = 120
+#: After a restart of PostgreSQL, the workers have this many seconds to renew their leases.
+RENEWED = 120
 # A queue is served where one of so many of its newest tasks has started.
 _NEWEST = 1000
 # Whoever reads a million rows reads them in batches of this size.
@@ -46,7 +47,7 @@ _ENDED = tuple(sorted(states.READY_STATES))
 _WAITING = ('RECEIVED', 'RETRY')
 
 _NOW = {'postgresql': 'SELECT now()', 'sqlite': "SELECT strftime('%Y-%m-%d %H\\:%M\\:%f000', 'now')"}
-_STARTED_LATELY = f"SELECT pg_postmaster_start_time() > now() - interval '{_RENEWED} seconds'"
+_STARTED_LATELY = "SELECT pg_postmaster_start_time() > now() - CAST(:seconds AS integer) * interval '1 second'"
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,7 @@ class Losses(Connected):
             doubt = _wait_until_tracked(queues)
             time.sleep(PAUSE)
             second = queues.look(keys, is_running or self._is_running())
-        # The first answer with a message, or with a doubt, counts.
-        held = {key: second[key] if first[key].is_nothing else first[key] for key in keys}
+        held = {key: first[key].and_then(second[key]) for key in keys}
         return Evidence(since, held, doubt, are_leases_over)
 
     def suspects(self, evidence: Evidence, where: Filter | None = None, ids: Collection[str] | None = None) -> Any:
@@ -157,7 +157,7 @@ class Losses(Connected):
         for condition in self._not_started(evidence.since):
             for row in self._rows(sa.select(*_LIGHT, self._is_released(evidence.since)).where(*met, *condition)):
                 held = evidence.held.get(row.routing_key, Held(None, 'it has become overdue only now'))
-                proof, doubt = _nothing_held(row.routing_key), _doubt(held)
+                proof, doubt = _nothing_held(held, row.routing_key), held.why_not_lost(row.task_id)
                 if row.is_released:
                     proof, doubt = 'it was released to be sent again, and its message was never sent', ''
                 yield _judged(row, evidence.doubt or doubt, proof)
@@ -179,6 +179,9 @@ class Losses(Connected):
         if not evidence.are_leases_over:
             return Suspect(found, doubt='PostgreSQL was started lately, and workers may not have renewed their leases')
         held = evidence.held.get(row.routing_key, Held(None))
+        if held.ids is not None:
+            doubt = held.why_not_lost(row.task_id)
+            return _judged(row, doubt and f'{proof}. But {doubt}', proof)
         if held.messages == 0 or (evidence.since > late and served is not None and served > late):
             return Suspect(found, proof)
         until = written(timedelta(seconds=self._visibility))
@@ -255,7 +258,7 @@ class Losses(Connected):
     def _is_restarted(self) -> bool:
         if self._engine.dialect.name != 'postgresql':
             return False
-        return bool(self._execute(sa.text(_STARTED_LATELY))[0][0])
+        return bool(self._execute(sa.text(_STARTED_LATELY).bindparams(seconds=RENEWED))[0][0])
 
     def _now(self) -> datetime:
         (row,) = self._execute(sa.text(_NOW[self._engine.dialect.name]))
@@ -286,14 +289,9 @@ def _wait_until_tracked(queues: WorkQueues) -> str:
         time.sleep(_LOOK)
 
 
-def _doubt(held: Held) -> str:
-    if held.messages:
-        return f'its work queue has {held.messages} messages, and one of them may be its own'
-    return held.doubt
-
-
-def _nothing_held(key: str | None) -> str:
-    return f'the queue of the routing key {key!r} has no message, neither waiting nor received, and had none before'
+def _nothing_held(held: Held, key: str | None) -> str:
+    has = 'does not have its message' if held.messages else 'has no message'
+    return f'the queue of the routing key {key!r} {has}, neither waiting nor received, and had not before'
 
 
 def _judged(row: Any, doubt: str, proof: str) -> Suspect:

@@ -1,10 +1,13 @@
 """kombu: the lists in which it keeps a queue in Redis, and where it notes what consumers hold."""
 
 import json
-from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import redis
+
+# So many messages are read in one call.
+_BATCH = 500
 
 
 def lists_of(channel: Any, queue: str) -> list[str]:
@@ -32,14 +35,40 @@ def client_of(channel: Any) -> redis.Redis:
     return redis.Redis(connection_pool=channel.pool)
 
 
-def held_by_key(channel: Any) -> Counter[str]:
-    """Count the messages that consumers have received and not acknowledged yet, by their routing keys.
+def waiting_ids(channel: Any, queue: str, most: int) -> list[str]:
+    """List the ids of the tasks whose messages wait in a queue.
+
+    :param channel: a channel of the Redis transport.
+    :param queue: the name of the queue.
+    :param most: how many messages to read of each list, at most.
+    """
+    client = client_of(channel)
+    found: list[str] = []
+    for key in lists_of(channel, queue):
+        # Messages come at the beginning of a list, and are taken at its end: this reads none too few.
+        for start in range(0, most, _BATCH):
+            some = client.lrange(key, start, start + _BATCH - 1)
+            found += (_id_of(json.loads(message)) for message in some)
+            if len(some) < _BATCH:
+                break
+    return found
+
+
+def received_ids(channel: Any) -> Iterator[tuple[str, str]]:
+    """List the tasks whose messages consumers have received and not acknowledged yet.
 
     It uses ``channel.unacked_key``, the hash in which kombu keeps these messages, and the form of its values: a list
     with the message, the exchange and the routing key. kombu has no public way to look at them.
 
     :param channel: a channel of the Redis transport.
-    :returns: the numbers. They are those of all queues of the database.
+    :returns: the routing key and the id of each, for all queues of the database.
     """
-    values = client_of(channel).hscan_iter(f'{channel.global_keyprefix}{channel.unacked_key}', count=100)
-    return Counter(json.loads(value)[2] for _, value in values)
+    values = client_of(channel).hscan_iter(f'{channel.global_keyprefix}{channel.unacked_key}', count=_BATCH)
+    for _, value in values:
+        message, _, routing_key = json.loads(value)
+        yield routing_key, _id_of(message)
+
+
+def _id_of(message: Any) -> str:
+    # The first protocol of Celery has no headers.
+    return str(message['headers'].get('id') or message['properties'].get('correlation_id'))
