@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument('ids', metavar='[ID]...', nargs=-1)
 @database_option
 @management_option
-@option('--lost', is_flag=True, help='Tasks that are lost, as `toolbox lost` proves it.')
+@option('--lost', is_flag=True, help='Tasks that are lost, as the command lost proves it.')
 @option('--failed', is_flag=True, help='Tasks that failed.')
 @option(
     '--name', metavar='NAME', help='With --lost or --failed: tasks of this name, or whose names begin so, with a *.'
