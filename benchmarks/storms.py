@@ -20,11 +20,12 @@ def measure(seconds: float) -> Iterator[Row]:
     for broker in FAULTS:
         with redirect_stdout(sys.stderr):
             books = storm_on(broker, SEED, seconds, rate=5, interval=2)
-        lost = (books.missing, books.strange, books.lost, books.lost_by_transport)
+        lost = (books.missing, books.strange, books.lost, books.not_named, books.named_wrongly)
         doubled = (books.at_the_same_time, books.after_the_end, books.without_a_reason)
         wrong = sum(map(len, lost + doubled))
         tasks, results = books.counts['tasks scheduled'], len(books.unfinished)
-        cause = f'{len(books.lost_by_transport)} of them by the transport' if books.lost_by_transport else ''
+        named = books.counts.get('tasks named lost and sent again', 0)
+        cause = f'toolbox lost named {named}, and toolbox resend sent them again'
         where = f'storm of {seconds:g} s, {broker}'
         yield Row(f'tasks lost or doubled, {where}', f'{wrong} of {tasks}', cause, wrong, 'at most 0')
         yield Row(f'results lost, {where}', f'{results} of {tasks}', '', results, 'at most 0')

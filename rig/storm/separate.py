@@ -25,9 +25,9 @@ WORKERS = (('exporting', 'celery,export', 4), ('exporting', 'celery,export', 4),
 HASTY = f"""
 from cadasta.workertoolbox.mending import lost
 
-lost.RENEWED, lost.PAUSE = {2 * LEASE}, 1
+lost.RENEWED, lost.PAUSE = {2 * LEASE}, 3
 """
-#: The queues that may be purged.
+#: The work queues.
 QUEUES = ('export', 'msg')
 # Workers that have lost their connection before sometimes hang in a warm shutdown, with all of their tasks done.
 SECONDS_TO_STOP = 20
@@ -118,8 +118,8 @@ class Separate(Platform):
         self._start_producer(max(left, 0.1), max(int(workflows * left / seconds), 3))
 
     def purge_queue(self, chance: random.Random) -> None:
-        """Take all messages from a work queue, as somebody does who mistakes it for another."""
-        self.note('purged', messages=len(self.broker.drain(chance.choice(QUEUES))))
+        """Take all messages from the work queues, as somebody does who mistakes them for others."""
+        self.note('purged', messages=sum(len(self.broker.drain(queue)) for queue in QUEUES))
 
     def kill_child(self, chance: random.Random) -> None:
         """Kill one process of a worker's pool, which runs a task if any does."""

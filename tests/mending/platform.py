@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -38,6 +41,19 @@ class Platform:
         """Stores what the platform queue has."""
         self.broker.count(PLATFORM_QUEUE)
         Monitor(self.service.app, self.url, once=True).run()
+
+    @contextmanager
+    def monitor(self) -> Iterator[None]:
+        """A monitor that is at work all the time."""
+        monitor = Monitor(self.service.app, self.url, linger=0)
+        thread = threading.Thread(target=monitor.run)
+        thread.start()
+        yield
+        monitor.stop()
+        thread.join()
+
+    def row(self, task_id: str, column: str) -> Any:
+        return self.database.execute(f'SELECT {column} FROM celery_task WHERE task_id = %s', task_id)[0][0]
 
     def later(self) -> None:
         """Lets time pass for the rows. A worker that lives renews its leases."""

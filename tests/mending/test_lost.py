@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,31 @@ def test_a_watch_over_a_chord(platform: Platform) -> None:
     platform.track()
     platform.purge('once')
     assert platform.lost() & set(bodies.values()) == {bodies[waits]}
+
+
+@pytest.mark.parametrize('broker', ['sqs'], indirect=True)
+def test_a_chord_that_waits_for_what_is_lost(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its watch has a message in the same queue, all the time."""
+    service = platform.service
+    header = [service.app.signature('once.plain', app=service.app) for _ in range(2)]
+    body = chord(header, service.app.signature('once.total', app=service.app), app=service.app).apply_async()
+    platform.track()
+    platform.later()
+    platform.purge('once')
+    lost = {task.id for task in body.parent}
+    (watch,) = platform.lost() - lost
+    assert platform.resend(watch, '--yes').stderr == '1 sent\n'
+    service.start('-Q', 'once', '-c', '1')
+    with platform.monitor():
+        service.wait_until(lambda: platform.row(watch, 'retries') > 1, 'the chord to wait')
+        platform.later()
+        # The watch sends itself again each second.
+        monkeypatch.setattr(sys.modules['cadasta.workertoolbox.mending.lost'], 'PAUSE', 5)
+        monkeypatch.setattr(sys.modules['cadasta.workertoolbox.mending.lost'], 'PATIENCE', 30)
+        assert platform.lost() == lost
+        assert platform.resend('--lost', '--yes').stderr == '2 sent\n'
+        service.wait_for_state(body.id, 'SUCCESS')
+    assert body.get(timeout=60) == 2
 
 
 @pytest.mark.parametrize('broker', ['redis'], indirect=True)

@@ -24,3 +24,21 @@ def test_the_lists_hold_what_was_sent_with_any_priority(broker: Broker, prefix: 
             message = client.lindex(key, 0)
             assert client.lrem(key, 1, message) == 1
         assert sum(client.llen(key) for key in lists) == 10 - len(lists)
+
+
+@pytest.mark.parametrize('broker', ['redis'], indirect=True)
+@pytest.mark.parametrize('prefix', ['', 'ours:'])
+def test_the_ids_of_what_waits_and_of_what_was_received(broker: Broker, prefix: str) -> None:
+    options = {**broker.options, 'global_keyprefix': prefix}
+    with Connection(broker.url, transport_options=options) as connection, connection.Producer() as producer:
+        channel = connection.default_channel
+        for number in range(4):
+            message = {'headers': {'id': f'{number}'}} if number else {'correlation_id': '0'}
+            producer.publish({}, routing_key='seams', priority=number, declare=[Queue('seams')], **message)
+        assert list(redis.received_ids(channel)) == []
+        assert sorted(redis.waiting_ids(channel, 'seams', 10)) == ['0', '1', '2', '3']
+        message = channel.basic_get('seams')
+        assert list(redis.received_ids(channel)) == [('seams', '0')]
+        assert len(redis.waiting_ids(channel, 'seams', 10)) == 3
+        message.ack()
+        assert list(redis.received_ids(channel)) == []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rig.servers.broker import Key
-from rig.storm.books import Books, Tables, balance
+from rig.storm.books import Books, Tables, balance, without_end
 from rig.storm.faults import LEASE
 from rig.storm.journal import Journal
 
@@ -78,6 +78,16 @@ def test_all_is_well() -> None:
     assert wrong(books(*ONCE)) == set()
     assert books(*ONCE).balance
     assert str(books(*ONCE)).endswith('The books balance.')
+
+
+def test_what_toolbox_lost_must_name() -> None:
+    """It names neither what has ended, nor what somebody has just heard of, nor what nobody tracks."""
+    journal = Journal([*sent(0), *sent(20, ('export.add', 'b', 0), 'b'), *sent(0, ('export.add', 'c', 0), 'c')])
+    tracked = {name: Key('export.add', name, 0) for name in 'ab'}
+    assert without_end(journal, Tables(tracked, 0, 0, {'a': 'STARTED'}), before=10) == {'a'}
+    assert without_end(journal, Tables(tracked, 0, 0, {'a': 'FAILURE'}), before=30) == {'b'}
+    assert not books(*ONCE)._replace(not_named=['a']).balance
+    assert not books(*ONCE)._replace(named_wrongly=['a']).balance
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from rig.storm.run import make_platform, storm
 SEED = 1
 SECONDS = 12
 # Each kind of fault about once.
-INTERVAL = 1.3
+INTERVAL = 0.9
 
 
 @pytest.fixture
@@ -37,8 +37,10 @@ def platform(broker: Broker, database: Database, processes: Processes) -> Iterat
 def test_the_books_balance(platform: Platform) -> None:
     books = storm(platform, SEED, SECONDS, rate=5, interval=INTERVAL)
     assert books.balance, str(books)
-    assert books.counts['workflows'] + books.counts['workflows refused to their sender'] == 60
+    # A producer that was killed has sent a part of its workflows.
+    assert books.counts['workflows'] > 30
     assert books.counts['tasks scheduled'] > 100
+    assert books.counts['tasks named lost and sent again'] > 0
     assert books.counts['chords'] > 0
 
 

@@ -31,6 +31,13 @@ class Held(NamedTuple):
             return f'its work queue has {self.messages} messages, and one of them may be its own'
         return self.doubt
 
+    def without(self, others: int) -> 'Held':
+        """Leave out messages of other tasks, which are known to be there; only if there are no more than these.
+
+        :param others: how many there are, at least.
+        """
+        return self._replace(messages=0) if self.messages is not None and self.messages <= others else self
+
     def and_then(self, later: 'Held') -> 'Held':
         """Join this answer with a later one. A task is lost if both say so."""
         if self.ids is not None and later.ids is not None:

@@ -6,6 +6,7 @@ broker would have delivered its message again by now.
 """
 
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -134,7 +135,8 @@ class Losses(Connected):
             doubt = _wait_until_tracked(queues)
             time.sleep(PAUSE)
             second = queues.look(keys, is_running or self._is_running())
-        held = {key: first[key].and_then(second[key]) for key in keys}
+        watches = self._watches(since)
+        held = {key: first[key].without(watches[key]).and_then(second[key].without(watches[key])) for key in keys}
         return Evidence(since, held, doubt, are_leases_over)
 
     def suspects(self, evidence: Evidence, where: Filter | None = None, ids: Collection[str] | None = None) -> Any:
@@ -237,6 +239,22 @@ class Losses(Connected):
         queries = [sa.select(SCHEDULED.routing_key).where(*condition) for condition in self._not_started(since)]
         queries.append(sa.select(SCHEDULED.routing_key).where(SCHEDULED.standing == 'lost'))
         return {row.routing_key for query in queries for row in self._execute(query.distinct())}
+
+    def _watches(self, since: datetime) -> Counter[str | None]:
+        """Count the watches over chords that have a message in each queue, whenever somebody looks.
+
+        A watch sends itself again before its message is acknowledged, each second. One that does so after the broker
+        was asked, and was there before, had a message when it was asked. Without this, a chord that waits for a lost
+        task would keep its queue from being empty, and the task from being proved to be lost.
+        """
+        asked = self._now()
+        alive = [SCHEDULED.name == CHORD_UNLOCK, SCHEDULED.status.is_(None), SCHEDULED.first_seen < since]
+        counts = sa.select(SCHEDULED.routing_key, sa.func.count().label('watches')).group_by(SCHEDULED.routing_key)
+        if not self._execute(counts.where(*alive, SCHEDULED.last_seen >= since)):
+            return Counter()
+        time.sleep(PAUSE)
+        found = self._execute(counts.where(*alive, SCHEDULED.last_seen > asked))
+        return Counter({row.routing_key: row.watches for row in found})
 
     def _last_start(self, key: str | None) -> datetime | None:
         newest = (
