@@ -168,7 +168,7 @@ class Losses(Connected):
         started = sa.select(*_LIGHT, lease).join_from(
             SCHEDULED.task_id.table, self._results.task_id.table, self._results.task_id == SCHEDULED.task_id
         )
-        for row in self._rows(started.where(*met, SCHEDULED.standing == 'lost', lease < evidence.since)):
+        for row in self._rows(started.where(*met, *_has_no_lease(), lease < evidence.since)):
             key = row.routing_key
             if key not in served:
                 served[key] = self._last_start(key)
@@ -237,7 +237,7 @@ class Losses(Connected):
 
     def _overdue_keys(self, since: datetime) -> set[str | None]:
         queries = [sa.select(SCHEDULED.routing_key).where(*condition) for condition in self._not_started(since)]
-        queries.append(sa.select(SCHEDULED.routing_key).where(SCHEDULED.standing == 'lost'))
+        queries.append(sa.select(SCHEDULED.routing_key).where(*_has_no_lease()))
         return {row.routing_key for query in queries for row in self._execute(query.distinct())}
 
     def _watches(self, since: datetime) -> Counter[str | None]:
@@ -290,6 +290,11 @@ class Losses(Connected):
     def _rows(self, query: Any) -> Iterator[Any]:
         with self._connection.begin():
             yield from self._connection.execute(query, execution_options={'yield_per': _BATCH})
+
+
+def _has_no_lease() -> list[sa.ColumnElement[bool]]:
+    # PostgreSQL has an index of the states, and none of the standing.
+    return [SCHEDULED.status.not_in((*_ENDED, *_WAITING)), SCHEDULED.standing == 'lost']
 
 
 def _wait_until_tracked(queues: WorkQueues) -> str:
