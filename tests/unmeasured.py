@@ -16,6 +16,7 @@ VARIABLE = 'COVERAGE_PROCESS_CONFIG'
 UNMEASURED = (
     'conformance',
     'docs',
+    'mending',
     'monitor/test_faults.py',
     'real/test_broker_restart.py',
     'real/test_leases.py',

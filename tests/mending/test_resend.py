@@ -84,6 +84,7 @@ def test_three_times(platform: Platform) -> None:
         ('body = NULL', 'its row has no body'),
         ("body = 'hello'", 'its body cannot be read: the body is not JSON'),
         ("body = '{}'", "its message is of Celery's first protocol"),
+        ('expires = now()', 'it expired, and no worker would run it'),
         ("routing_key = 'elsewhere'", "no work queue serves its routing key 'elsewhere'"),
         ("options = options || jsonb_build_object('customer', 'a\ufffdb')", 'may have changed its headers customer'),
         ('options = options || \'{"rate": 1e300}\'', 'may have changed its headers rate'),
@@ -121,6 +122,16 @@ def test_a_row_that_changes_meanwhile(platform: Platform) -> None:
         with pytest.raises(NotSendable, match='changed in the meantime'):
             list(sender.send(sender.parcel(task_id)))
     assert platform.database.execute('SELECT resent FROM celery_task') == [(1,)]
+
+
+@REDIS
+def test_a_task_that_was_cancelled(platform: Platform) -> None:
+    task_id = platform.service.send('plain')
+    platform.track()
+    assert platform.command('cancel', task_id, '--yes').exit_code == 0
+    assert platform.resend(task_id, '--yes').stderr == '1 sent\n'
+    assert platform.service.row(task_id) == 'PENDING'
+    assert platform.broker.count('once') == 2
 
 
 @REDIS

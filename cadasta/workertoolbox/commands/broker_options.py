@@ -28,10 +28,11 @@ def usable_broker(app: Celery) -> Iterator[None]:
     from kombu.exceptions import OperationalError
 
     from ..errors import NotConfigured
+    from ..monitor.sources import errors_of
     from ..settings.credentials import masked
 
     with app.connection_for_write() as connection:
-        errors = (OperationalError, OSError, *connection.connection_errors, *connection.channel_errors)
+        errors = (OperationalError, OSError, *errors_of(connection))
     try:
         yield
     except NotConfigured as error:

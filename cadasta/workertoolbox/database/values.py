@@ -1,5 +1,6 @@
 """Values that a database can store."""
 
+from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
 from ..architecture import ID_LENGTH
@@ -21,6 +22,15 @@ def is_task_id(value: Any) -> TypeGuard[str]:
     (True, False, False)
     """
     return isinstance(value, str) and 0 < len(value) <= ID_LENGTH and storable(value) == value
+
+
+def aware(time: datetime) -> datetime:
+    """Give a time of a row in UTC. SQLite has no time zones, and all tables have UTC there.
+
+    >>> aware(datetime(2030, 1, 1)).isoformat()
+    '2030-01-01T00:00:00+00:00'
+    """
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def plain(value: Any) -> Any:

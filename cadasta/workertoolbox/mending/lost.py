@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +19,7 @@ from ..architecture import CHORD_UNLOCK
 from ..check.broker import connection_to
 from ..database.connection import Connected
 from ..database.tables import result_tables, task
+from ..database.values import aware
 from ..database.views import SCHEDULED_VIEW
 from ..durations import written
 from ..tracked.columns import SCHEDULED
@@ -172,7 +173,7 @@ class Losses(Connected):
             key = row.routing_key
             if key not in served:
                 served[key] = self._last_start(key)
-            yield self._judged_start(row, _aware(row.lease), evidence, served[key])
+            yield self._judged_start(row, aware(row.lease), evidence, served[key])
 
     def _judged_start(self, row: Any, lease: datetime, evidence: Evidence, served: datetime | None) -> Suspect:
         found = _task(row)
@@ -265,7 +266,7 @@ class Losses(Connected):
             .subquery()
         )
         started = self._connection.execute(sa.select(sa.func.max(newest.c.started))).scalar()
-        return None if started is None else _aware(started)
+        return None if started is None else aware(started)
 
     def _is_running(self) -> bool:
         query = sa.select(SCHEDULED.task_id).where(
@@ -280,7 +281,7 @@ class Losses(Connected):
 
     def _now(self) -> datetime:
         (row,) = self._execute(sa.text(_NOW[self._engine.dialect.name]))
-        return _aware(datetime.fromisoformat(row[0]) if isinstance(row[0], str) else row[0])
+        return aware(datetime.fromisoformat(row[0]) if isinstance(row[0], str) else row[0])
 
     def _execute(self, query: Any) -> list[Any]:
         # Each statement is a transaction of its own: a long one would keep PostgreSQL from cleaning up old rows.
@@ -323,9 +324,5 @@ def _judged(row: Any, doubt: str, proof: str) -> Suspect:
 
 def _task(row: Any) -> TrackedTask:
     values = {column.name: getattr(row, column.name) for column in _LIGHT}
-    values = {name: _aware(value) if isinstance(value, datetime) else value for name, value in values.items()}
+    values = {name: aware(value) if isinstance(value, datetime) else value for name, value in values.items()}
     return TrackedTask(**{**values, 'status': values['status'] or states.PENDING})
-
-
-def _aware(time: datetime) -> datetime:
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

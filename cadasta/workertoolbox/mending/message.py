@@ -1,10 +1,11 @@
 """Make the message of a task again from its row: the body as it was, the headers from the columns and the options."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from ..architecture import SENT
+from ..database.values import aware
 from ..errors import ToolboxError, Unreadable
 from ..monitor.body import load
 
@@ -114,6 +115,4 @@ def _parts(value: Any) -> Iterator[Any]:
 
 
 def _text(time: datetime | None) -> str | None:
-    if time is None:
-        return None
-    return (time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)).isoformat()
+    return None if time is None else aware(time).isoformat()

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from celery.exceptions import QueueNotFound
 from ..architecture import CHORD_UNLOCK
 from ..database.connection import Connected
 from ..database.tables import result_tables, task
+from ..database.values import aware
 from ..database.views import SCHEDULED_VIEW
 from ..errors import NotConfigured
 from ..results.claim import DONE, NOW, text
@@ -137,6 +139,8 @@ class Resending(Connected):
             row = self._connection.execute(query).one()
         if (row.resent or 0) >= LIMIT and not (self._force if force is None else force):
             raise NotSendable(f'it was sent again {row.resent} times already, and --force sends it once more')
+        if row.expires is not None and aware(row.expires) < datetime.now(UTC):
+            raise NotSendable('it expired, and no worker would run it')
         message = rebuilt(row)
         try:
             return Parcel(row, message, self._topology.declaration(row.name, row.routing_key))
