@@ -36,9 +36,10 @@ def test_the_ids_of_what_waits_and_of_what_was_received(broker: Broker, prefix: 
             message = {'headers': {'id': f'{number}'}} if number else {'correlation_id': '0'}
             producer.publish({}, routing_key='seams', priority=number, declare=[Queue('seams')], **message)
         assert list(redis.received_ids(channel)) == []
-        assert sorted(redis.waiting_ids(channel, 'seams', 10)) == ['0', '1', '2', '3']
+        redis.client_of(channel).lpush(f'{prefix}seams', 'hello', '5')
+        assert sorted(redis.waiting_ids(channel, 'seams', 10)) == ['', '', '0', '1', '2', '3']
         message = channel.basic_get('seams')
         assert list(redis.received_ids(channel)) == [('seams', '0')]
-        assert len(redis.waiting_ids(channel, 'seams', 10)) == 3
+        assert len(redis.waiting_ids(channel, 'seams', 10)) == 5
         message.ack()
         assert list(redis.received_ids(channel)) == []

@@ -34,18 +34,20 @@ def lost(ctx: click.Context, database: str | None, management: str | None, overd
     from ..mending.lost import Losses
 
     app = ctx.obj.app
-    proved, doubtful = 0, []
+    proved, doubtful = 0, 0
     with usable_database(), usable_broker(app), Losses(app, database_of(app, database), management) as losses:
-        for suspect in losses.suspects(losses.gather()):
+        evidence = losses.gather()
+        for suspect in losses.suspects(evidence):
             if suspect.proof:
                 proved += 1
                 _show(suspect, json)
-            elif overdue:
-                doubtful.append(suspect)
-        for suspect in doubtful:
-            _show(suspect, json)
+        # There may be a million of them: so they are read again, and not kept.
+        for suspect in losses.suspects(evidence) if overdue else ():
+            if suspect.doubt:
+                doubtful += 1
+                _show(suspect, json)
     given_up = _show_dead_letters(losses, json)
-    click.echo(f'{proved} lost{f", {len(doubtful)} overdue" if overdue else ""}', err=True)
+    click.echo(f'{proved} lost{f", {doubtful} overdue" if overdue else ""}', err=True)
     ctx.exit(int(bool(proved or given_up)))
 
 

@@ -48,7 +48,7 @@ def waiting_ids(channel: Any, queue: str, most: int) -> list[str]:
         # Messages come at the beginning of a list, and are taken at its end: this reads none too few.
         for start in range(0, most, _BATCH):
             some = client.lrange(key, start, start + _BATCH - 1)
-            found += (_id_of(json.loads(message)) for message in some)
+            found += map(_id_of, some)
             if len(some) < _BATCH:
                 break
     return found
@@ -66,9 +66,20 @@ def received_ids(channel: Any) -> Iterator[tuple[str, str]]:
     values = client_of(channel).hscan_iter(f'{channel.global_keyprefix}{channel.unacked_key}', count=_BATCH)
     for _, value in values:
         message, _, routing_key = json.loads(value)
-        yield routing_key, _id_of(message)
+        yield routing_key, _id_in(message)
 
 
-def _id_of(message: Any) -> str:
-    # The first protocol of Celery has no headers.
-    return str(message['headers'].get('id') or message['properties'].get('correlation_id'))
+def _id_of(raw: bytes | str) -> str:
+    try:
+        return _id_in(json.loads(raw))
+    except ValueError:
+        # Another program may put anything into a list.
+        return ''
+
+
+def _id_in(message: Any) -> str:
+    try:
+        # The first protocol of Celery has no headers.
+        return str(message['headers'].get('id') or message['properties'].get('correlation_id'))
+    except (AttributeError, KeyError, TypeError):
+        return ''
