@@ -24,7 +24,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     lost = sys.modules['cadasta.workertoolbox.mending.lost']
     monkeypatch.setattr(lost, 'PAUSE', 0.1)
     monkeypatch.setattr(lost, 'PATIENCE', 0.5)
-    monkeypatch.setattr(lost.Losses, '_is_restarted', lambda self: False)
+    monkeypatch.setattr(lost, 'RENEWED', 0)
 
 
 @pytest.fixture

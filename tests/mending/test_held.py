@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from kombu import Exchange, Queue
 
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.database.upgrade import upgrade
+from cadasta.workertoolbox.mending import redis_queues
 from cadasta.workertoolbox.mending.management import Management
 from rig.monitor.databases import TaskDatabase, url_of
 from rig.servers.broker import Broker
@@ -93,6 +96,57 @@ def test_a_management_plugin_that_does_not_answer(platform: Platform) -> None:
     assert result.stderr.startswith("Error: RabbitMQ's management plugin at http://127.0.0.1:1/api/queues/")
     assert 'hush' not in result.stderr
     assert 'write it as in' in platform.command('lost', '--management', 'hello').stderr
+
+
+class NotCounted(BaseHTTPRequestHandler):
+    """The plugin answers so for a queue that was declared just now."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"name": "once"}')
+
+
+@AMQP
+def test_a_management_plugin_that_has_not_counted_yet(platform: Platform) -> None:
+    platform.service.send('plain')
+    platform.track()
+    platform.purge('once')
+    platform.later()
+    with HTTPServer(('127.0.0.1', 0), NotCounted) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        (suspect,) = platform.suspects('--management', f'http://127.0.0.1:{server.server_port}').values()
+        server.shutdown()
+    assert suspect['doubt'] == "RabbitMQ has not counted yet what consumers of 'once' hold"
+
+
+@pytest.mark.parametrize('broker', ['filesystem'], indirect=True)
+def test_what_a_busy_worker_has_of_files(platform: Platform) -> None:
+    runs, waits = platform.service.send('plain'), platform.service.send('plain')
+    platform.track()
+    platform.purge('once')
+    platform.later()
+    platform.database.execute(
+        """INSERT INTO celery_taskmeta (id, task_id, status, lease)
+        VALUES (nextval('task_id_sequence'), %s, 'STARTED', now() + interval '1 hour')""",
+        runs,
+    )
+    doubts = {task_id: task['doubt'] for task_id, task in platform.suspects().items()}
+    assert doubts == {waits: 'a worker that is busy may hold messages, and their files are gone'}
+
+
+@pytest.mark.parametrize('broker', ['redis'], indirect=True)
+def test_a_queue_that_is_too_long_to_be_read(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = platform.service.send('plain')
+    platform.track()
+    platform.purge('once')
+    for _ in range(2):
+        platform.service.send('plain')
+    platform.track()
+    platform.later()
+    assert platform.lost() == {lost}
+    monkeypatch.setattr(redis_queues, 'MOST', 1)
+    assert platform.suspects()[lost]['doubt'] == 'its work queue has 2 messages, and one of them may be its own'
 
 
 @pytest.mark.parametrize('broker', ['redis'], indirect=True)

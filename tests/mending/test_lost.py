@@ -204,6 +204,24 @@ def test_a_chord_that_waits_for_what_is_lost(platform: Platform, monkeypatch: py
 
 
 @pytest.mark.parametrize('broker', ['redis'], indirect=True)
+def test_a_restart_of_postgresql(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the server was down, workers could not renew their leases."""
+    task_id = platform.service.send('plain')
+    platform.track()
+    platform.purge('once')
+    platform.later()
+    platform.database.execute(
+        """INSERT INTO celery_taskmeta (id, task_id, status, lease)
+        VALUES (nextval('task_id_sequence'), %s, 'STARTED', now() - interval '1 hour')""",
+        task_id,
+    )
+    assert platform.lost() == {task_id}
+    monkeypatch.setattr(sys.modules['cadasta.workertoolbox.mending.lost'], 'RENEWED', 100_000)
+    doubt = 'PostgreSQL was started lately, and workers may not have renewed their leases'
+    assert platform.suspects()[task_id]['doubt'] == doubt
+
+
+@pytest.mark.parametrize('broker', ['redis'], indirect=True)
 def test_a_crash_between_release_and_publish(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     """The queue has other messages, and the row alone tells."""
     service = platform.service

@@ -38,7 +38,11 @@ def send_all(platform: Platform) -> None:
     send('plain', float('nan'), float('inf'), {'z': 1, 'a': [None, True]})
     send('plain', 'x' * 5000, compression='gzip')
     send('plain', compression='bzip2', priority=7, link=[total], link_error=[fail, plain])
-    send('plain', headers={'customer': 42, 'rate': 0.1, 'tags': ['a', 'b'], 'nested': {'a': None}}, reply_to='me')
+    send(
+        'plain',
+        headers={'customer': 42, 'priority': 'high', 'rate': 0.1, 'tags': ['a', 'b'], 'nested': {'a': None}},
+        reply_to='me',
+    )
     send('plain', eta=NOW - timedelta(hours=1), expires=NOW + timedelta(hours=1, microseconds=-NOW.microsecond))
     send('plain', retries=2, replaced_task_nesting=1, shadow='other', time_limit=60, soft_time_limit=30.5)
     stamped = signature('plain')

@@ -28,7 +28,9 @@ def test_the_lists_hold_what_was_sent_with_any_priority(broker: Broker, prefix: 
 
 @pytest.mark.parametrize('broker', ['redis'], indirect=True)
 @pytest.mark.parametrize('prefix', ['', 'ours:'])
-def test_the_ids_of_what_waits_and_of_what_was_received(broker: Broker, prefix: str) -> None:
+def test_the_ids_of_what_waits_and_of_what_was_received(
+    broker: Broker, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     options = {**broker.options, 'global_keyprefix': prefix}
     with Connection(broker.url, transport_options=options) as connection, connection.Producer() as producer:
         channel = connection.default_channel
@@ -36,8 +38,10 @@ def test_the_ids_of_what_waits_and_of_what_was_received(broker: Broker, prefix: 
             message = {'headers': {'id': f'{number}'}} if number else {'correlation_id': '0'}
             producer.publish({}, routing_key='seams', priority=number, declare=[Queue('seams')], **message)
         assert list(redis.received_ids(channel)) == []
+        monkeypatch.setattr(redis, '_BATCH', 2)
         redis.client_of(channel).lpush(f'{prefix}seams', 'hello', '5')
         assert sorted(redis.waiting_ids(channel, 'seams', 10)) == ['', '', '0', '1', '2', '3']
+        assert redis.waiting_ids(channel, 'seams', 2) == ['', '', '3']
         message = channel.basic_get('seams')
         assert list(redis.received_ids(channel)) == [('seams', '0')]
         assert len(redis.waiting_ids(channel, 'seams', 10)) == 5
