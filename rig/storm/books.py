@@ -117,6 +117,8 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
     latest = {key.id: key for key in sent}
     attempted = {key.id for key in journal.attempts}
     open_ = [key for key in sent if key not in journal.acknowledgements]
+    # A worker that is killed may have stored the end of a task, and not have acknowledged its message.
+    open_ = [key for key in open_ if not (key in journal.purged and tables.results.get(key.id) in ENDED)]
     by_transport: list[Key] = []
     taken: Counter[str] = Counter()
     # Each break loses at most one message of each worker, and each worker has queues of its own.
@@ -145,7 +147,7 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
             'messages': len(sent),
             'runs': sum(map(len, journal.runs.values())),
             **{f'runs again, {reason}': count for reason, count in sorted(verdict.reasons.items())},
-            'messages purged': journal.purged,
+            'messages purged': len(journal.purged),
             'connections cut': len(journal.cuts),
             'processes of workers killed': len(journal.kills),
             'workers that hung': sum(map(len, journal.pauses.values())),

@@ -72,7 +72,7 @@ class Journal:
         self.roots: dict[str, str] = {}
         self.workflows: list[dict[str, str]] = []
         self.refused = 0
-        self.purged = 0
+        self.purged: set[Key] = set()
         self.hung = 0
         self.ended = 0
         self.chords: set[str] = set()
@@ -123,7 +123,7 @@ class Journal:
         self.cuts.append(note['at'])
 
     def _read_purged(self, note: Note) -> None:
-        self.purged += note['messages']
+        self.purged |= {Key(*key) for key in note['keys']}
 
     def _read_hung(self, note: Note) -> None:
         self.hung += 1

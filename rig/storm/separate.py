@@ -119,7 +119,7 @@ class Separate(Platform):
 
     def purge_queue(self, chance: random.Random) -> None:
         """Take all messages from the work queues, as somebody does who mistakes them for others."""
-        self.note('purged', messages=sum(len(self.broker.drain(queue)) for queue in QUEUES))
+        self.note('purged', keys=[message.key for queue in QUEUES for message in self.broker.drain(queue)])
 
     def kill_child(self, chance: random.Random) -> None:
         """Kill one process of a worker's pool, which runs a task if any does."""

@@ -122,6 +122,14 @@ def test_lost() -> None:
     assert wrong(books(*sent(0), received(10), *run(11), note('killed', 12, of=1))) == {'lost'}
 
 
+def test_purged() -> None:
+    """A task that has ended needs its message no more. Another one is lost, until it is sent again."""
+    begun = [*sent(0), received(10), *run(11, 12), note('killed', 12, of=1), note('purged', 13, keys=[TASK])]
+    assert wrong(books(*begun)) == set()
+    assert books(*begun).counts['messages purged'] == 1
+    assert wrong(books(*begun, tables=Tables({'a': KEY}, 0, 0, {'a': 'STARTED'}))) == {'lost', 'unfinished'}
+
+
 def test_lost_by_the_transport() -> None:
     nothing = Tables({'a': KEY}, 0, 0, {})
     assert wrong(books(*sent(0), PROMISE, tables=nothing, transport_loses=True)) == {'lost', 'unfinished'}
