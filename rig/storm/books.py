@@ -89,6 +89,12 @@ class Books(NamedTuple):
         lists = (self.missing, self.lost, self.lost_by_transport, self.unfinished, self.chords)
         return self.waiting + sum(map(len, lists))
 
+    @property
+    def progress(self) -> tuple[int, ...]:
+        """What changes when a task ends. A chord that waits for a lost task sends its watch again each second."""
+        lost = [key for key in (*self.lost, *self.lost_by_transport) if key.task != WITHOUT_RESULT]
+        return len(lost), len(self.unfinished), len(self.chords)
+
     def __str__(self) -> str:
         lines = [f'{what:<42}{count:>8}' for what, count in self.counts.items()]
         for name, value in zip(self._fields[1:], self[1:], strict=True):

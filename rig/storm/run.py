@@ -117,15 +117,15 @@ def wait_until_settled(platform: Platform, may_lose: bool = True) -> Books:
     """Wait until the books balance and nothing is delivered again, or until nothing changes any more."""
     # A copy that came too early comes back a second after the lease.
     quiet = QUIET + max(platform.broker.options.get('visibility_timeout', 0), LEASE + 1)
-    state, since = (-1, -1), 0.0
+    state: tuple[int, ...] = ()
+    since = 0.0
     while True:
         platform.supervise()
         begun = time.monotonic()
         notes = platform.notes.stat().st_size
         tables, journal = read_tables(platform)
         books = balance(journal, tables, transport_loses=may_lose and platform.broker.name == 'redis')
-        # A chord that waits for a lost task sends a message each second.
-        last_state, state = state, (books.open_items - books.waiting, 0 if books.open_items else notes)
+        last_state, state = state, (*books.progress, 0 if books.open_items else notes)
         now = time.monotonic()
         if state != last_state:
             since = now

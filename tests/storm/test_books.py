@@ -122,6 +122,13 @@ def test_lost() -> None:
     assert wrong(books(*sent(0), received(10), *run(11), note('killed', 12, of=1))) == {'lost'}
 
 
+def test_progress() -> None:
+    """The watch over a chord makes none."""
+    before, after = (books(*sent(0), *sent(0, ('celery.chord_unlock', 'b', number), 'body')) for number in (7, 8))
+    assert before.progress == after.progress == (1, 0, 0)
+    assert books(*ONCE).progress == (0, 0, 0)
+
+
 def test_purged() -> None:
     """A task that has ended needs its message no more. Another one is lost, until it is sent again."""
     begun = [*sent(0), received(10), *run(11, 12), note('killed', 12, of=1), note('purged', 13, keys=[TASK])]
