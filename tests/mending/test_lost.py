@@ -146,7 +146,9 @@ def test_a_monitor_that_is_away(platform: Platform) -> None:
     platform.purge('once')
     platform.service.send('plain')
     platform.later()
-    assert platform.suspects()[task_id]['doubt'] == 'the platform queue has 1 messages that no monitor has stored yet'
+    doubt = 'the platform queue has 1 messages that no monitor has stored yet'
+    assert platform.suspects()[task_id]['doubt'] == doubt
+    assert platform.command('lost').stderr == f'What has not started is not called lost: {doubt}\n0 lost\n'
     platform.track()
     platform.purge('once')
     # The other may be with a worker that is just claiming it.

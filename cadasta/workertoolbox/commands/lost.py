@@ -37,6 +37,8 @@ def lost(ctx: click.Context, database: str | None, management: str | None, overd
     proved, doubtful = 0, 0
     with usable_database(), usable_broker(app), Losses(app, database_of(app, database), management) as losses:
         evidence = losses.gather()
+        if evidence.doubt:
+            click.echo(f'What has not started is not called lost: {evidence.doubt}', err=True)
         for suspect in losses.suspects(evidence):
             if suspect.proof:
                 proved += 1
