@@ -23,7 +23,7 @@ from ..database.values import aware
 from ..database.views import SCHEDULED_VIEW
 from ..durations import written
 from ..tracked.columns import SCHEDULED
-from ..tracked.filter import Filter, conditions
+from ..tracked.filter import Filter, indexed
 from ..tracked.portions import VALUES, portions
 from ..tracked.task import TrackedTask
 from .answers import Held
@@ -148,7 +148,7 @@ class Losses(Connected):
         :param ids: the ids of the tasks to look at; `None` for all.
         :returns: an iterator of each `Suspect`.
         """
-        met = conditions(where or Filter())
+        met = list(indexed(where or Filter(), SCHEDULED))
         if ids is None:
             return self._suspects(evidence, met)
         some = portions(sorted(ids), VALUES)

@@ -20,7 +20,7 @@ from ..seams.sqlalchemy_quoting import QUOTE
 from ..signals import group_message
 from ..topology import Declaration, Topology
 from ..tracked.columns import SCHEDULED
-from ..tracked.filter import Filter, conditions
+from ..tracked.filter import Filter, indexed
 from ..tracked.portions import VALUES, portions
 from ..tracked.relations import join_of
 from ..tracked.task import TrackedTask
@@ -103,7 +103,7 @@ class Resending(Connected):
         """
         query = (
             sa.select(SCHEDULED.task_id)
-            .where(*conditions(where), SCHEDULED.status == states.FAILURE, SCHEDULED.standing == 'failed')
+            .where(*indexed(where, SCHEDULED), SCHEDULED.status == states.FAILURE, SCHEDULED.standing == 'failed')
             .order_by(SCHEDULED.first_seen)
         )
         with self._connection.begin():
