@@ -179,7 +179,7 @@ def test_leaves_redis_as_it_was(quickstart: Quickstart, broker: Broker, database
         assert process.log.splitlines()[-1] == VERDICT
         assert client.keys() == [b'export']
         assert client.lrange('export', 0, -1) == [b'a message of somebody else']
-    assert Counter(database.states().values()) == {'SUCCESS': 13, 'FAILURE': 1}
+    assert Counter(database.states().values()) == {'SUCCESS': 15, 'FAILURE': 1}
 
 
 @pytest.mark.parametrize('broker', ['amqp'], indirect=True)
@@ -194,7 +194,7 @@ def test_leaves_rabbitmq_as_it_was(quickstart: Quickstart, broker: Broker, datab
         assert process.log.splitlines()[-1] == VERDICT
         [platform] = set(re.findall(r'quickstart-\w+\.fifo', process.log))
         assert [name for name in ('celery', 'export', 'msg', platform) if is_there(name, connection)] == ['msg']
-    assert Counter(database.states().values()) == {'SUCCESS': 13, 'FAILURE': 1}
+    assert Counter(database.states().values()) == {'SUCCESS': 15, 'FAILURE': 1}
 
 
 @pytest.mark.parametrize('broker', ['amqp'], indirect=True)

@@ -75,7 +75,7 @@ class Service:
         return worker
 
     def wait_until_stored(self, url: str, tasks: int) -> None:
-        """Waits for the results of so many tasks, all of which are successes."""
+        """Waits for the results of so many tasks, the watch over a chord among them. All are successes."""
         engine = sa.create_engine(url, poolclass=sa.NullPool)
 
         def is_done() -> bool:
@@ -91,7 +91,7 @@ class Service:
             rows = connection.execute(
                 sa.text("SELECT name, status FROM celery_task_status WHERE name LIKE 'export.%'")
             ).all()
-        assert rows == [('export.project', 'SUCCESS')] * tasks
+        assert rows == [('export.project', 'SUCCESS')] * tasks, rows
 
 
 def variables(block: str) -> dict[str, str]:

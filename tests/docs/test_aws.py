@@ -150,7 +150,7 @@ def work(service: Service, database: Database) -> None:
     """A chord whose tasks are retried, and a task that the worker gives back when it stops."""
     worker = service.worker('-c', '2')
     worker.wait_for(r'Task export\.project\[held\] received')
-    service.wait_until_stored(url_of(database), 3)
+    service.wait_until_stored(url_of(database), 4)
     assert worker.stop() == 0, worker.log
 
 

@@ -52,7 +52,7 @@ def test_rabbitmq(manual: Manual, rabbitmq: RabbitMQ, processes: Processes, tmp_
     service.celery('toolbox', 'tables', CELERY_BROKER_URL=url('monitor'))
     service.run('-c', SEND, CELERY_BROKER_URL=url('producer'))
     worker = service.worker('-c', '1', CELERY_BROKER_URL=url('export'))
-    service.wait_until_stored(service.environment['TOOLBOX_DATABASE'], 3)
+    service.wait_until_stored(service.environment['TOOLBOX_DATABASE'], 4)
     assert worker.stop() == 0
     assert 'ACCESS_REFUSED' not in worker.log
     service.celery('toolbox', 'monitor', '--once', CELERY_BROKER_URL=url('monitor'))
@@ -90,7 +90,7 @@ def test_redis(manual: Manual, processes: Processes, tmp_path: Path) -> None:
     server.kill()
     start()
     worker = service.worker('-c', '1')
-    service.wait_until_stored(service.environment['TOOLBOX_DATABASE'], 3)
+    service.wait_until_stored(service.environment['TOOLBOX_DATABASE'], 4)
     assert worker.stop() == 0
     service.celery('toolbox', 'monitor', '--once')
     service.assert_tracked(service.environment['TOOLBOX_DATABASE'], 3)

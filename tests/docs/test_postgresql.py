@@ -96,7 +96,7 @@ def test_roles_and_connections(manual: Manual, service: Service, database: Datab
     exec(manual.blocks(PAGE, 'python')[0].text, shown)
     options = json.dumps(shown['config'].database_engine_options)
     worker = service.worker('-c', '3', CELERY_DATABASE_ENGINE_OPTIONS=options)
-    service.wait_until_stored(url_of(database), 3)
+    service.wait_until_stored(url_of(database), 4)
 
     def connections(role: str) -> int:
         return int(database.execute('SELECT count(*) FROM pg_stat_activity WHERE usename = %s', role)[0][0])
@@ -184,7 +184,7 @@ def pgbouncer(manual: Manual, database: Database, processes: Processes) -> int:
 def test_workers_share_connections(service: Service, database: Database, pgbouncer: int) -> None:
     service.run('-c', SEND)
     worker = service.worker('-c', '3', RESULT_DB_PORT=str(pgbouncer))
-    service.wait_until_stored(url_of(database), 3)
+    service.wait_until_stored(url_of(database), 4)
     assert worker.stop() == 0, worker.log
 
 
