@@ -1024,4 +1024,6 @@ def test_run_once_must_be_a_flag() -> None:
 
 def test_the_backends_are_there_for_whoever_asks() -> None:
     """Celery's loader asks for them in this way. Somebody else may."""
-    assert Config().get('override_backends')['db'] == 'cadasta.workertoolbox.results.backend:Backend'
+    config = Config(QUEUES=['export'])
+    assert config.get('override_backends')['db'] == 'cadasta.workertoolbox.results.backend:Backend'
+    assert (config.get('QUEUES'), config.get('nothing')) == (['export'], None)

@@ -91,6 +91,8 @@ def mend(platform: Separate) -> Books:
         if found:
             done = platform.toolbox.start('resend', '--lost', '--yes')
             assert done.wait() == 0, done.log
+            # It looks for itself, and may find more by then.
+            named |= {line.partition('\t')[0] for line in done.log.splitlines() if '\t' in line}
         if platform.broker.name == 'amqp':
             platform.start_workers()
         books = wait_until_settled(platform, may_lose=False)

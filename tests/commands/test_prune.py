@@ -92,15 +92,16 @@ def test_beside_a_worker_and_a_monitor(
     toolbox.environment['CELERY_RESULT_BACKEND'] = f'db+{postgresql.url}'
     prune = toolbox.start('prune', '--older-than', '0s', '--every', '1s', '--yes')
     monitor = toolbox.monitor()
-    worker = processes.start(
-        [sys.executable, '-m', 'celery', '-A', 'project', 'worker', '-P', 'solo', '-Q', 'export', '-l', 'INFO'],
-        toolbox.environment,
-    )
-    worker.wait_for(r'ready\.$')
     app = app_of(broker)
     waiting = app.send_task('export.project', (0,), countdown=3600).id
     for number in range(50):
         app.send_task('export.project', (number,))
+    # A result that is pruned before its task is stored leaves a task without a result.
+    wait_until(lambda: postgresql.count() == 51, 'the tasks to be stored')
+    worker = processes.start(
+        [sys.executable, '-m', 'celery', '-A', 'project', 'worker', '-P', 'solo', '-Q', 'export', '-l', 'INFO'],
+        toolbox.environment,
+    )
     wait_until(lambda: worker.log.count(' succeeded in ') == 50, 'the tasks to run')
     wait_until(lambda: ids(postgresql) == {waiting} and not ids(postgresql, 'celery_taskmeta'), 'their end')
     wait_until(lambda: not broker.count(PLATFORM_QUEUE), 'the queue to be empty')

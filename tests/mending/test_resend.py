@@ -118,12 +118,13 @@ def test_a_row_that_changes_meanwhile(platform: Platform) -> None:
     )
     with Resending(platform.service.app, platform.url) as sender:
         parcels = [sender.parcel(task_id) for _ in range(2)]
-        assert list(sender.send(parcels[0])) == [(task_id, 'once.fail')]
+        sender.send(parcels[0])
         with pytest.raises(NotSendable, match='changed in the meantime'):
-            list(sender.send(parcels[1]))
+            sender.send(parcels[1])
         platform.database.execute("UPDATE celery_taskmeta SET status = 'SUCCESS'")
         with pytest.raises(NotSendable, match='changed in the meantime'):
-            list(sender.send(sender.parcel(task_id)))
+            sender.send(sender.parcel(task_id))
+        assert list(sender.send_watches()) == []
     assert platform.database.execute('SELECT resent FROM celery_task') == [(1,)]
 
 

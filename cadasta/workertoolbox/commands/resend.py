@@ -73,12 +73,17 @@ def resend(
                     if why_not:
                         raise NotSendable(why_not)
                     parcel = sender.parcel(task_id)
-                    for done, name in sender.send(parcel) if yes else [(task_id, parcel.row.name)]:
-                        sent += 1
-                        click.echo(f'{done}\t{harmless(name)}')
+                    if yes:
+                        sender.send(parcel)
                 except NotSendable as error:
                     refused += 1
                     click.echo(f'{task_id}\trefused: {error}', err=True)
+                else:
+                    sent += 1
+                    click.echo(f'{task_id}\t{harmless(parcel.row.name)}')
+            for task_id, name in sender.send_watches():
+                sent += 1
+                click.echo(f'{task_id}\t{harmless(name)}')
     click.echo(f'{sent} sent' if yes else f'{sent} would be sent: repeat the command with --yes', err=True)
     ctx.exit(int(bool(refused)))
 

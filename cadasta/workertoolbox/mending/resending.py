@@ -88,6 +88,7 @@ class Resending(Connected):
         self._results = table
         dialect = self._engine.dialect.name
         parts = {'table': QUOTE.format_table(table), 'done': DONE[dialect], 'now': NOW[dialect]}
+        self._watches: list[Parcel] = []
         self._release = text(_RELEASE, parts)
         self._release_followers = text(_FOLLOWERS, parts).bindparams(sa.bindparam('task_ids', expanding=True))
 
@@ -122,22 +123,24 @@ class Resending(Connected):
                 found.update((row.task_id, row.standing) for row in self._connection.execute(query))
         return found
 
-    def parcel(self, task_id: str, force: bool | None = None) -> Parcel:
+    def parcel(self, task_id: str) -> Parcel:
         """Make ready what is needed to send a task again. Nothing is changed yet.
 
         :param task_id: the id of a task that is tracked.
-        :param force: whether to send it however often it was sent; `None` for what the constructor was told.
         :raises NotSendable: where it cannot be sent again, or was sent again too often.
         """
+        with self._connection.begin():
+            return self._parcel(task_id, self._force)
+
+    def _parcel(self, task_id: str, force: bool) -> Parcel:
         results = self._results.c
         query = (
             sa.select(*task.columns, results.status, results.runs)
             .outerjoin_from(task, self._results, results.task_id == task.c.task_id)
             .where(task.c.task_id == task_id)
         )
-        with self._connection.begin():
-            row = self._connection.execute(query).one()
-        if (row.resent or 0) >= LIMIT and not (self._force if force is None else force):
+        row = self._connection.execute(query).one()
+        if (row.resent or 0) >= LIMIT and not force:
             raise NotSendable(f'it was sent again {row.resent} times already, and --force sends it once more')
         if row.expires is not None and aware(row.expires) < datetime.now(UTC):
             raise NotSendable('it expired, and no worker would run it')
@@ -147,14 +150,10 @@ class Resending(Connected):
         except QueueNotFound as error:
             raise NotSendable(str(error)) from None
 
-    def send(self, parcel: Parcel) -> Iterator[tuple[str, str]]:
+    def send(self, parcel: Parcel) -> None:
         """Release the row of a task and of those that failed because of it, and publish its message.
 
-        Celery's watch over a chord ends when the chord fails. It is sent again as well, where the chord does not wait
-        for another task.
-
         :param parcel: the task.
-        :returns: the ids and names of all tasks that were sent.
         :raises NotSendable: where its row has changed in the meantime.
         """
         row = parcel.row
@@ -167,10 +166,24 @@ class Resending(Connected):
                     self._release_followers, {'task_ids': sorted(after.task_ids), 'age': 0}
                 )
                 released = {follower.task_id for follower in found}
+            watches = [self._parcel(task_id, force=True) for task_id in self._watches_of(after.group_ids, released)]
+            for watch in watches:
+                self._release_row(watch.row)
+        self._watches += watches
         self._publish(parcel)
-        yield row.task_id, row.name
-        for task_id in self._watches(after.group_ids, released):
-            yield from self.send(self.parcel(task_id, force=True))
+
+    def send_watches(self) -> Iterator[tuple[str, str]]:
+        """Publish Celery's watches over the chords whose tasks were sent: a watch ends when its chord fails.
+
+        Do so when all tasks were sent. A watch that finds a task of its chord which has failed fails the chord again.
+        If this is never done, the watches are lost, and `Losses` finds them.
+
+        :returns: the ids and names of the watches.
+        """
+        while self._watches:
+            watch = self._watches.pop(0)
+            self._publish(watch)
+            yield watch.row.task_id, watch.row.name
 
     def _release_row(self, row: Any) -> None:
         values = {
@@ -186,13 +199,12 @@ class Resending(Connected):
         if not is_counted or (needs_release and not self._connection.execute(self._release, values).rowcount):
             raise NotSendable('its row has changed in the meantime')
 
-    def _watches(self, group_ids: Collection[str], released: set[str]) -> list[str]:
+    def _watches_of(self, group_ids: Collection[str], released: set[str]) -> list[str]:
         """Find the watches over chords whose bodies were released."""
         columns = (SCHEDULED.task_id, SCHEDULED.status, SCHEDULED.name, SCHEDULED.args, SCHEDULED.kwargs)
         found = []
         for group_id in sorted(group_ids) if released else ():
-            with self._connection.begin():
-                rows = self._connection.execute(sa.select(*columns).where(unlocks_of(SCHEDULED, group_id))).all()
+            rows = self._connection.execute(sa.select(*columns).where(unlocks_of(SCHEDULED, group_id))).all()
             joins = {row.task_id: join_of(TrackedTask(**row._mapping)) for row in rows}
             found += [task_id for task_id, join in joins.items() if join is not None and join.body_id in released]
         return found
