@@ -10,9 +10,9 @@ import pytest
 from cadasta.workertoolbox.monitor import Monitor
 from rig.monitor.databases import url_of
 from rig.monitor.programs import Toolbox
-from rig.servers.broker import Broker
+from rig.servers.broker import PLATFORM_QUEUE, Broker
 from rig.servers.postgres import Database
-from rig.servers.process import Processes
+from rig.servers.process import Processes, wait_until
 
 from ..monitor.test_streams import make_app
 
@@ -26,6 +26,7 @@ def test_a_reader_looks_at_tasks(tmp_path: Path, processes: Processes, broker: B
         database.execute(f"GRANT CONNECT ON DATABASE {database.name} TO {role}; ALTER ROLE {role} PASSWORD 'x'")
     app = make_app(broker)
     task_id = app.send_task('export.project', (7,)).id
+    wait_until(lambda: broker.count(PLATFORM_QUEUE) == 1, 'the message')
     Monitor(app, url_of(database, roles[0], 'x'), once=True).run()
     toolbox.environment['TOOLBOX_DATABASE'] = url_of(database, roles[1], 'x')
     listed, drawn, checked = (
