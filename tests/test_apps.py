@@ -29,6 +29,8 @@ def new_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(_state, '_apps', weakref.WeakSet())
     monkeypatch.setattr(_state, 'default_app', None)
     monkeypatch.setattr(apps, '_fallback', None)
+    # An app without settings would look for RabbitMQ, which need not be there.
+    monkeypatch.setenv('CELERY_BROKER_URL', 'memory://')
     vars(_state._tls).clear()
     yield
     vars(_state._tls).clear()
