@@ -22,7 +22,6 @@ def toolbox() -> None:
     """Run the platform's side of the Cadasta Worker Toolbox."""
 
 
-for command in (
-    *(cancel, check, failures, lost, monitor, prune, rejected, resend, stats, tables, tasks, topology, ui),
-):
+_COMMANDS = (cancel, check, failures, lost, monitor, prune, rejected, resend, stats, tables, tasks, topology, ui)
+for command in _COMMANDS:
     toolbox.add_command(command)

@@ -25,7 +25,7 @@ SELECT set_config('lock_timeout', CASE WHEN EXISTS (
     SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE {here} AND usesysid IS NULL
 ) THEN '2s' ELSE '100ms' END, true)"""
 
-# Whoever came later waits for the change itself. A role that does not belong to another one, or to
+# Sessions that came later wait for the change itself. A role that does not belong to another one, or to
 # pg_read_all_stats, is not shown the state of its sessions.
 _SESSIONS = """
 SELECT DISTINCT concat_ws(', ', COALESCE('pid ' || pid, 'a prepared transaction'),

@@ -36,7 +36,7 @@ class IndexStep(NamedTuple):
 
         :param connection: a connection on which each statement is a transaction of its own.
         """
-        # Where a build was killed or gave up, it left a part that nobody uses and everybody has to keep up to date.
+        # A build that was killed or gave up left an index that nobody uses, and everybody has to keep up to date.
         for name in connection.scalars(literal(f'{self._found} AND NOT indisvalid')).all():
             connection.execute(literal(f'DROP INDEX CONCURRENTLY {name}'))
         is_partitioned = f"SELECT relkind = 'p' FROM pg_class WHERE oid = {oid(self.table)}"

@@ -2,18 +2,17 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ProgrammingError
 
 from ..errors import NotUsable
 from ..seams.sqlalchemy_quoting import QUOTE
 from .connection import Connected
 from .quoting import literal
+from .refusals import refusing
 from .tables import rejected, result_tables, task
 from .views import SCHEDULED_VIEW, VIEW
 
@@ -106,7 +105,7 @@ class Pruning(Connected):
             sa.select(sa.func.count()).where(self._groups.c.date_done < cutoffs.naive),
             sa.select(sa.func.count()).where(rejected.c.last_seen < cutoffs.length),
         )
-        with self._refusing():
+        with refusing():
             tasks, results, others, groups, messages = (self._connection.scalar(query) or 0 for query in queries)
             self._connection.rollback()
         return Pruned(tasks, results + others, groups, messages)
@@ -121,7 +120,7 @@ class Pruning(Connected):
         """
         cutoffs = _Cutoffs(retention)
         tasks = results = 0
-        with self._refusing():
+        with refusing():
             self._prepare_archive()
             for page in (self._old_tasks, self._old_results):
                 for ids in self._pages(page, cutoffs):
@@ -221,13 +220,6 @@ class Pruning(Connected):
         if self._archive is not None and ids:
             statement = sa.text(self._copying).bindparams(sa.bindparam('ids', expanding=True))
             self._connection.execute(statement, {'ids': ids})
-
-    @contextmanager
-    def _refusing(self) -> Iterator[None]:
-        try:
-            yield
-        except ProgrammingError as error:
-            raise NotUsable(f'The database refuses: {error.orig}') from error
 
 
 class _Cutoffs:

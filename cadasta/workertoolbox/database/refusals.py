@@ -1,8 +1,12 @@
 """Tell why a database refused a statement."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+
+from ..errors import NotUsable
 
 _INSUFFICIENT_PRIVILEGE = '42501'
 # The SQLSTATE classes data exception, integrity constraint violation, and program limit exceeded.
@@ -27,3 +31,16 @@ def blames_data(error: DBAPIError) -> bool:
     if error.connection_invalidated:
         return False
     return sqlstate(error.orig).startswith(_FAULTS_OF_DATA) or isinstance(error, IntegrityError | DataError)
+
+
+@contextmanager
+def refusing(what: str = '') -> Iterator[None]:
+    """Say that the database refuses a statement for good: a table is missing, or the role may not use it.
+
+    :param what: what it refuses, such as ``' to store tasks'``.
+    :raises NotUsable: where it does so.
+    """
+    try:
+        yield
+    except ProgrammingError as error:
+        raise NotUsable(f'The database refuses{what}: {error.orig}') from error

@@ -11,7 +11,7 @@ from .views import SCHEDULED_VIEW, VIEW
 
 
 class Rights(NamedTuple):
-    """What a role may do with an object of the database.
+    """The privileges of a role on an object of the database.
 
     :param kind: ``TABLE``, ``SEQUENCE`` or ``SCHEMA``. A view is a table.
     :param name: the name of the object in SQL.

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
-from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from ..errors import NotUsable
@@ -17,6 +16,7 @@ from .connection import engine
 from .in_the_way import PATIENCE, briefly, build
 from .indexes import IndexStep, index_step
 from .quoting import literal
+from .refusals import refusing
 from .steps import NO_PICKLE, Step, columns_step, pickle_step, sequence_step, table_step
 from .tables import present_columns, rejected, result_tables, sorted_indexes, task
 from .views import statements_for_sqlite, view_steps
@@ -73,16 +73,15 @@ def upgrade(
     database = engine(url)
     schema = _Schema(names or {}, schemas or {}, worker_role, monitor_role, allow_pickle, janitor_role, reader_role)
     try:
-        if database.dialect.name == 'postgresql':
-            _upgrade_postgresql(database, schema)
-        else:
+        with refusing():
+            if database.dialect.name == 'postgresql':
+                _upgrade_postgresql(database, schema)
+                return
             with database.begin() as connection:
                 for statement in schema.for_sqlite():
                     connection.execute(statement)
                 for statement in _columns_missing_in_sqlite(connection, schema.tables):
                     connection.execute(statement)
-    except ProgrammingError as error:
-        raise NotUsable(f'The database refuses: {error.orig}') from error
     finally:
         database.dispose()
 
@@ -118,7 +117,7 @@ def script(
 
 
 class _Schema(NamedTuple):
-    """What a database must have."""
+    """The tables, views, indexes and rights that a database must have."""
 
     names: Mapping[str, str]
     schemas: Mapping[str, str]

@@ -33,6 +33,15 @@ def aware(time: datetime) -> datetime:
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
+def zoned(value: Any) -> Any:
+    """Give a time of a row its time zone, if it has none. It is UTC: in SQLite, and in Celery's tables.
+
+    >>> zoned(datetime(2030, 1, 1)).isoformat(), zoned(7)
+    ('2030-01-01T00:00:00+00:00', 7)
+    """
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+
+
 def plain(value: Any) -> Any:
     """Write values of AMQP that JSON has no type for: the ``default`` function for `json.dumps`.
 

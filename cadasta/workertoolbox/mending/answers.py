@@ -1,10 +1,10 @@
-"""What a broker answers when it is asked for the messages of a task."""
+"""The answers of a broker that is asked for the messages of a task."""
 
 from typing import NamedTuple
 
 
 class Held(NamedTuple):
-    """What a broker tells of the messages with one routing key.
+    """The answer of a broker about the messages with one routing key.
 
     :param messages: how many it has; `None` where it does not tell.
     :param doubt: why it may have more.

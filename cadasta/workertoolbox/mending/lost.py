@@ -22,7 +22,9 @@ from ..database.tables import result_tables, task
 from ..database.values import aware
 from ..database.views import SCHEDULED_VIEW
 from ..durations import written
+from ..results.claim import NOW, text
 from ..tracked.columns import SCHEDULED
+from ..tracked.extent import LARGE
 from ..tracked.filter import Filter, indexed
 from ..tracked.portions import VALUES, portions
 from ..tracked.task import TrackedTask
@@ -40,15 +42,13 @@ _LOOK = 0.25
 RENEWED = 120
 # A queue is served where one of so many of its newest tasks has started.
 _NEWEST = 1000
-# Whoever reads a million rows reads them in batches of this size.
+# So many rows are in memory at a time.
 _BATCH = 1000
 
-_HIDDEN = ('args', 'kwargs', 'options', 'result', 'traceback', 'timelimit')
-_LIGHT = [column for column in SCHEDULED if column.name not in _HIDDEN]
+_LIGHT = [column for column in SCHEDULED if column.name not in (*LARGE, 'timelimit')]
 _ENDED = tuple(sorted(states.READY_STATES))
 _WAITING = ('RECEIVED', 'RETRY')
 
-_NOW = {'postgresql': 'SELECT now()', 'sqlite': "SELECT strftime('%Y-%m-%d %H\\:%M\\:%f000', 'now')"}
 _STARTED_LATELY = "SELECT pg_postmaster_start_time() > now() - CAST(:seconds AS integer) * interval '1 second'"
 
 
@@ -68,7 +68,7 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was true of the broker while nobody looked at the rows.
+    """The answers of the broker, and the reasons to doubt them.
 
     :param since: what happened after this time proves nothing.
     :param held: what the broker has of each routing key. It has nothing only where it said so twice.
@@ -110,7 +110,7 @@ class Losses(Connected):
         table, _ = result_tables(app.conf.database_table_names or {}, app.conf.database_table_schemas or {})
         self._results = table.c
         self._visibility = float((app.conf.broker_transport_options or {}).get('visibility_timeout') or 0)
-        #: What the broker has given up, as `gather` found it.
+        #: The messages that the broker has given up, as `gather` found them.
         self.dead_letters: list[DeadLetters] = []
 
     def _prepare(self) -> None:
@@ -280,7 +280,7 @@ class Losses(Connected):
         return bool(self._execute(sa.text(_STARTED_LATELY).bindparams(seconds=RENEWED))[0][0])
 
     def _now(self) -> datetime:
-        (row,) = self._execute(sa.text(_NOW[self._engine.dialect.name]))
+        (row,) = self._execute(text('SELECT {now}', {'now': NOW[self._engine.dialect.name]}))
         return aware(datetime.fromisoformat(row[0]) if isinstance(row[0], str) else row[0])
 
     def _execute(self, query: Any) -> list[Any]:

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import sqlalchemy as sa
 from celery import Celery
 from kombu import Exchange
-from sqlalchemy.exc import ProgrammingError
 
 from ..database.connection import Connected
+from ..database.refusals import refusing
 from ..database.tables import rejected
+from ..database.values import zoned
 from ..errors import NotUsable, Unreadable
 from ..settings.credentials import masked
 from .message import from_envelope
@@ -63,9 +64,9 @@ class RejectedMessages(Connected):
         query = sa.select(*_SHOWN).order_by(rejected.c.last_seen.desc(), rejected.c.digest)
         if beginning:
             query = query.where(rejected.c.digest.startswith(beginning, autoescape=True))
-        with self._refusing(), self._connection.begin():
+        with refusing(), self._connection.begin():
             for row in self._connection.execute(query, execution_options={'yield_per': _PORTION}):
-                yield RejectedMessage(*(_aware(value) for value in row))
+                yield RejectedMessage(*map(zoned, row))
 
     def message(self, digest: str) -> bytes:
         """Read a message, as the monitor kept it.
@@ -73,7 +74,7 @@ class RejectedMessages(Connected):
         :returns: the message; it is empty where somebody has forgotten it.
         :raises NotUsable: where the role may not read the table.
         """
-        with self._refusing(), self._connection.begin():
+        with refusing(), self._connection.begin():
             query = sa.select(rejected.c.message).where(rejected.c.digest == digest)
             return bytes(self._connection.scalar(query) or b'')
 
@@ -82,15 +83,8 @@ class RejectedMessages(Connected):
 
         :raises NotUsable: where the role may not delete it.
         """
-        with self._refusing(), self._connection.begin():
+        with refusing(), self._connection.begin():
             self._connection.execute(sa.delete(rejected).where(rejected.c.digest == digest))
-
-    @contextmanager
-    def _refusing(self) -> Iterator[None]:
-        try:
-            yield
-        except ProgrammingError as error:
-            raise NotUsable(f'The database refuses: {error.orig}') from error
 
 
 class PlatformQueue:
@@ -166,8 +160,3 @@ class PlatformQueue:
             yield
         except errors_of(self._connection) as error:
             raise NotUsable(f'The broker cannot be reached: {masked(str(error))}') from error
-
-
-def _aware(value: Any) -> Any:
-    # SQLite has no time zones.
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
 from ..database.connection import Connected
-from ..database.refusals import blames_data
+from ..database.refusals import blames_data, refusing
 from ..database.tables import rejected, task
 from ..database.values import storable
-from ..errors import NotUsable, Unreadable
+from ..errors import Unreadable
 from .decode import TaskRow, decode
 from .message import Message, whole
 
@@ -115,11 +115,8 @@ class Store(Connected):
         return []
 
     def _execute(self, statement: Any, parameters: Any = None) -> None:
-        try:
-            with self._connection.begin():
-                self._connection.execute(statement, parameters)
-        except ProgrammingError as error:
-            raise NotUsable(f'The database refuses to store tasks: {error.orig}') from error
+        with refusing(' to store tasks'), self._connection.begin():
+            self._connection.execute(statement, parameters)
 
 
 class _Refused(NamedTuple):

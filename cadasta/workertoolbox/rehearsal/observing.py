@@ -116,7 +116,7 @@ class Observations:
     result_options: dict[str, ResultOptions]
     beat: dict[str, Attempt]
     chords: dict[str, Attempt]
-    #: What the URL of a broker names, and what the app takes it for, by the setting that has the URL.
+    #: The kind of broker that a URL names, and the kind that the app takes it for, by the setting that has the URL.
     transports: dict[str, tuple[str, str]]
     #: The name of each queue in Amazon SQS, or the error that kombu raised instead. Empty for an app on another broker.
     sqs: dict[str, SQSName | Exception]

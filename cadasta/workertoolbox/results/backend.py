@@ -191,11 +191,9 @@ class Backend(OpenBackend):
         row = self.values(result, state, traceback, request)
         values = {'task_id': task_id, **{name: row[name] for name in self._columns}}
         # The clock of the database tells the time, because those of workers differ.
-        if values.pop('date_done') is not None:
-            now = time.monotonic()
-            values['age'] = now - (now if reached is None else reached)
-        else:
-            values['age'] = None
+        now = time.monotonic()
+        age = now - (now if reached is None else reached)
+        values['age'] = None if values.pop('date_done') is None else age
         claim = answer(request) if _is_own(task_id, request) else None
         with self._engine.connect() as connection:
             if isinstance(claim, Claim):

@@ -43,7 +43,7 @@ class Extent(NamedTuple):
 WHOLE = Extent()
 #: Nothing that may be large.
 BRIEF = Extent(())
-#: What tells how the tasks of a workflow belong together.
+#: The values that tell how the tasks of a workflow belong together.
 STRUCTURE = Extent(_JSON, arguments_of=CHORD_UNLOCK)
 
 

@@ -19,8 +19,8 @@ _RAISED = (states.FAILURE, states.RETRY, states.REVOKED)
 _AHEAD = SCHEDULED.eta > sa.func.now()
 _EXPIRED = SCHEDULED.expires <= sa.func.now()
 _IGNORED = as_text(SCHEDULED.options['ignore_result']).in_(('true', '1'))
-# What a task that is stored must meet in each state with which it may have one of these standings. That alone is not
-# enough. With `running` and `lost`, its state is any other.
+# By standing: the states that a stored task with this standing may have, and the conditions that it then meets. Other
+# tasks may meet them as well. A task that is `running` or `lost` has none of these states.
 _REQUIRED: dict[str, dict[str, list[sa.ColumnElement[bool]]]] = {
     'waiting': {states.PENDING: [_AHEAD], states.RECEIVED: [_AHEAD]},
     'queued': {states.PENDING: [], states.RECEIVED: []},

@@ -1,18 +1,16 @@
 """Read tasks, with their states and results, from the database."""
 
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ProgrammingError
 
 from ..database.connection import Connected
-from ..database.values import storable
+from ..database.refusals import refusing
+from ..database.values import storable, zoned
 from ..database.views import SCHEDULED_VIEW, VIEW
-from ..errors import NotUsable
 from .columns import EVERYTHING
 from .counts import Count, counted, counting
 from .extent import STRUCTURE, WHOLE, Extent, read, selected, size
@@ -247,29 +245,17 @@ class TrackedTasks(Connected):
         return {row.task_id for row in self._run(sa.select(EVERYTHING.task_id).where(condition).limit(limit))}
 
     def _run(self, query: Any) -> Iterable[Any]:
-        with _refusing():
+        with refusing(' to show tasks'):
             return self._connection.execute(query)
 
     def _stream(self, query: Any) -> Iterator[Any]:
         """Read rows portion by portion, in a transaction of their own: a cursor of PostgreSQL needs one."""
         with self._engine.connect() as connection:
-            with _refusing():
+            with refusing(' to show tasks'):
                 rows = connection.execute(query, execution_options={'yield_per': _PORTION})
             yield from rows
 
 
-@contextmanager
-def _refusing() -> Iterator[None]:
-    try:
-        yield
-    except ProgrammingError as error:
-        raise NotUsable(f'The database refuses to show tasks: {error.orig}') from error
-
-
 def _tracked_task(row: Any, extent: Extent) -> TrackedTask:
-    # SQLite has no time zones, and Celery's tables have none either: both store UTC.
-    values: dict[str, Any] = {
-        name: value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
-        for name, value in read(row._mapping, extent).items()
-    }
+    values: dict[str, Any] = {name: zoned(value) for name, value in read(row._mapping, extent).items()}
     return TrackedTask(**{**values, 'status': values['status'] or STATES[0]})

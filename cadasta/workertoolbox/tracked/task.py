@@ -10,8 +10,8 @@ from celery import states
 #: too.
 STATES = (states.PENDING, states.RECEIVED, states.STARTED, states.RETRY, states.SUCCESS, states.FAILURE, states.REVOKED)
 
-#: What may have become of a task. ``lost``: its worker does not vouch for it any more. ``unknown``: nobody stores its
-#: result.
+#: The standings of a task, which say what has become of it. ``lost``: its worker does not vouch for it any more.
+#: ``unknown``: nobody stores its result.
 STANDINGS = (
     'waiting',
     'queued',
