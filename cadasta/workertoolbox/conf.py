@@ -190,7 +190,7 @@ def _see_broker(sender: Any, source: Any, **kwargs: Any) -> None:
     """Let an app that has read its `Config` name its broker itself."""
     config = sender.loader.conf
     if isinstance(config, Config):
-        source.add_defaults(Elsewhere(partial(_at_broker, vars(config)['_merged']), source))
+        source.add_defaults(Elsewhere(config, partial(_at_broker, vars(config)['_merged']), source))
 
 
 def _at_broker(settings: Mapping[str, Any], urls: Mapping[str, Any]) -> dict[str, Any]:

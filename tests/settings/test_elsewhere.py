@@ -92,7 +92,7 @@ def test_two_apps_with_one_config_have_a_broker_each() -> None:
     assert [transport(app)[0] for app in apps] == ['amqp', 'redis']
 
 
-def test_it_is_a_mapping() -> None:
+def test_settings_of_the_broker_are_made_for_each_broker_once() -> None:
     conf = SimpleNamespace(changes={})
     asked: list[Mapping[str, Any]] = []
 
@@ -100,16 +100,26 @@ def test_it_is_a_mapping() -> None:
         asked.append(urls)
         return {'broker_transport': None, 'task_queues': set()}
 
-    settings = Elsewhere(complete, conf)
-    assert len(settings) == 0
-    assert 'broker_transport' not in settings
+    settings = Elsewhere({'QUEUES': ['export'], 'task_queues': {'export'}}, complete, conf)
+    assert dict(settings) == {'QUEUES': ['export']}
+    for name in ('broker_transport', 'task_queues', 'task_default_queue'):
+        with pytest.raises(KeyError, match=name):
+            settings[name]
     conf.changes['broker_write_url'] = 'memory://'
-    assert dict(settings) == complete({})
-    assert len(settings) == 2
-    assert 'task_default_queue' not in settings
-    assert asked == [{'broker_write_url': 'memory://'}, {}]
+    assert (settings['broker_transport'], settings['task_queues']) == (None, set())
+    with pytest.raises(KeyError):
+        settings['task_routes']
+    assert asked == [{'broker_write_url': 'memory://'}]
     del conf.changes['broker_write_url']
-    assert len(settings) == 0
+    with pytest.raises(KeyError):
+        settings['task_queues']
+
+
+def test_an_app_iterates_the_settings_of_its_broker() -> None:
+    app = make_app('redis://localhost')
+    assert dict(app.conf)['broker_transport_options'] == app.conf.broker_transport_options
+    assert 'visibility_timeout' in app.conf.broker_transport_options
+    assert {'broker_transport', 'task_queues', 'task_routes', 'QUEUES'} <= set(app.conf)
 
 
 @pytest.mark.parametrize('url', ['sqs://', 'amqp://localhost', 'redis://localhost'])
