@@ -59,9 +59,15 @@ class RabbitMQ:
             self.process.stop()
             self.process = None
 
+    def kill(self) -> None:
+        """Kills the node. It comes back with the messages that it has confirmed."""
+        assert self.process is not None
+        self.process.kill()
+
     def broker(self) -> Broker:
         """A virtual host that nothing has used yet."""
-        return Broker('amqp', f'amqp://{USER}:{PASSWORD}@127.0.0.1:{{port}}/{next(self.vhosts)}', {}, self.port)
+        url = f'amqp://{USER}:{PASSWORD}@127.0.0.1:{{port}}/{next(self.vhosts)}'
+        return Broker('amqp', url, {}, self.port, server=self)
 
     def close(self) -> None:
         self.stop()
