@@ -31,6 +31,13 @@ LATER = (
 )
 #: The seconds between two looks at the books.
 LOOK = 0.5
+# Whoever opens a connection waits for a broker that restarts. By default kombu gives up after four seconds.
+PATIENT: dict[str, Any] = {
+    'connect_retries_timeout': 60,
+    'interval_start': 0,
+    'interval_step': 0.1,
+    'interval_max': 0.5,
+}
 # The options that set for how many seconds a broker hides the messages that a killed worker held.
 OPTIONS: dict[str, dict[str, Any]] = {
     # On Redis, the other workers look for these messages. A worker that is killed while it looks must not keep them
@@ -151,7 +158,7 @@ def read_tables(platform: Platform) -> tuple[Tables, Journal]:
 
 def make_platform(broker: Broker, database: Database, processes: Processes) -> Platform:
     """Start a platform for a broker."""
-    broker.options |= OPTIONS.get(broker.name, {})
+    broker.options |= {**PATIENT, **OPTIONS.get(broker.name, {})}
     kind = Together if broker.name == 'memory' else Separate
     return kind(broker, database, processes)
 

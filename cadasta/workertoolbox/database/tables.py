@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
+from celery import states
 from sqlalchemy.dialects import postgresql
 
 from ..architecture import CHORD_UNLOCK, ID_LENGTH
@@ -12,6 +13,11 @@ _JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=Tr
 _TIME = sa.DateTime(timezone=True)
 
 metadata = sa.MetaData()
+
+#: The states whose result is an exception.
+RAISED = (states.FAILURE, states.RETRY, states.REVOKED)
+#: An index has this many bytes of an exception: more than the names of classes have.
+ERROR_LENGTH = 100
 
 #: One row for each task that anyone scheduled, made from its latest message.
 task = sa.Table(
@@ -79,6 +85,18 @@ task.append_constraint(
     )
 )
 
+# Few tasks have an ``eta``, and fewer have one that is ahead.
+task.append_constraint(sa.Index('ix_celery_task_eta', task.c.eta, postgresql_where=task.c.eta.is_not(None)))
+
+
+def error_beginning(result: sa.ColumnElement[Any]) -> sa.ColumnElement[bytes]:
+    """Give the beginning of an exception, which has the name of its class. An index holds it.
+
+    :param result: the column of the table of results, or of a view of it.
+    """
+    return sa.func.substr(result, sa.literal_column('1'), sa.literal_column(str(ERROR_LENGTH)), type_=sa.LargeBinary())
+
+
 #: The messages that cannot be read as a task. Each row keeps the whole message, so that it can be published again.
 rejected = sa.Table(
     'celery_task_rejected',
@@ -120,7 +138,20 @@ def result_tables(names: Mapping[str, str], schemas: Mapping[str, str]) -> tuple
     ):
         results.append_column(column)
     # Most results are successes, and nobody searches for them by their state. So the index leaves them out.
-    sa.Index(None, results.c.status, postgresql_where=results.c.status != 'SUCCESS')
+    sa.Index(None, results.c.status, postgresql_where=results.c.status != states.SUCCESS)
+    # PostgreSQL allows 63 bytes.
+    name = results.name[:50]
+    # Those that failed may be many. What has not ended is always little.
+    sa.Index(
+        f'ix_{name}_open',
+        results.c.status,
+        postgresql_where=results.c.status.not_in(sorted(states.READY_STATES)),
+    )
+    sa.Index(
+        f'ix_{name}_error',
+        error_beginning(results.c.result).label('beginning'),
+        postgresql_where=results.c.status.in_(RAISED),
+    )
     return results, groups
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ..database.connection import Connected
+from ..database.connection import Connected, prepare_to_read
 from ..database.refusals import refusing
-from ..database.values import storable, zoned
+from ..database.values import storable
 from ..database.views import SCHEDULED_VIEW, VIEW
 from .columns import EVERYTHING
 from .counts import Count, counted, counting
@@ -21,7 +21,7 @@ from .listing import scheduled, unscheduled
 from .portions import VALUES, portions
 from .relations import bare, relatives
 from .stats import TaskStats, gathered, listing, summed, summing
-from .task import STATES, Cursor, TrackedTask
+from .task import Cursor, TrackedTask, tracked_task
 from .workflow_search import related, senders
 
 #: The most tasks that are read of one workflow, unless the caller asks for more.
@@ -51,10 +51,9 @@ class TrackedTasks(Connected):
     def _prepare(self) -> None:
         # Each statement is a transaction of its own: a long one would keep PostgreSQL from cleaning up old rows.
         self._connection.execution_options(isolation_level='AUTOCOMMIT')
+        prepare_to_read(self._connection)
         if self._engine.dialect.name == 'postgresql':
             self._connection.execute(sa.text('SET default_transaction_read_only = on'))
-            # In another time zone, the last times of the last year would be in a year that Python does not know.
-            self._connection.execute(sa.text("SET TIME ZONE 'UTC'"))
         else:
             self._connection.execute(sa.text('PRAGMA query_only = on'))
             self._connection.execute(sa.text('PRAGMA case_sensitive_like = on'))
@@ -74,7 +73,7 @@ class TrackedTasks(Connected):
         :returns: the tasks. They are fewer than the limit only where there are no more.
         :raises NotUsable: where the role may not read the views.
         """
-        return [_tracked_task(row, extent) for row in self._page(where, limit, before, extent)]
+        return [tracked_task(read(row._mapping, extent)) for row in self._page(where, limit, before, extent)]
 
     def stream(self, where: Filter, limit: int, extent: Extent = WHOLE) -> Iterator[TrackedTask]:
         """List tasks as `page` does, but in portions, so that they need not be in memory all at once.
@@ -109,7 +108,7 @@ class TrackedTasks(Connected):
             sa.select(*selected(EVERYTHING, extent)).where(EVERYTHING.task_id.in_(some), *met)
             for some in portions(ids, VALUES)
         )
-        return [_tracked_task(row, extent) for query in queries for row in self._run(query)]
+        return [tracked_task(read(row._mapping, extent)) for query in queries for row in self._run(query)]
 
     def detailed(self, tasks: Iterable[TrackedTask], extent: Extent = WHOLE) -> Iterator[TrackedTask]:
         """Read more of tasks, in portions, which have few tasks where their values are large.
@@ -254,8 +253,3 @@ class TrackedTasks(Connected):
             with refusing(' to show tasks'):
                 rows = connection.execute(query, execution_options={'yield_per': _PORTION})
             yield from rows
-
-
-def _tracked_task(row: Any, extent: Extent) -> TrackedTask:
-    values: dict[str, Any] = {name: zoned(value) for name, value in read(row._mapping, extent).items()}
-    return TrackedTask(**{**values, 'status': values['status'] or STATES[0]})

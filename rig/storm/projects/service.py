@@ -30,8 +30,8 @@ def make_app(name: str, *modules: str, **settings: Any) -> Celery:
             # A task that a worker holds waits for that worker. So a worker holds no more tasks than it can run.
             worker_prefetch_multiplier=1,
             result_backend_max_sleep_between_retries_ms=500,
-            # Whoever sends a message waits until a broker that restarts is back. Celery's default waits for less than
-            # a second, and then a task that sends another one fails.
+            # Whoever sends a message waits for a broker that restarts. By default Celery gives up within a second, and
+            # then a task that sends another one fails.
             task_publish_retry_policy={
                 'max_retries': 120,
                 'interval_start': 0,
