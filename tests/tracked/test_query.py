@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import tracemalloc
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +14,6 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from cadasta.workertoolbox.database.connection import prepare_to_read
 from cadasta.workertoolbox.database.views import VIEW
 from cadasta.workertoolbox.errors import NotUsable
 from cadasta.workertoolbox.tracked import (
@@ -34,6 +32,7 @@ from cadasta.workertoolbox.tracked.extent import BRIEF, STRUCTURE, WHOLE, Bytes,
 from rig.monitor.databases import TaskDatabase, url_of
 from rig.servers.postgres import Database
 
+from .plans import explained
 from .rows import minutes, schedule, schedule_all, store
 
 
@@ -387,7 +386,7 @@ def test_a_view_of_version_1_0(tasks: TaskDatabase) -> None:
         tasks.execute(f'DROP VIEW {view}')
     tasks.execute('CREATE VIEW celery_task_scheduled AS SELECT * FROM celery_task')
     with (
-        pytest.raises(NotUsable, match=r'celery_task_scheduled.*, standing: run `celery toolbox tables` first'),
+        pytest.raises(NotUsable, match=r'celery_task_scheduled.* standing.*_status: run `celery toolbox tables` first'),
         TrackedTasks(tasks.url),
     ):
         raise AssertionError
@@ -414,22 +413,6 @@ def test_other_databases(tmp_path: Path) -> None:
 def test_the_layer_knows_all_columns_of_the_view(tasks: TaskDatabase) -> None:
     columns = {column['name'] for column in sa.inspect(tasks.engine).get_columns(VIEW)}
     assert columns == set(TrackedTask.__dataclass_fields__)
-
-
-@contextmanager
-def explained(tasks: TaskDatabase) -> Iterator[tuple[TrackedTasks, list[str]]]:
-    """Gives a reader, and the plans of PostgreSQL for its queries, if it reads no table that it can do without."""
-    with TrackedTasks(tasks.url) as tracked, tasks.engine.begin() as connection:
-        prepare_to_read(connection)
-        connection.execute(sa.text('SET enable_seqscan = off'))
-        plans: list[str] = []
-
-        def explain(_: object, cursor: object, statement: str, parameters: dict[str, str], *others: object) -> None:
-            plan = connection.exec_driver_sql(f'EXPLAIN {statement}', parameters)
-            plans.append('\n'.join(row[0] for row in plan))
-
-        sa.event.listen(tracked._engine, 'before_cursor_execute', explain)
-        yield tracked, plans
 
 
 def test_what_few_tasks_meet_is_found_by_indexes(postgresql: TaskDatabase) -> None:
