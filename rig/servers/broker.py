@@ -127,7 +127,8 @@ class Broker:
     def refuse(self, seconds: float) -> None:
         """Drops the open connections that came by `proxied_url`, and refuses new ones for a while."""
         assert self._proxy is not None
-        self._proxy.refuse(seconds)
+        with self._proxy.refusing():
+            time.sleep(seconds)
 
     def restart(self, seconds: float, crash: bool) -> None:
         """Stops the server, or kills it, and starts it again after some seconds."""

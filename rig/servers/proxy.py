@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import time
+from collections.abc import Iterator
 
 
 class Proxy:
@@ -39,14 +39,15 @@ class Proxy:
                 end.shutdown(socket.SHUT_RDWR)
         return len(doomed) // 2
 
-    def refuse(self, seconds: float) -> None:
-        """Cuts every connection and refuses new ones for a while, like a server that is down."""
+    @contextlib.contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Cuts every connection, and refuses new ones as long as the `with` block lasts, like a server that is down."""
         self.close()
         # A socket that is bound and does not listen refuses connections, and nobody else gets its port.
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind(('127.0.0.1', self.port))
-        time.sleep(seconds)
+        yield
         self.listener.listen(128)
         self._accept_connections()
 

@@ -141,7 +141,7 @@ def result_tables(names: Mapping[str, str], schemas: Mapping[str, str]) -> tuple
     sa.Index(None, results.c.status, postgresql_where=results.c.status != states.SUCCESS)
     # PostgreSQL allows 63 bytes.
     name = results.name[:50]
-    # Those that failed may be many. What has not ended is always little.
+    # Many tasks may have failed, and few have not ended: this index has only the latter.
     sa.Index(
         f'ix_{name}_open',
         results.c.status,

@@ -18,7 +18,7 @@ _AHEAD = SCHEDULED.eta > sa.func.now()
 _EXPIRED = SCHEDULED.expires <= sa.func.now()
 _IGNORED = as_text(SCHEDULED.options['ignore_result']).in_(('true', '1'))
 # A task that is `running` or `lost` has none of these states.
-_NOT_STARTED_OR_ENDED = [state for state in STATES if state != states.STARTED]
+_NOT_RUNNING = [state for state in STATES if state != states.STARTED]
 # By standing: the states that a stored task with this standing may have, and the conditions that it then meets. Other
 # tasks may meet them as well.
 _REQUIRED: dict[str, dict[str, list[sa.ColumnElement[bool]]]] = {
@@ -142,7 +142,7 @@ def by_state(where: Filter) -> list[list[sa.ColumnElement[bool]]]:
         return [[]] if where.state is None else [[found] for found in _with_state(where.state)]
     required = [] if where.state is None else [has_state(SCHEDULED, where.state)]
     if where.standing not in _REQUIRED:
-        return [[SCHEDULED.status.not_in(_NOT_STARTED_OR_ENDED), *required]]
+        return [[SCHEDULED.status.not_in(_NOT_RUNNING), *required]]
     conditions = _REQUIRED[where.standing].items()
     return [[found, *met, *required] for state, met in conditions for found in _with_state(state)]
 
@@ -158,7 +158,7 @@ def by_stored_state(where: Filter) -> Iterator[sa.ColumnElement[bool]]:
     if where.standing in _REQUIRED:
         yield status.in_(list(_REQUIRED[where.standing]))
     elif where.standing is not None:
-        yield status.not_in(_NOT_STARTED_OR_ENDED)
+        yield status.not_in(_NOT_RUNNING)
 
 
 def has_state(columns: Any, state: str) -> sa.ColumnElement[bool]:
