@@ -33,7 +33,7 @@ LATER = (
 LOOK = 0.5
 # Whoever opens a connection waits for a broker that restarts. By default kombu gives up after four seconds.
 PATIENT: dict[str, Any] = {
-    'connect_retries_timeout': 60,
+    'connect_retries_timeout': 600,
     'interval_start': 0,
     'interval_step': 0.1,
     'interval_max': 0.5,

@@ -33,7 +33,7 @@ def make_app(name: str, *modules: str, **settings: Any) -> Celery:
             # Whoever sends a message waits for a broker that restarts. By default Celery gives up within a second, and
             # then a task that sends another one fails.
             task_publish_retry_policy={
-                'max_retries': 120,
+                'max_retries': None,
                 'interval_start': 0,
                 'interval_step': 0.1,
                 'interval_max': 0.5,
