@@ -22,6 +22,8 @@ PATIENCE = 45.0
 QUIET = 3.0
 #: How often the operator looks for what is lost, at most. A chord that waits for a lost task keeps its queue busy.
 ROUNDS = 6
+#: The most seconds that a command may take to find what is lost, or to send it again.
+MENDING = 600
 #: What happened is some minutes ago.
 LATER = (
     """UPDATE celery_task SET first_seen = first_seen - interval '5 minutes',
@@ -97,7 +99,8 @@ def mend(platform: Separate) -> Books:
         named |= found
         if found:
             done = platform.toolbox.start('resend', '--lost', '--yes')
-            assert done.wait() == 0, done.log
+            # A storm that purged a queue may have lost thousands of tasks.
+            assert done.wait(MENDING) == 0, done.log
             # It looks for itself, and may find more by then.
             named |= {line.partition('\t')[0] for line in done.log.splitlines() if '\t' in line}
         if platform.broker.name == 'amqp':
@@ -117,7 +120,7 @@ def lost(platform: Separate) -> set[str]:
     for change in LATER:
         platform.database.execute(change)
     command = platform.toolbox.start('lost', '--json')
-    code = command.wait()
+    code = command.wait(MENDING)
     documents = [json.loads(line) for line in command.log.splitlines() if line.startswith('{')]
     # An error has the same code as a loss.
     assert code == (1 if documents else 0), command.log
