@@ -148,8 +148,9 @@ def tracked_task(values: Mapping[str, Any]) -> TrackedTask:
 
     :param values: the values by column, as the database gives them.
 
-    >>> tracked_task({'task_id': '1', 'status': None, 'first_seen': datetime(2030, 1, 1)})
-    TrackedTask(task_id='1', status='PENDING', ...first_seen=datetime.datetime(2030, 1, 1, 0, 0, tzinfo=...utc), ...)
+    >>> task = tracked_task({'task_id': '1', 'status': None, 'first_seen': datetime(2030, 1, 1)})
+    >>> task.status, str(task.first_seen)
+    ('PENDING', '2030-01-01 00:00:00+00:00')
     """
     found = {name: zoned(value) for name, value in values.items()}
     return TrackedTask(**{**found, 'status': found['status'] or STATES[0]})
