@@ -102,6 +102,16 @@ class Broker:
         """Drops the open connections that came by `proxied_url`, and returns their number."""
         return self._proxy.cut() if self._proxy else 0
 
+    def refuse(self) -> None:
+        """Drops the connections that came by `proxied_url`, and refuses others until `listen` is called."""
+        assert self._proxy is not None
+        self._proxy.refuse()
+
+    def listen(self) -> None:
+        """Accepts connections by `proxied_url` again."""
+        assert self._proxy is not None
+        self._proxy.listen()
+
     def connect(self) -> Connection:
         """A kombu connection that has declared nothing."""
         return Connection(self.url, transport_options=self.options)

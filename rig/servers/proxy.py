@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback whose connections can be muted and cut."""
+"""A TCP proxy on loopback whose connections can be muted, cut and refused."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ class Proxy:
         self.sockets: set[socket.socket] = set()
         self.muted: set[socket.socket] = set()
         self.swallowed = threading.Event()
-        self.listener = socket.create_server(('127.0.0.1', 0), backlog=128)
-        self.port = int(self.listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.port = 0
+        self.listen()
 
     def mute(self) -> None:
         """Swallows all data on the connections that are open now, like a network that has gone away."""
@@ -38,16 +37,25 @@ class Proxy:
                 end.shutdown(socket.SHUT_RDWR)
         return len(doomed) // 2
 
-    def close(self) -> None:
+    def refuse(self) -> None:
+        """Closes every connection, and lets the system refuse new ones until `listen` is called."""
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         self.cut()
 
-    def _accept(self) -> None:
+    close = refuse
+
+    def listen(self) -> None:
+        """Accepts connections, on the same port as before."""
+        self.listener = socket.create_server(('127.0.0.1', self.port), backlog=128)
+        self.port = int(self.listener.getsockname()[1])
+        threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
+
+    def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
-                client, _ = self.listener.accept()
+                client, _ = listener.accept()
             except OSError:
                 return
             try:

@@ -1,0 +1,36 @@
+"""Connections that use the transports of this package, wherever kombu would use its own for the same broker.
+
+The settings of an app stay as they are: ``broker_transport`` and the scheme of a URL name the broker. A transport that
+an app has of its own is left alone.
+"""
+
+from typing import Any
+
+import kombu
+from celery import Celery
+
+
+class Connection(kombu.Connection):
+    """A connection of an app that uses `Config`. It takes the parameters of `kombu.Connection`."""
+
+    def get_transport_cls(self) -> Any:
+        """Get the class of the transport. Only an app on Amazon SQS has the client library that its class needs."""
+        transport: Any = super().get_transport_cls()
+        if transport.driver_type == 'sqs':
+            from ..seams import kombu_sqs
+            from . import sqs
+
+            return sqs.Transport if transport is kombu_sqs.Transport else transport
+        return transport
+
+    def __eqhash__(self) -> Any:
+        # The pools of kombu are for all apps of a process. An app without a `Config` has connections of its own.
+        return type(self), super().__eqhash__()
+
+
+def use_connections(app: Celery) -> None:
+    """Let an app make its connections by `Connection`.
+
+    :param app: the app.
+    """
+    app.amqp.Connection = Connection
