@@ -35,9 +35,11 @@ def set_up_worker(sender: Any, **kwargs: Any) -> None:
     from .leases import renew_leases
     from .results import claim_tasks
     from .setup import setup_app
+    from .transports.restarts import pause_between_restarts
 
     if apps.has_config(sender.app):
         renew_leases(sender.app)
+        pause_between_restarts(sender.app)
         setup_app(sender.app)
         if is_database(sender.app.conf.result_backend):
             claim_tasks(sender.app)

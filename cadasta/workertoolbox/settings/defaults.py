@@ -13,6 +13,9 @@ SETTINGS = {
     'result_backend': (
         'db+postgresql://{0.RESULT_DB_USER}:{0.RESULT_DB_PASS}@{0.RESULT_DB_HOST}:{0.RESULT_DB_PORT}/{0.RESULT_DB_NAME}'
     ),
+    # A worker would end where a broker refuses a command, as a Redis does that has become a replica, or where RabbitMQ
+    # closes the channel of a consumer that holds a message for too long.
+    'broker_channel_error_retry': True,
     'result_expires': None,
     # A worker waits for as long as the database is away: Celery would drop the result after three tries. But a producer
     # must not wait for the database, so Celery makes the tables when the first result is stored, and not before.
