@@ -1,5 +1,7 @@
 """The errors and the warning of this package. Each text says what is wrong and what to change."""
 
+from kombu.exceptions import OperationalError
+
 
 class ToolboxError(Exception):
     """The base class of all errors of this package.
@@ -98,6 +100,17 @@ class BadTaskId(ToolboxError, ValueError):  # noqa: N818  # the caller is at fau
     ... except BadTaskId as error:
     ...     print(str(error).partition(': ')[2])
     it must be text of 1 to 155 characters, without NUL
+    """
+
+
+class NotConfirmed(ToolboxError, OperationalError):  # noqa: N818  # the broker is at fault
+    """RabbitMQ has not confirmed a message in time. Nobody knows whether the task will run.
+
+    >>> try:
+    ...     raise NotConfirmed('RabbitMQ has not confirmed a message within 30 s')
+    ... except ToolboxError as error:
+    ...     print(error)
+    RabbitMQ has not confirmed a message within 30 s
     """
 
 

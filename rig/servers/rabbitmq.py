@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 from itertools import count
 from pathlib import Path
@@ -62,6 +63,13 @@ class RabbitMQ:
     def broker(self) -> Broker:
         """A virtual host that nothing has used yet."""
         return Broker('amqp', f'amqp://{USER}:{PASSWORD}@127.0.0.1:{{port}}/{next(self.vhosts)}', {}, self.port)
+
+    def alarm(self, is_on: bool) -> None:
+        """Lets the node be short of memory, so that it takes no messages, or have enough again."""
+        # The script that Debian's `rabbitmqctl` wraps runs as any user.
+        program = shutil.which('rabbitmqctl', path=SCRIPTS) or find_program('rabbitmqctl')
+        command = [program, 'set_vm_memory_high_watermark', '0.00001' if is_on else '0.6']
+        subprocess.run(command, env=self._environment(), check=True, capture_output=True)
 
     def close(self) -> None:
         self.stop()

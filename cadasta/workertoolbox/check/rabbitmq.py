@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 from kombu import Connection, Exchange, Queue
 
+from ..errors import NotConfirmed
 from ..topology import bindings_of
 from .finding import Problem, shown
 from .platform_queue import Depth
@@ -70,6 +72,26 @@ class RabbitMQ:
             except self._connection.channel_errors as error:
                 return shown(error)
         return ''
+
+
+def takes_no_messages(connection: Connection) -> bool:
+    """Tell whether RabbitMQ has raised an alarm. It tells only those that send a message: no queue gets this one.
+
+    :param connection: a connection to it, which is not used.
+    """
+    with connection.clone() as probe:
+        channel = probe.channel()
+        try:
+            # RabbitMQ still takes the first message of a connection.
+            for _ in range(2):
+                # Each queue is bound to the exchange without a name by its own name. There is no queue of this name.
+                channel.basic_publish(channel.prepare_message(b''), exchange='', routing_key=str(uuid4()))
+        except NotConfirmed:
+            return True
+        except probe.channel_errors:
+            # The user may not send to this exchange.
+            return False
+    return False
 
 
 def _declare(exchange: Exchange, channel: Any, passive: bool = False) -> None:

@@ -1,6 +1,7 @@
 """The defaults of a `Config` that differ from Celery's."""
 
 from ..architecture import EXCHANGE
+from ..timeouts import CONFIRMATION
 
 #: Celery's loader takes these classes for URLs that begin so. This backend claims tasks, and loads no pickle.
 BACKENDS = dict.fromkeys(('db', 'database'), 'cadasta.workertoolbox.results.backend:Backend')
@@ -30,5 +31,5 @@ SETTINGS = {
 #: The options of every broker. Only SQS has regions; the other transports leave this one alone.
 TRANSPORT_OPTIONS = {'region': 'us-west-2'}
 # Without it, a producer loses messages without an error: those that it sent before a connection turned out to be
-# broken.
-AMQP_OPTIONS = {'confirm_publish': True}
+# broken. RabbitMQ confirms none while it is short of memory or disk space.
+AMQP_OPTIONS = {'confirm_publish': True, 'confirm_timeout': CONFIRMATION}

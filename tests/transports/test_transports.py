@@ -1,4 +1,4 @@
-"""The transport for Amazon SQS: who uses it, how long it waits, and what it says."""
+"""The transports of this package: who uses them, and what that for Amazon SQS says and how long it waits."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from kombu.transport import SQS, get_transport_cls
 from kombu.utils.collections import eqhash
 
 from cadasta.workertoolbox.conf import Config
+from cadasta.workertoolbox.transports import amqp
 from cadasta.workertoolbox.transports.connection import Connection
 from cadasta.workertoolbox.transports.sqs import LONGEST_PAUSE, Channel, Transport
 
@@ -31,6 +32,9 @@ class OfAnApp(SQS.Transport):
         ({'broker_transport': 'cadasta.workertoolbox.transports.sqs:Transport'}, Transport),
         ({'broker_transport': OfAnApp}, OfAnApp),
         ({'broker_url': 'memory://'}, get_transport_cls('memory')),
+        ({'broker_url': 'amqp://'}, amqp.Transport),
+        ({'broker_url': 'amqps://'}, amqp.SSLTransport),
+        ({'broker_transport': 'kombu.transport.pyamqp:Transport'}, amqp.Transport),
     ],
 )
 def test_an_app_with_a_config_uses_it(settings: dict[str, object], transport: type) -> None:
@@ -39,7 +43,15 @@ def test_an_app_with_a_config_uses_it(settings: dict[str, object], transport: ty
     for connection in (app.connection_for_read(), app.connection_for_write(), app.connection_for_read().clone()):
         assert connection.get_transport_cls() is transport
     assert app.conf.broker_transport == settings.get('broker_transport', None if settings else 'sqs')
-    assert app.conf.broker_transport_options['visibility_timeout' if 'SQS' in str(transport) else 'region']
+
+
+def test_pools_have_connections_of_the_same_kind() -> None:
+    app = Celery('export', set_as_current=False)
+    app.config_from_object(Config(result_backend=None))
+    pool = Connection('sqs://').Pool(2)
+    assert pool.new().get_transport_cls() is Transport
+    assert app.pool.new().get_transport_cls() is Transport
+    assert app.pool.limit == app.conf.broker_pool_limit
 
 
 def test_another_app_keeps_its_own() -> None:
