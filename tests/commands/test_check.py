@@ -22,6 +22,7 @@ from cadasta.workertoolbox.check import Finding, check, platform_queue
 from cadasta.workertoolbox.check import broker as broker_module
 from cadasta.workertoolbox.check import databases as database_module
 from cadasta.workertoolbox.check.binding_table import BindingTable
+from cadasta.workertoolbox.check.rabbitmq import RabbitMQ
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.monitor import Monitor, upgrade
 from cadasta.workertoolbox.setup import setup_app
@@ -258,6 +259,33 @@ class TestBroker:
             app.send_task(f'{queues[0]}.project')
         # Nothing was changed.
         assert found(app_on(broker, QUEUES=['export', 'msg'], **there))[QUEUES].state == 'passed'
+
+    @pytest.mark.parametrize('broker', ['amqp'], indirect=True)
+    @pytest.mark.parametrize(
+        ('limit', 'version', 'expected'),
+        [(5, '3.10.8', 5), (None, '3.10.8', None), (None, '4.1.0', 20), (None, '', None), (-1, '4.1.0', None)],
+    )
+    def test_a_platform_queue_that_drops_what_is_delivered_too_often(
+        self,
+        broker: Broker,
+        limit: int | None,
+        version: str,
+        expected: int | None,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        arguments = {'x-queue-type': 'quorum', **({} if limit is None or limit < 0 else {'x-delivery-limit': limit})}
+        exchange = Exchange('task_exchange', 'topic')
+        platform = Queue(PLATFORM_QUEUE, exchange, routing_key='#', queue_arguments=arguments)
+        with broker.connect() as connection:
+            platform(connection.default_channel).declare()
+            connection.connection.server_properties['version'] = version
+            kind = RabbitMQ(connection, PLATFORM_QUEUE)
+            if limit == -1:
+                # RabbitMQ 3 refuses it.
+                platform.queue_arguments['x-delivery-limit'] = -1
+                monkeypatch.setattr(kind, '_refusal', lambda ask: '')
+            seen = [problem.seen for problem in kind.problems([platform])]
+        assert [f'delivered {expected} times' in text for text in seen] == ([True] if expected else [])
 
     @pytest.mark.parametrize('broker', ['amqp'], indirect=True)
     def test_a_queue_that_is_not_there_is_not_made(self, broker: Broker) -> None:

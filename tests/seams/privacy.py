@@ -10,6 +10,7 @@ LIBRARIES = frozenset({'amqp', 'billiard', 'botocore', 'boto3', 'celery', 'kombu
 #: The modules that the reference documentation of each library describes for its users.
 DOCUMENTED = frozenset(
     {
+        'amqp',
         'botocore.exceptions',
         'celery',
         'celery.app',

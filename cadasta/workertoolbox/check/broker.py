@@ -124,7 +124,7 @@ def kind_of(connection: Connection, platform: str) -> Kind | None:
     :returns: `None` for a broker that tells other processes nothing.
     """
     if isinstance(connection.transport, pyamqp.Transport):
-        return RabbitMQ(connection)
+        return RabbitMQ(connection, platform)
     channel = connection.channel()
     # Only an app on Amazon SQS has the client library that this module imports.
     if connection.transport.driver_type == 'sqs':

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from amqp import NotFound
 from celery import current_task
 from kombu.transport import pyamqp
 
@@ -62,8 +63,13 @@ class Channel(pyamqp.Channel):
             # The confirmation of such a message would be taken for that of this one.
             self.connection.collect()
             raise ConnectionResetError('RabbitMQ had blocked this connection')
-        with self.connection.bounded(confirm_timeout):
-            return super().basic_publish_confirm(*args, **kwargs)
+        try:
+            with self.connection.bounded(confirm_timeout):
+                return super().basic_publish_confirm(*args, **kwargs)
+        except NotFound as error:
+            # Somebody has deleted the exchange. This connection has to declare it again.
+            self.connection.collect()
+            raise ConnectionResetError(str(error)) from error
 
 
 class Connection(pyamqp.Connection):
