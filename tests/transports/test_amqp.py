@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from amqp import AccessRefused
 from kombu.transport import pyamqp
 
 from cadasta.workertoolbox import NotConfirmed
+from cadasta.workertoolbox.check.rabbitmq import takes_no_messages
 from cadasta.workertoolbox.transports import amqp
 
 TASK, EVENT = (SimpleNamespace(properties={'delivery_mode': mode}) for mode in (2, 1))
@@ -136,3 +139,12 @@ def test_a_task_of_a_worker_waits(
     else:
         with pytest.raises(NotConfirmed):
             channel.basic_publish_confirm(TASK, 'tasks')
+
+
+def test_a_user_who_may_not_ask_hears_of_no_alarm() -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise AccessRefused
+
+    channel = SimpleNamespace(prepare_message=bytes, basic_publish=refuse)
+    probe = SimpleNamespace(channel=lambda: channel, channel_errors=(AccessRefused,))
+    assert not takes_no_messages(SimpleNamespace(clone=lambda: nullcontext(probe)))  # type: ignore[arg-type]
