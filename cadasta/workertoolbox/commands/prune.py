@@ -78,6 +78,7 @@ def prune(
 def _repeat(pruning: 'Pruning', retention: 'Retention', every: timedelta) -> None:
     from sqlalchemy.exc import DBAPIError
 
+    from ..database.faults import explained, fault_of
     from ..durations import written
 
     while True:
@@ -87,7 +88,9 @@ def _repeat(pruning: 'Pruning', retention: 'Retention', every: timedelta) -> Non
                 with pruning:
                     _show(pruning.prune(retention))
             except DBAPIError as error:
-                click.echo(f'The database is away, next try in {written(every)}: {error.orig}', err=True)
+                click.echo(
+                    f'The database {fault_of(error).value}, next try in {written(every)}: {explained(error)}', err=True
+                )
         time.sleep(max(0.0, began + every.total_seconds() - time.monotonic()))
 
 

@@ -13,6 +13,7 @@ from ..errors import NotUsable
 from ..settings.credentials import masked
 from ..timeouts import missing_timeouts
 from .columns import missing_columns
+from .faults import refusing
 from .values import plain
 
 _DIALECTS = ('postgresql', 'sqlite')
@@ -52,7 +53,8 @@ class Connected(ABC):
     """A connection to a database that can hold the tables, as a context manager.
 
     :param url: the database's URL, as `engine` takes it.
-    :raises NotUsable: where the URL is not that of such a database, or a table, a view or a column is missing there.
+    :raises NotUsable: where the URL is not that of such a database, or that database refuses the connection for good,
+        or a table, a view or a column is missing there.
     :raises sqlalchemy.exc.DBAPIError: where the database cannot be reached.
     """
 
@@ -60,12 +62,7 @@ class Connected(ABC):
         self._engine = engine(url)
 
     def __enter__(self) -> Self:
-        self._connection = self._engine.connect()
-        try:
-            self._prepare()
-        except BaseException:
-            self._connection.close()
-            raise
+        self._connect()
         return self
 
     def __exit__(
@@ -76,6 +73,16 @@ class Connected(ABC):
     ) -> None:
         self._connection.close()
         self._engine.dispose()
+
+    def _connect(self) -> None:
+        with refusing(' the connection'):
+            self._connection = self._engine.connect()
+        try:
+            with refusing():
+                self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
 
     @abstractmethod
     def _prepare(self) -> None:

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from ..errors import NotUsable
 from ..seams.sqlalchemy_quoting import QUOTE
 from .connection import Connected
+from .faults import refusing
 from .quoting import literal
-from .refusals import refusing
 from .tables import rejected, result_tables, task
 from .views import SCHEDULED_VIEW, VIEW
 

@@ -13,10 +13,10 @@ from ..errors import NotUsable
 from ..seams.sqlalchemy_quoting import POSTGRESQL, QUOTE
 from . import roles
 from .connection import engine
+from .faults import refusing
 from .in_the_way import PATIENCE, briefly, build
 from .indexes import IndexStep, index_step
 from .quoting import literal
-from .refusals import refusing
 from .steps import NO_PICKLE, Step, columns_step, pickle_step, sequence_step, table_step
 from .tables import present_columns, rejected, result_tables, sorted_indexes, task
 from .views import statements_for_sqlite, view_steps

@@ -11,7 +11,7 @@ from celery import Celery
 from kombu import Exchange
 
 from ..database.connection import Connected
-from ..database.refusals import refusing
+from ..database.faults import refusing
 from ..database.tables import rejected
 from ..database.values import zoned
 from ..errors import NotUsable, Unreadable

@@ -3,14 +3,14 @@
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 from ..database.connection import Connected
-from ..database.refusals import blames_data, refusing
+from ..database.faults import Fault, fault_of, refusing
 from ..database.tables import rejected, task
 from ..database.values import storable
 from ..errors import Unreadable
@@ -19,6 +19,10 @@ from .message import Message, whole
 
 logger = logging.getLogger(__name__)
 
+_Item = TypeVar('_Item')
+
+#: The most rows of a statement.
+MAX_ROWS = 10_000
 #: The store splits a batch whose rows have more characters than this.
 MAX_STATEMENT = 8 * 2**20
 
@@ -61,6 +65,7 @@ class Store(Connected):
         super().__init__(url)
         self.arguments = arguments
         self._upsert = _UPSERTS[self._engine.dialect.name]
+        self._most = MAX_ROWS
 
     def _prepare(self) -> None:
         self._require('table', (task.name, rejected.name))
@@ -70,6 +75,10 @@ class Store(Connected):
             self._connection.execution_options(isolation_level='AUTOCOMMIT')
             self._connection.execute(_DURABLE)
             self._connection.commit()
+            # A role without rights, or a database that is read-only, refuses this, too. So the monitor takes no message
+            # that it would have to give back: a broker may count how often it delivers one, and drop it.
+            self._execute(*self._upsert([]))
+            self._execute(_REJECT_NOTHING)
 
     def write(self, messages: Iterable[Message]) -> Stored:
         """Store a batch. When this returns, it is committed.
@@ -96,22 +105,56 @@ class Store(Connected):
                     refused += self._write_rows(read)
                     read, size = [], 0
         refused += self._write_rows(read)
-        if refused:
-            self._execute(_reject(self._engine.dialect.name, refused))
+        for _, refusal in self._store(refused, self._reject):
+            raise refusal
         return Stored(total - len(refused), len(refused))
 
+    def write_anew(self, messages: Iterable[Message]) -> Stored:
+        """Connect once more, and store a batch as `write` does.
+
+        :raises NotUsable: where `write` does so, or the database refuses the connection for good.
+        :raises sqlalchemy.exc.DBAPIError: where the database is away.
+        """
+        self._connection.close()
+        self._connect()
+        return self.write(messages)
+
     def _write_rows(self, read: Sequence[tuple[TaskRow, Message]]) -> 'list[_Refused]':
-        if not read:
-            return []
+        refused = self._store(read, lambda some: self._upsert(_latest(row for row, _ in some)))
+        return [_Refused(message, f'the database refuses it: {error.orig}') for (_, message), error in refused]
+
+    def _reject(self, refused: 'Sequence[_Refused]') -> tuple[Any, None]:
+        return _reject(self._engine.dialect.name, refused), None
+
+    def _store(
+        self, items: Sequence[_Item], statement: Callable[[Sequence[_Item]], tuple[Any, Any]]
+    ) -> list[tuple[_Item, DBAPIError]]:
+        """Store items, and tell which of them the database refuses, with its error."""
+        refused: list[tuple[_Item, DBAPIError]] = []
+        left = items
+        while left:
+            some, left = left[: self._most], left[self._most :]
+            refused += self._store_some(some, statement)
+        return refused
+
+    def _store_some(
+        self, items: Sequence[_Item], statement: Callable[[Sequence[_Item]], tuple[Any, Any]]
+    ) -> list[tuple[_Item, DBAPIError]]:
         try:
-            self._execute(*self._upsert(_latest(row for row, _ in read)))
+            self._execute(*statement(items))
         except DBAPIError as error:
-            if not blames_data(error):
+            fault = fault_of(error)
+            if fault is Fault.DATA and len(items) == 1:
+                return [(items[0], error)]
+            if fault not in (Fault.DATA, Fault.SLOW) or len(items) == 1:
                 raise
-            if len(read) == 1:
-                return [_Refused(read[0][1], f'the database refuses it: {error.orig}')]
-            middle = len(read) // 2
-            return [*self._write_rows(read[:middle]), *self._write_rows(read[middle:])]
+            middle = len(items) // 2
+            if fault is Fault.SLOW:
+                self._most = middle
+                logger.warning('The database gives up a statement with %d rows. The next has %d.', len(items), middle)
+            return [*self._store_some(items[:middle], statement), *self._store_some(items[middle:], statement)]
+        # What was slow may have been waiting for others.
+        self._most = min(self._most + 1, MAX_ROWS)
         return []
 
     def _execute(self, statement: Any, parameters: Any = None) -> None:
@@ -207,6 +250,19 @@ def _reject(dialect: str, refused: Iterable[_Refused]) -> Any:
     return statement.on_conflict_do_update(
         index_elements=[rejected.c.digest], set_={'last_seen': statement.excluded.last_seen}
     )
+
+
+# As `_reject` makes it, without a row.
+_REJECT_NOTHING = (
+    postgresql.insert(rejected)
+    .from_select(
+        [column.name for column in rejected.columns],
+        sa.select(*(sa.null() for _ in rejected.columns)).where(sa.false()),
+    )
+    .on_conflict_do_update(
+        index_elements=[rejected.c.digest], set_={'last_seen': postgresql.insert(rejected).excluded.last_seen}
+    )
+)
 
 
 def _rejected_row(item: _Refused, now: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchTableError, OperationalError, Progr
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from ..architecture import ID_LENGTH
+from ..database.faults import Fault, explained, fault_of
 from ..database.tables import present_columns, result_tables
 from ..database.values import storable
 from ..errors import NotAllowed, UnreadableResult
@@ -95,11 +96,19 @@ class Backend(OpenBackend):
     def retried(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Call a function, and again for as long as the database is away, until the worker ends."""
         self._patience = waiting.Patience()
+        self._has_told = False
         return super().retried(function, *args, **options)
 
     def pause(self, seconds: float) -> None:
         """Wait before the next try; see `Patience`."""
         self._patience.sleep(seconds)
+
+    def on_backend_retryable_error(self, exc: BaseException) -> None:
+        """Say once for each result what to change, where waiting alone does not help: the result is kept meanwhile."""
+        super().on_backend_retryable_error(exc)
+        if not self._has_told and isinstance(exc, DBAPIError) and fault_of(exc) is Fault.REFUSED:
+            self._has_told = True
+            logger.error('The result database refuses, and the worker tries on until it does not: %s', explained(exc))
 
     # Storing
 

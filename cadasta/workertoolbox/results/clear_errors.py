@@ -34,7 +34,7 @@ def _bound_silence(dialect: Any, record: Any, arguments: Any, parameters: dict[s
 
 
 def _on_error(context: Any) -> None:
-    from ..database.refusals import blames_role
+    from ..database.faults import blames_role
     from ..database.tables import sequence
     from ..seams.celery_results import result_table
 

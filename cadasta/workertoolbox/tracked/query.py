@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..database.connection import Connected
-from ..database.refusals import refusing
+from ..database.faults import refusing
 from ..database.values import storable, zoned
 from ..database.views import SCHEDULED_VIEW, VIEW
 from .columns import EVERYTHING

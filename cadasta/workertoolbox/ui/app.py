@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from ..database.connection import engine
+from ..database.faults import explained
 from ..errors import NotUsable
 from ..settings.credentials import masked
 from . import texts
@@ -87,6 +88,6 @@ def _error_page(error: HTTPException) -> Response:
 
 
 def _database_page(error: DBAPIError | NotUsable) -> Response:
-    reason = masked(str(error.orig if isinstance(error, DBAPIError) else error).strip())
+    reason = explained(error) if isinstance(error, DBAPIError) else masked(str(error))
     logger.error('%r: %s', request.path, reason)
     return Response(render_template('error.html', title='The database cannot be read', text=reason), 503)

@@ -15,6 +15,8 @@ from .base import MAX_BATCH_BYTES, PATIENCE, Limits
 
 # A wait of this many seconds is long enough to spare the processor, and too short to delay an acknowledgement.
 _GLANCE = 0.005
+#: While the database is away, the monitor reads ahead until it holds messages with this many bytes.
+MAX_HELD_BYTES = 4 * MAX_BATCH_BYTES
 
 
 class AMQPSource:
@@ -48,7 +50,8 @@ class AMQPSource:
             if left <= 0:
                 break
             self._drain(min(left, PATIENCE))
-        batch, self._pending, self._pending_bytes = self._pending, [], 0
+        batch, self._pending = self._pending[: self._limits.batch], self._pending[self._limits.batch :]
+        self._pending_bytes -= sum(len(message.body) for message in batch)
         self._backlog -= len(batch)
         return batch
 
@@ -58,6 +61,23 @@ class AMQPSource:
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
         self._channel.basic_ack(messages[-1].receipt, multiple=True)
+
+    def hold(self, messages: Sequence[Message], seconds: float) -> None:
+        """Wait, and let RabbitMQ know that the monitor is there.
+
+        RabbitMQ closes a connection on which nobody reads what it sends. So this reads the messages that are on their
+        way, as far as they fit into memory.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            self._connection.heartbeat_check()
+            nap = max(_GLANCE, min(end - time.monotonic(), PATIENCE))
+            if self._pending_bytes < MAX_HELD_BYTES:
+                self._drain(nap)
+            else:
+                time.sleep(nap)
+            if time.monotonic() >= end or self._limits.stopping():
+                return
 
     def release(self, messages: Sequence[Message]) -> None:
         """Do nothing: RabbitMQ takes back the unacknowledged messages when the connection closes."""

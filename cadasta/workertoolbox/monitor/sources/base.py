@@ -52,6 +52,13 @@ class Source(Protocol):
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """Remove from the queue the messages that `receive` returned last."""
 
+    def hold(self, messages: Sequence[Message], seconds: float) -> None:
+        """Keep the messages that `receive` returned last while the monitor cannot store them, without giving them back.
+
+        :param messages: the messages.
+        :param seconds: for how long. It ends early if the monitor is about to stop.
+        """
+
     def release(self, messages: Sequence[Message]) -> None:
         """Give back the messages that `receive` returned last, because the monitor could not store them."""
 

@@ -64,6 +64,9 @@ class RedisSource:
                 self._backlog[key] -= 1
             pipeline.execute()
 
+    def hold(self, messages: Sequence[Message], seconds: float) -> None:
+        self._limits.sleep(seconds)
+
     def release(self, messages: Sequence[Message]) -> None:
         """Do nothing: the messages never left the queue."""
 

@@ -63,6 +63,9 @@ class VirtualSource:
         for message in messages:
             self._channel.basic_ack(message.receipt)
 
+    def hold(self, messages: Sequence[Message], seconds: float) -> None:
+        self._limits.sleep(seconds)
+
     def release(self, messages: Sequence[Message]) -> None:
         for message in messages:
             self._channel.basic_reject(message.receipt, requeue=True)
