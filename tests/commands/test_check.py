@@ -365,7 +365,7 @@ class TestResults:
         return app_on(result_backend=f'db+{url_of(role, role.role, role.password)}')
 
     def test_a_role_that_was_made_by_the_toolbox(self, app: Celery, role: Database) -> None:
-        assert states(app, 'results') == ['passed'] * 6
+        assert states(app, 'results') == ['passed'] * 7
         assert found(app)[MAY].outcome.note == role.role
         assert role.password not in found(app)['the database can be reached'].outcome.note.replace(role.role, '')
 
@@ -384,7 +384,7 @@ class TestResults:
         assert changes(finding) == [f'GRANT {right} ON {name} TO {role.role}']
         assert finding.outcome.problems[0].seen == f'it may not {right} on {name.split()[1]}'
         role.execute(*changes(finding))
-        assert states(app, 'results') == ['passed'] * 6
+        assert states(app, 'results') == ['passed'] * 7
 
     @pytest.mark.parametrize(
         ('statements', 'expected'),
@@ -449,17 +449,17 @@ class TestResults:
         assert found(app, is_worker=False)[MAY_NOT].outcome.skipped == 'the app only sends tasks'
         for change in changes(finding):
             role.execute(change.replace('another role', 'postgres'))
-        assert states(app, 'results') == ['passed'] * 6
+        assert states(app, 'results') == ['passed'] * 7
 
     def test_a_role_whose_name_has_to_be_quoted(self, role: Database) -> None:
         role.execute(f"""CREATE ROLE "Odd: {role.role}" LOGIN PASSWORD 'odd'""")
         upgrade(url_of(role), worker_role=f'Odd: {role.role}')
         role.execute(f'GRANT CONNECT ON DATABASE {role.name} TO "Odd: {role.role}"')
         app = app_on(result_backend=f'db+{url_of(role, f"Odd: {role.role}", "odd")}')
-        assert states(app, 'results') == ['passed'] * 6
+        assert states(app, 'results') == ['passed'] * 7
         role.execute(f'GRANT DELETE ON celery_taskmeta TO "Odd: {role.role}"')
         role.execute(*changes(found(app)[MAY_NOT]))
-        assert states(app, 'results') == ['passed'] * 6
+        assert states(app, 'results') == ['passed'] * 7
 
     def test_what_an_extension_has_brought_along_is_its_own_affair(self, app: Celery, role: Database) -> None:
         role.execute('CREATE TABLE ours (); GRANT SELECT ON ours TO PUBLIC')
@@ -530,7 +530,7 @@ class TestResults:
         role.execute(f'REVOKE ALL ON celery_taskmeta, task_id_sequence FROM {role.role}')
         settings = {'database_table_names': names, 'database_table_schemas': schemas}
         app = app_on(result_backend=f'db+{url_of(role, role.role, role.password)}', **settings)
-        assert states(app, 'results') == ['passed'] * 6
+        assert states(app, 'results') == ['passed'] * 7
         role.execute(f'REVOKE INSERT ON "Results"."My Results" FROM {role.role}')
         assert changes(found(app)[MAY]) == [f'GRANT INSERT ON TABLE "Results"."My Results" TO {role.role}']
         role.execute(f'REVOKE USAGE ON SCHEMA "Results" FROM {role.role}')
@@ -682,7 +682,7 @@ class TestProcess:
         wait_until(lambda: database.execute('SELECT 1 FROM celery_task'), 'the task to be stored')
         process = toolbox.start('check')
         assert process.wait() == 0, process.log
-        assert process.log.endswith('22 passed, 0 failed, 1 skipped\n')
+        assert process.log.endswith('24 passed, 0 failed, 1 skipped\n')
         monitor.stop()
         document = toolbox.start('check', '--json', TOOLBOX_PRODUCER='1')
         assert document.wait() == 1

@@ -65,7 +65,9 @@ def test_a_database_that_refuses_more_often_than_a_quorum_queue_delivers(
     with database.server.connect('postgres') as cursor:
 
         def end_sessions() -> None:
-            cursor.execute('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s', (database.role,))
+            cursor.execute(
+                'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s', (database.role,)
+            )
 
         def wait_for_tries(text: str) -> None:
             wait_until(lambda: caplog.text.count(text) > 2 * LIMIT, f'tries: {text}')

@@ -12,6 +12,7 @@ from sqlalchemy.exc import NoSuchTableError
 from ..database import roles
 from ..database.columns import missing_columns
 from ..database.connection import engine
+from ..database.faults import refusing
 from ..database.steps import NO_PICKLE
 from ..database.tables import present_columns, rejected, result_tables, sequence, task
 from ..database.views import SCHEDULED_VIEW, VIEW
@@ -23,6 +24,7 @@ from ..settings.credentials import masked
 from ..settings.urls import is_database
 from .finding import Finding, Outcome, Problem, in_order
 from .rights import Right, Rights, needed
+from .settings import look_at_settings
 
 #: The check waits this long for an answer of a database, in seconds.
 TIMEOUT = 3
@@ -36,6 +38,7 @@ _MAY = (
 _MISSING = 'it is not there, or the role cannot see it'
 _NO_TABLE = Outcome(skipped='there is no table')
 _NO_ROLES = Outcome(skipped='SQLite has no roles')
+_NO_SETTINGS = Outcome(skipped='SQLite has no such settings')
 _CHANGE = 'Mend what the error names: start the database, or look at {}. The check waits {} for an answer.'
 
 
@@ -52,6 +55,7 @@ def check_results(app: Celery, is_worker: bool, any_role: bool) -> Iterator[Find
         results = _Results(app, is_worker, any_role, stack)
         steps = {
             'the database can be reached': lambda: results.reach(url),
+            'its settings suit': results.look_at_settings,
             'its tables are there': results.look_at_tables,
             'its table has the columns for claims': results.look_for_claims,
             'its table refuses pickles': results.look_for_pickles,
@@ -77,6 +81,7 @@ def check_tasks(app: Celery, url: str | None) -> Iterator[Finding]:
         tasks = _Tasks(app, stack)
         steps = {
             'the Task table is written': lambda: tasks.find_newest(url or ''),
+            'its settings suit': tasks.look_at_settings,
             'its tables and views have all columns': tasks.look_for_columns,
             'the role may store, read or delete tasks': tasks.look_at_rights,
         }
@@ -97,13 +102,16 @@ class _Tasks:
         self._connection = _connect(url, self._stack)
         return _newest_task(self._connection)
 
+    def look_at_settings(self) -> Outcome:
+        return look_at_settings(self._connection, writes=False) if _is_postgresql(self._connection) else _NO_SETTINGS
+
     def look_for_columns(self) -> Outcome:
         inspector = sa.inspect(self._connection)
         tables = [table.name for table in (task, rejected) if inspector.has_table(table.name)]
         return Outcome(tuple(_lacking(self._connection, [*tables, SCHEDULED_VIEW, VIEW])))
 
     def look_at_rights(self) -> Outcome:
-        if self._connection.dialect.name != 'postgresql':
+        if not _is_postgresql(self._connection):
             return _NO_ROLES
         kinds = {
             kind: needed(self._connection, needs(*self._naming))
@@ -130,6 +138,9 @@ class _Results:
     def reach(self, url: str) -> Outcome:
         self._connection = _connect(url, self._stack)
         return Outcome(note=str(masked(url)))
+
+    def look_at_settings(self) -> Outcome:
+        return look_at_settings(self._connection, writes=self._is_worker) if self._is_postgresql else _NO_SETTINGS
 
     def look_at_tables(self) -> Outcome:
         inspector = sa.inspect(self._connection)
@@ -198,7 +209,11 @@ class _Results:
 
     @property
     def _is_postgresql(self) -> bool:
-        return self._connection.dialect.name == 'postgresql'
+        return _is_postgresql(self._connection)
+
+
+def _is_postgresql(connection: sa.Connection) -> bool:
+    return connection.dialect.name == 'postgresql'
 
 
 def _naming(app: Celery) -> tuple[Mapping[str, str], Mapping[str, str]]:
@@ -210,7 +225,9 @@ def _connect(url: str, stack: ExitStack) -> sa.Connection:
     if database.dialect.name == 'postgresql':
         query = {'connect_timeout': str(TIMEOUT), **database.url.query}
         database = engine(database.url.set(query=query).render_as_string(hide_password=False))
-        connection = stack.enter_context(database.connect()).execution_options(postgresql_readonly=True)
+        with refusing(' the connection'):
+            connection = stack.enter_context(database.connect())
+        connection = connection.execution_options(postgresql_readonly=True)
         connection.execute(sa.text(f'SET LOCAL statement_timeout = {TIMEOUT * 1000}'))
         return connection
     # SQLite would create a missing file.

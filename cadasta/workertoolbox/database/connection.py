@@ -11,11 +11,12 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, NoSuchTableError
 
 from ..errors import NotUsable
 from ..settings.credentials import masked
-from ..timeouts import missing_timeouts
 from .columns import missing_columns
 from .faults import refusing
+from .session import settle
 from .values import plain
 
+_SCHEMAS = sa.text('SELECT relnamespace::regnamespace::text FROM pg_class WHERE relname = :name ORDER BY 1')
 _DIALECTS = ('postgresql', 'sqlite')
 
 
@@ -38,15 +39,14 @@ def engine(url: str) -> sa.Engine:
         raise NotUsable(f'{masked(url)!r} is not the URL of a PostgreSQL or SQLite database')
     if parsed.drivername == 'postgresql':
         parsed = parsed.set(drivername='postgresql+psycopg2')
-    missing = missing_timeouts(parsed.query) if dialect.name == 'postgresql' else {}
     try:
-        return sa.create_engine(
-            parsed, connect_args=missing, poolclass=sa.NullPool, json_serializer=json.JSONEncoder(default=plain).encode
-        )
+        made = sa.create_engine(parsed, poolclass=sa.NullPool, json_serializer=json.JSONEncoder(default=plain).encode)
     except ModuleNotFoundError as error:
         raise NotUsable(
             f'{masked(url)!r} needs {error.name}, which is not installed: install it, or leave it out of the URL'
         ) from None
+    settle(made)
+    return made
 
 
 class Connected(ABC):
@@ -93,9 +93,18 @@ class Connected(ABC):
             try:
                 missing = missing_columns(self._connection, name)
             except NoSuchTableError:
-                raise NotUsable(f'The database has no {kind} {name!r}: run `celery toolbox tables` first') from None
+                raise NotUsable(f'The database has no {kind} {name!r}{self._found_elsewhere(name)}') from None
             if missing:
                 raise NotUsable(
                     f'An older version made the {kind} {name!r}, without {", ".join(missing)}: run `celery toolbox '
                     'tables` first'
                 )
+
+    def _found_elsewhere(self, name: str) -> str:
+        is_postgresql = self._engine.dialect.name == 'postgresql'
+        if is_postgresql and (schemas := self._connection.scalars(_SCHEMAS, {'name': name}).all()):
+            return (
+                f' on the search_path of the role. The schema {", ".join(schemas)} has it: ALTER ROLE ... SET '
+                'search_path = ...'
+            )
+        return ': run `celery toolbox tables` first'

@@ -94,7 +94,8 @@ _ADVICE: Mapping[str, str] = {
     '28': 'Correct the user, or let it connect: its role needs LOGIN, and the server a line in pg_hba.conf.',
     '3D': f'Correct the name of the database {_URL.format("NAME")}, or create it.',
     _INSUFFICIENT_PRIVILEGE: 'Use a role that may, or give this one the right: celery -A PROJECT toolbox tables --help',
-    '42P01': 'Create what is missing, with a role that may: celery -A PROJECT toolbox tables',
+    '42P01': 'Create what is missing, with a role that may: celery -A PROJECT toolbox tables. If it is there, correct '
+    'the search_path of the role.',
     '42703': 'Add what is missing, with a role that may: celery -A PROJECT toolbox tables',
     '3F': 'Create what is missing, with a role that may: celery -A PROJECT toolbox tables',
     '42704': "Correct the options in the URL of the database, or the role's settings.",
