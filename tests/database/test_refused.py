@@ -10,6 +10,7 @@ from celery import Celery
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.errors import NotUsable
 from cadasta.workertoolbox.monitor import Monitor
+from cadasta.workertoolbox.results import identity
 from cadasta.workertoolbox.ui.app import create_app
 from rig.monitor.databases import url_of
 from rig.monitor.programs import Toolbox
@@ -20,10 +21,11 @@ from rig.servers.process import Processes
 from ..commands.test_monitor import run
 
 
-@pytest.fixture
-def app() -> Celery:
+def app_with(url: str) -> Celery:
     app = Celery('refused', set_as_current=False)
     app.config_from_object(Config(broker_url='memory://'))
+    # A Config refuses some of these URLs.
+    app.conf.result_backend = f'db+{url}'
     return app
 
 
@@ -45,8 +47,10 @@ def cases(database: Database) -> Iterator[tuple[str, str, str]]:
     yield good, 'permission denied for database', 'GRANT CONNECT'
 
 
-def test_at_once(app: Celery, database: Database) -> None:
+def test_at_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(identity._VARIABLE, raising=False)
     for url, says, change in cases(database):
+        app = app_with(url)
         with pytest.raises(NotUsable, match=says) as raised:
             Monitor(app, url).run()
         assert change in str(raised.value)
@@ -56,7 +60,9 @@ def test_at_once(app: Celery, database: Database) -> None:
         assert says in result.output
         page = create_app(url).test_client().get('/')
         assert (page.status_code, change in page.text) == (503, True)
-        for text in (str(raised.value), result.output, page.text):
+        with pytest.raises(NotUsable, match=says) as asked:
+            app.backend.get_task_meta('1')
+        for text in (str(raised.value), str(asked.value), result.output, page.text):
             assert 'wrong' not in text
 
 

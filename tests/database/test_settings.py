@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from cadasta.workertoolbox.check.settings import _remarks
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.database.connection import engine
 from cadasta.workertoolbox.database.pruning import Pruning, Retention
-from cadasta.workertoolbox.database.session import SETTINGS
+from cadasta.workertoolbox.database.session import SETTINGS, _complete
 from cadasta.workertoolbox.database.upgrade import upgrade
 from cadasta.workertoolbox.errors import NotUsable
 from cadasta.workertoolbox.monitor.store import Store, Stored
@@ -266,3 +267,14 @@ def test_the_language_of_the_server(language: str, is_noted: bool) -> None:
     """A refused connection has no code, and its text is known in English only."""
     settings = {**SETTINGS, 'statement_timeout': '0', 'lock_timeout': '0', 'lc_messages': language}
     assert [remark.partition(':')[0] for remark in _remarks(settings)] == ['lc_messages is de_DE'] * is_noted
+
+
+@pytest.mark.parametrize(
+    ('driver', 'given', 'expected'),
+    [('psycopg2', {}, 'utf8'), ('psycopg', {'client_encoding': 'latin1'}, 'latin1'), ('pg8000', {}, None)],
+)
+def test_parameters_of_libpq(driver: str, given: dict[str, str], expected: str | None) -> None:
+    parameters: dict[str, Any] = dict(given)
+    _complete(SimpleNamespace(driver=driver), None, (), parameters)
+    assert parameters.get('client_encoding') == expected
+    assert ('tcp_user_timeout' in parameters) == (driver != 'pg8000')

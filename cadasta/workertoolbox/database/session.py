@@ -34,15 +34,15 @@ def settle(engine: sa.Engine) -> None:
     """
     if engine.dialect.name != 'postgresql':
         return
-    # A driver refuses the parameters of another driver.
-    if engine.dialect.driver in _LIBPQ_DRIVERS:
-        sa.event.listen(engine, 'do_connect', _complete)
+    sa.event.listen(engine, 'do_connect', _complete)
     sa.event.listen(engine, 'connect', _state)
 
 
 def _complete(dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> None:
-    # The encoding of a role or of PGCLIENTENCODING may have no room for what is stored.
-    parameters.update({'client_encoding': 'utf8', **missing_timeouts(parameters), **parameters})
+    # A driver refuses the parameters of another driver.
+    if dialect.driver in _LIBPQ_DRIVERS:
+        # The encoding of a role or of PGCLIENTENCODING may have no room for what is stored.
+        parameters.update({'client_encoding': 'utf8', **missing_timeouts(parameters), **parameters})
 
 
 def _state(connection: Any, record: Any) -> None:

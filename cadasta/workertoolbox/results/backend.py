@@ -19,7 +19,7 @@ from ..architecture import ID_LENGTH
 from ..database.faults import Fault, explained, fault_of
 from ..database.tables import present_columns, result_tables
 from ..database.values import storable
-from ..errors import NotAllowed, UnreadableResult
+from ..errors import NotAllowed, NotUsable, UnreadableResult
 from ..seams.celery_chords import tell_backend
 from ..seams.celery_database import OpenBackend, was_not_sent
 from ..seams.celery_pool import active
@@ -91,13 +91,22 @@ class Backend(OpenBackend):
     def exception_safe_to_retry(self, exc: BaseException) -> bool:
         """Tell whether the database may be away: what it refuses for the data's sake, it refuses for ever."""
         is_away = super().exception_safe_to_retry(exc) or isinstance(exc, NoConnectionFree)
-        return is_away and refusal(exc) is None
+        return is_away and refusal(exc) is None and not _refuses_producer(exc)
 
     def retried(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        """Call a function, and again for as long as the database is away, until the worker ends."""
+        """Call a function, and again for as long as the database is away, until the worker ends.
+
+        :raises NotUsable: where the database refuses the connection for good, and this process is no worker, which
+            would have results to keep.
+        """
         self._patience = waiting.Patience()
         self._has_told = False
-        return super().retried(function, *args, **options)
+        try:
+            return super().retried(function, *args, **options)
+        except DBAPIError as error:
+            if _refuses_producer(error):
+                raise NotUsable(f'The result database refuses the connection: {explained(error)}') from error
+            raise
 
     def pause(self, seconds: float) -> None:
         """Wait before the next try; see `Patience`."""
@@ -373,6 +382,15 @@ def _logging_what_is_dropped(task_id: str) -> Iterator[None]:
         yield
     except Dropped as error:
         logger.warning('A state of task %s is not stored: %s', task_id, error)
+
+
+def _refuses_producer(error: BaseException) -> bool:
+    return (
+        isinstance(error, DBAPIError)
+        and error.statement is None
+        and identity.name() is None
+        and fault_of(error) is Fault.REFUSED
+    )
 
 
 def _is_own(task_id: str, request: Any) -> bool:
