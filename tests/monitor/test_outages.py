@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +14,11 @@ from kombu import Exchange, Queue
 
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.database.upgrade import upgrade
+from cadasta.workertoolbox.database.views import SCHEDULED_VIEW, VIEW
+from cadasta.workertoolbox.errors import NotUsable
 from cadasta.workertoolbox.monitor import Monitor, loop
 from cadasta.workertoolbox.monitor.sources import Limits, amqp, open_source
+from cadasta.workertoolbox.monitor.sources.virtual import VirtualSource
 from rig.monitor.databases import TaskDatabase, url_of
 from rig.servers.broker import PLATFORM_QUEUE, Broker
 from rig.servers.postgres import Database
@@ -126,3 +131,37 @@ def test_sqs_does_not_show_what_is_kept(broker: Broker, sqs_server: SQS) -> None
         assert sqs_server.calls()['ChangeMessageVisibilityBatch'] > before
         source.acknowledge(messages)
     assert broker.count(PLATFORM_QUEUE) == 0
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> TaskDatabase:
+    """A database that takes no task: nobody can store anything in a view."""
+    tasks = TaskDatabase(f'sqlite:///{tmp_path}/tasks.db')
+    for view in (VIEW, SCHEDULED_VIEW):
+        tasks.execute(f'DROP VIEW {view}')
+    tasks.execute('ALTER TABLE celery_task RENAME TO kept')
+    tasks.execute('CREATE VIEW celery_task AS SELECT * FROM kept')
+    return tasks
+
+
+@pytest.mark.parametrize('broker', ['memory'], indirect=True)
+@pytest.mark.parametrize('is_stopped', [True, False], ids=['stopped', 'refused'])
+def test_what_is_kept_goes_back_at_the_end(
+    broker: Broker, full: TaskDatabase, is_stopped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(broker)
+    app.send_task('export.project')
+    monitor = Monitor(app, full.url)
+    monkeypatch.setattr(loop, '_TICK', 0)
+
+    def end(source: Any, messages: Any, seconds: float) -> None:
+        if seconds and is_stopped:
+            monitor.stop()
+        elif seconds:
+            # What was away for a while never comes right any more.
+            full.execute('DROP VIEW IF EXISTS celery_task')
+
+    monkeypatch.setattr(VirtualSource, 'hold', end)
+    with nullcontext() if is_stopped else pytest.raises(NotUsable, match="has no table 'celery_task'"):
+        monitor.run()
+    assert broker.count(PLATFORM_QUEUE) == 1

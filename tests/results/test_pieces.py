@@ -154,6 +154,23 @@ def test_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch, caplog: pytest
     assert 'The leases of running tasks cannot be renewed' in caplog.text
 
 
+@pytest.mark.parametrize(
+    ('error', 'level'),
+    [
+        (sa.exc.OperationalError('', {}, Exception('Connection refused')), 'WARNING'),
+        (sa.exc.OperationalError('', {}, Exception('FATAL:  password authentication failed')), 'ERROR'),
+        (KeyError('no'), 'WARNING'),
+    ],
+)
+def test_why_leases_are_not_renewed_is_said_once(
+    error: Exception, level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = ''
+    for _ in range(2):
+        said = lease._say_once(error, said)
+    assert [record.levelname for record in caplog.records] == [level]
+
+
 def test_what_runs_on_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     worker, request = SimpleNamespace(pool=None), SimpleNamespace(id='runs on', name='export.project')
     said: set[str] = set()
