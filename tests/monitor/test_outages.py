@@ -129,8 +129,20 @@ def test_sqs_does_not_show_what_is_kept(broker: Broker, sqs_server: SQS) -> None
         before = sqs_server.calls().get('ChangeMessageVisibilityBatch', 0)
         source.hold(messages, 0.8)
         assert sqs_server.calls()['ChangeMessageVisibilityBatch'] > before
-        source.acknowledge(messages)
+        source.release(messages)
+        source.acknowledge(wait_until(source.receive, 'the message to be back'))
     assert broker.count(PLATFORM_QUEUE) == 0
+
+
+@pytest.mark.parametrize('broker', ['redis'], indirect=True)
+def test_redis_keeps_what_it_shows(broker: Broker) -> None:
+    app = make_app(broker)
+    app.send_task('export.project')
+    with broker.connect() as connection:
+        source = open_source(connection, app.amqp.queues[PLATFORM_QUEUE], Limits(10, 0, lambda: False))
+        messages = source.receive()
+        source.hold(messages, 0.01)
+        assert source.receive() == messages != []
 
 
 @pytest.fixture
