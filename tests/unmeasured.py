@@ -15,6 +15,8 @@ import pytest
 VARIABLE = 'COVERAGE_PROCESS_CONFIG'
 UNMEASURED = (
     'conformance',
+    'database/test_refused.py',
+    'database/test_settings.py',
     'docs',
     'mending',
     'monitor/test_faults.py',
