@@ -19,7 +19,7 @@ from kombu import Connection
 
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.monitor import Monitor
-from cadasta.workertoolbox.monitor.body import MAX_BODY
+from cadasta.workertoolbox.monitor.bounds import MAX_BODY
 from rig.monitor.databases import TaskDatabase
 from rig.servers.broker import PLATFORM_QUEUE, Broker
 from rig.servers.raw_message import Raw, nested, table

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -19,8 +19,10 @@ from .message import Message, whole
 
 logger = logging.getLogger(__name__)
 
-#: The store splits a batch whose rows have more characters than this.
-MAX_STATEMENT = 8 * 2**20
+#: The store splits a batch whose rows, or rejected messages, are longer than this, in characters or bytes.
+MAX_STATEMENT = 4 * 2**20
+# A database may quote what it refuses.
+_LONGEST_REASON = 1_000
 
 # A row whose message is acknowledged must survive a crash of the server, even where the server is set to report a
 # commit before it has written it.
@@ -85,20 +87,24 @@ class Store(Connected):
         for message in messages:
             total += 1
             try:
-                row = decode(message, self.arguments)
+                row = self._kept(decode(message, self.arguments))
             except Unreadable as error:
                 refused.append(_Refused(message, str(error)))
-            else:
-                read.append((row, message))
-                size += len(row.text)
-                # A small compressed body may hold a large one. The store does not keep them for a whole batch.
-                if size > MAX_STATEMENT:
-                    refused += self._write_rows(read)
-                    read, size = [], 0
+                continue
+            # A small compressed body may hold a large one. The store does not keep them for a whole batch.
+            if row.body is not None or size + len(row.text) > MAX_STATEMENT:
+                refused += self._write_rows(read)
+                read, size = [], 0
+            read.append((row, message))
+            size += len(row.text) if row.body is None else MAX_STATEMENT
         refused += self._write_rows(read)
-        if refused:
-            self._execute(_reject(self._engine.dialect.name, refused))
+        for portion in _portions(refused):
+            self._execute(_reject(self._engine.dialect.name, portion, self.arguments))
         return Stored(total - len(refused), len(refused))
+
+    def _kept(self, row: TaskRow) -> TaskRow:
+        # PostgreSQL gets the text. The values that it was made of may need much more memory.
+        return row if self._engine.dialect.name == 'sqlite' else row._replace(values={})
 
     def _write_rows(self, read: Sequence[tuple[TaskRow, Message]]) -> 'list[_Refused]':
         if not read:
@@ -167,17 +173,19 @@ def _on_conflict(statement: Any) -> Any:
 
 
 def _postgresql_statement() -> Any:
-    # All rows travel as one parameter: the server takes them apart faster than a driver puts them together.
+    # All rows travel as one parameter: the server takes them apart faster than a driver puts them together. A row with
+    # a large body is alone, and its body is another parameter, because it would need more memory within JSON.
     rows = (
         sa.func.jsonb_to_recordset(sa.bindparam('rows', type_=sa.Text).cast(postgresql.JSONB))
         .table_valued(*(sa.column(column.name, column.type) for column in _MESSAGE_COLUMNS))
         .render_derived(with_types=True)
     )
     now = _NOW['postgresql']
-    columns = [rows.c[column.name] for column in _MESSAGE_COLUMNS]
+    columns = [rows.c[column.name] for column in _MESSAGE_COLUMNS if column is not task.c.body]
+    body = sa.func.coalesce(rows.c.body, sa.bindparam('body', type_=sa.LargeBinary))
     statement = postgresql.insert(task).from_select(
-        [*(column.name for column in _MESSAGE_COLUMNS), 'first_seen', 'last_seen'],
-        sa.select(*columns, now, now),
+        [*(column.name for column in columns), 'body', 'first_seen', 'last_seen'],
+        sa.select(*columns, body, now, now),
     )
     return _on_conflict(statement)
 
@@ -186,36 +194,51 @@ _POSTGRESQL = _postgresql_statement()
 _SQLITE = _on_conflict(sqlite.insert(task).values(first_seen=_NOW['sqlite'], last_seen=_NOW['sqlite']))
 
 
-def _postgresql_upsert(rows: Iterable[TaskRow]) -> tuple[Any, Any]:
-    return _POSTGRESQL, {'rows': f'[{",".join(row.text for row in rows)}]'}
+def _postgresql_upsert(rows: Sequence[TaskRow]) -> tuple[Any, Any]:
+    return _POSTGRESQL, {'rows': f'[{",".join(row.text for row in rows)}]', 'body': rows[0].body}
 
 
-def _sqlite_upsert(rows: Iterable[TaskRow]) -> tuple[Any, Any]:
+def _sqlite_upsert(rows: Sequence[TaskRow]) -> tuple[Any, Any]:
     return _SQLITE, [row.values for row in rows]
 
 
-_UPSERTS: dict[str, Callable[[Iterable[TaskRow]], tuple[Any, Any]]] = {
+_UPSERTS: dict[str, Callable[[Sequence[TaskRow]], tuple[Any, Any]]] = {
     'postgresql': _postgresql_upsert,
     'sqlite': _sqlite_upsert,
 }
 _INSERTS: dict[str, Callable[[sa.Table], Any]] = {'postgresql': postgresql.insert, 'sqlite': sqlite.insert}
 
 
-def _reject(dialect: str, refused: Iterable[_Refused]) -> Any:
-    rows = {row['digest']: row for row in (_rejected_row(item, _NOW[dialect]) for item in refused)}
+def _portions(refused: Iterable[_Refused]) -> Iterator[list[_Refused]]:
+    portion: list[_Refused] = []
+    size = 0
+    for item in refused:
+        if portion and size + len(item.message.body) > MAX_STATEMENT:
+            yield portion
+            portion, size = [], 0
+        portion.append(item)
+        size += len(item.message.body)
+    if portion:
+        yield portion
+
+
+def _reject(dialect: str, refused: Iterable[_Refused], has_body: bool) -> Any:
+    rows = {row['digest']: row for row in (_rejected_row(item, _NOW[dialect], has_body) for item in refused)}
     statement = _INSERTS[dialect](rejected).values([rows[digest] for digest in sorted(rows)])
     return statement.on_conflict_do_update(
         index_elements=[rejected.c.digest], set_={'last_seen': statement.excluded.last_seen}
     )
 
 
-def _rejected_row(item: _Refused, now: Any) -> dict[str, Any]:
+def _rejected_row(item: _Refused, now: Any, has_body: bool) -> dict[str, Any]:
     message, reason = item
-    everything = whole(message)
+    everything = whole(message, has_body)
+    reason = storable(reason)[:_LONGEST_REASON]
     logger.warning('Rejected a message: %s', reason)
     return {
-        'digest': hashlib.sha256(everything).hexdigest(),
-        'reason': storable(reason),
+        # Nothing may be kept of a message.
+        'digest': hashlib.sha256(everything or reason.encode()).hexdigest(),
+        'reason': reason,
         'task_id': _text(message.headers.get('id')),
         'name': _text(message.headers.get('task')),
         'routing_key': _text(message.routing_key),

@@ -9,12 +9,14 @@ from typing import Any
 
 from kombu import Connection
 
-from ...seams.amqp_frames import REASON, UNREAD
-from ..message import Message
+from ...seams.amqp_frames import BODY_SIZE, HEADER_SIZE, REASON, UNREAD
+from ..message import Message, too_long
 from .base import MAX_BATCH_BYTES, PATIENCE, Limits
 
 # A wait of this many seconds is long enough to spare the processor, and too short to delay an acknowledgement.
 _GLANCE = 0.005
+# The values of a header need up to twenty times its size. What Celery sends is smaller than the first number, in bytes.
+_USUAL_HEADER, _GROWTH = 2_048, 20
 
 
 class AMQPSource:
@@ -30,7 +32,9 @@ class AMQPSource:
         self._queue = queue
         self._limits = limits
         self._pending: list[Message] = []
-        self._pending_bytes = 0
+        # The memory of the messages that are pending, and of those that the monitor is storing.
+        self._pending_memory = 0
+        self._stored_memory = 0
         channel.auto_decode = False
         # The queue gives its oldest messages first.
         self._backlog = self.waiting()
@@ -39,6 +43,7 @@ class AMQPSource:
         channel.basic_consume(queue, callback=self._on_message)
 
     def receive(self) -> Sequence[Message]:
+        self._stored_memory = 0
         self._connection.heartbeat_check()
         if not self._pending:
             self._drain(PATIENCE)
@@ -48,7 +53,8 @@ class AMQPSource:
             if left <= 0:
                 break
             self._drain(min(left, PATIENCE))
-        batch, self._pending, self._pending_bytes = self._pending, [], 0
+        batch, self._pending = self._pending, []
+        self._stored_memory, self._pending_memory = self._pending_memory, 0
         self._backlog -= len(batch)
         return batch
 
@@ -70,7 +76,7 @@ class AMQPSource:
         return self._backlog > 0
 
     def _is_full(self) -> bool:
-        return len(self._pending) >= self._limits.batch or self._pending_bytes >= MAX_BATCH_BYTES
+        return len(self._pending) >= self._limits.batch or self._stored_memory + self._pending_memory >= MAX_BATCH_BYTES
 
     def _drain(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -82,14 +88,14 @@ class AMQPSource:
         body = message.body
         if isinstance(body, str):
             body = body.encode()
-        problem = None
+        memory = 2 * len(body) + _GROWTH * max(0, properties.pop(HEADER_SIZE) - _USUAL_HEADER)
+        problem = too_long(properties.pop(BODY_SIZE)) if BODY_SIZE in properties else None
         if UNREAD in properties:
             problem = f'its properties cannot be read: {properties[REASON]}'
             body = _whole(properties[UNREAD], body)
-        self._pending_bytes += len(body)
-        self._pending.append(
-            Message(message.delivery_tag, body, headers, properties, message.delivery_info['routing_key'], problem)
-        )
+        self._pending_memory += memory
+        routing_key = message.delivery_info['routing_key']
+        self._pending.append(Message(message.delivery_tag, body, headers, properties, routing_key, problem, memory))
 
 
 def _whole(properties: bytes, body: bytes) -> bytes:

@@ -1,14 +1,14 @@
 """The methods of every source of messages."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from ..message import Message
 
 #: A source waits this long for a message at a time, in seconds.
 PATIENCE = 1.0
-#: A batch is full when its bodies have this many bytes together, even if it has few messages.
+#: A batch is full when its messages may need this much memory together, in bytes, even if they are few.
 MAX_BATCH_BYTES = 8 * 2**20
 
 
@@ -29,6 +29,22 @@ class Limits(NamedTuple):
         end = time.monotonic() + seconds
         while not self.stopping() and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, 0.1))
+
+
+def within_memory(messages: Iterable[Message]) -> Iterator[Message]:
+    """Give messages until a batch of them is full.
+
+    :param messages: the messages; each is made when it is asked for.
+
+    >>> [message.receipt for message in within_memory(Message(n, b'', memory=MAX_BATCH_BYTES // 2) for n in range(9))]
+    [0, 1]
+    """
+    left = MAX_BATCH_BYTES
+    for message in messages:
+        yield message
+        left -= message.memory
+        if left <= 0:
+            return
 
 
 class Source(Protocol):

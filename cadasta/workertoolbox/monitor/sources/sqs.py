@@ -73,7 +73,7 @@ class SQSSource:
         return self._has_backlog
 
     def _has_room(self, batch: list[Message]) -> bool:
-        return len(batch) < self._limits.batch and sum(len(message.body) for message in batch) < MAX_BATCH_BYTES
+        return len(batch) < self._limits.batch and sum(message.memory for message in batch) < MAX_BATCH_BYTES
 
     def _call(self, patience: int) -> list[Message]:
         answer = self._client.receive_message(

@@ -50,7 +50,7 @@ class VirtualSource:
             if held is None:
                 break
             batch.append(from_envelope(held.delivery_tag, dumps(held.payload)))
-            size += len(batch[-1].body)
+            size += batch[-1].memory
         if not batch:
             self._limits.sleep(self._interval)
         self._backlog -= len(batch)
