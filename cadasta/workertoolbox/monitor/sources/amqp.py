@@ -88,7 +88,7 @@ class AMQPSource:
         body = message.body
         if isinstance(body, str):
             body = body.encode()
-        memory = 2 * len(body) + _GROWTH * max(0, properties.pop(HEADER_SIZE) - _USUAL_HEADER)
+        memory = 2 * len(body) + _GROWTH * max(0, properties.pop(HEADER_SIZE, 0) - _USUAL_HEADER)
         problem = too_long(properties.pop(BODY_SIZE)) if BODY_SIZE in properties else None
         if UNREAD in properties:
             problem = f'its properties cannot be read: {properties[REASON]}'
