@@ -33,12 +33,13 @@ _GROUP_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + string.p
 def set_up_worker(sender: Any, **kwargs: Any) -> None:
     """Run `setup_app` for the app of a starting worker, let it renew leases and claim tasks, if it uses `Config`."""
     from .leases import renew_leases
-    from .results import claim_tasks
+    from .results import claim_tasks, refuse_unreadable
     from .setup import setup_app
 
     if apps.has_config(sender.app):
         renew_leases(sender.app)
         setup_app(sender.app)
+        refuse_unreadable(sender.app)
         if is_database(sender.app.conf.result_backend):
             claim_tasks(sender.app)
 

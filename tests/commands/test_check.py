@@ -24,6 +24,7 @@ from cadasta.workertoolbox.check import databases as database_module
 from cadasta.workertoolbox.check.binding_table import BindingTable
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.monitor import Monitor, upgrade
+from cadasta.workertoolbox.monitor.store import Store
 from cadasta.workertoolbox.setup import setup_app
 from rig.monitor.databases import TaskDatabase, url_of
 from rig.monitor.programs import Toolbox
@@ -34,6 +35,7 @@ from rig.servers.process import Processes, wait_until
 from rig.servers.sqs import SQSBroker
 
 from ..conformance.apps import add, make_app
+from ..monitor.messages import message
 from .running import on_terminal, run, seen
 
 QUEUES = 'exchanges and queues are there, as they must be'
@@ -612,6 +614,27 @@ class TestTasks:
         assert tasks.count() == 1
         note = found(app, database=url)[self.TITLE].outcome.note
         assert re.fullmatch(r'the newest task was last seen \d+(\.\d)? m?s ago', note)
+
+    def test_messages_that_could_not_be_read(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        TaskDatabase(url)
+        change = 'celery toolbox rejected'
+        with Store(url) as store:
+            for number, text in enumerate(('', '1 message', '2 messages')):
+                store.write([message('task')] if number == 0 else [message(properties={'type': text}, body=b'[42]')])
+                outcome = found(app_on(), database=url)[self.TITLE].outcome
+                assert outcome.is_noteworthy == (number > 0)
+                assert outcome.note.partition('; ')[2] == (text and f'{text} could not be read: {change}')
+        monkeypatch.setattr(database_module, '_MANY', 1)
+        assert 'more than 1 messages could not be read' in found(app_on(), database=url)[self.TITLE].outcome.note
+
+    def test_a_role_that_may_not_read_what_was_rejected(self, database: Database) -> None:
+        tasks = TaskDatabase(url_of(database))
+        with Store(tasks.url) as store:
+            store.write([message('task'), message(body=b'[42]')])
+        tasks.execute(f'GRANT SELECT ON celery_task TO {database.role}')
+        outcome = found(app_on(), database=url_of(database, database.role, database.password))[self.TITLE].outcome
+        assert outcome.note.startswith('the newest task')
+        assert not outcome.is_noteworthy
 
     def test_no_database_is_given(self) -> None:
         for title in (self.TITLE, self.COLUMNS, self.RIGHTS):

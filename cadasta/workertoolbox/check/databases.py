@@ -7,7 +7,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from celery import Celery
-from sqlalchemy.exc import NoSuchTableError
+from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
 from ..database import roles
 from ..database.columns import missing_columns
@@ -27,6 +27,8 @@ from .rights import Right, Rights, needed
 #: The check waits this long for an answer of a database, in seconds.
 TIMEOUT = 3
 
+# A check counts no further.
+_MANY = 1_000
 _CREATE = 'Create it, with a role that may: celery -A PROJECT toolbox tables'
 _ADD = 'Add them, with a role that may: celery -A PROJECT toolbox tables. Then restart the workers.'
 _ADD_COLUMNS = 'Add them, with a role that may: celery -A PROJECT toolbox tables'
@@ -231,7 +233,24 @@ def _newest_task(connection: sa.Connection) -> Outcome:
     # SQLite returns times without a zone.
     ago = datetime.now(UTC) - (seen if seen.tzinfo else seen.replace(tzinfo=UTC))
     # The clock of the monitor may be ahead of this one, and an age must not be negative.
-    return Outcome(note=f'the newest task was last seen {written(max(ago, timedelta()))} ago')
+    newest = f'the newest task was last seen {written(max(ago, timedelta()))} ago'
+    unread = _unread(connection)
+    if not unread:
+        return Outcome(note=newest)
+    return Outcome(note=f'{newest}; {unread} not be read: celery toolbox rejected', is_noteworthy=True)
+
+
+def _unread(connection: sa.Connection) -> str:
+    """Say how many messages the monitor could not read; nothing where the role may not know."""
+    some = sa.select(rejected.c.digest).limit(_MANY + 1).subquery()
+    try:
+        with connection.begin_nested():
+            count = connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+    except DBAPIError:
+        return ''
+    if count > _MANY:
+        return f'more than {_MANY} messages could'
+    return f'{count} message{"s" if count > 1 else ""} could' if count else ''
 
 
 def _lacking(connection: sa.Connection, names: Iterable[str]) -> Iterator[Problem]:

@@ -12,8 +12,8 @@ from celery.bin.base import CeleryCommand, handle_preload_options
 from .database_option import database_of, database_option, usable_database
 from .options import option
 
-# A client that sends half of a request, or reads no answer, holds a connection and nothing else. After 20 silent seconds
-# it loses the connection. No page needs a request with a body.
+# A client that sends half of a request, or reads no answer, holds a connection and nothing else. After 20 seconds of
+# silence it loses the connection. No page needs a request with a body.
 _BOUNDS: dict[str, Any] = {
     'connection_limit': 500,
     'channel_timeout': 20,
