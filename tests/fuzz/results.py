@@ -19,6 +19,7 @@ from celery.exceptions import TaskPredicate
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.database.connection import engine
 from cadasta.workertoolbox.monitor import upgrade
+from cadasta.workertoolbox.results.backend import Backend
 
 from ..ui.seed import results
 
@@ -66,7 +67,8 @@ def target() -> Iterator[Callable[[bytes], None]]:
         upgrade(url, allow_pickle=True)
         app = Celery('fuzzed', set_as_current=False)
         app.config_from_object(Config(broker_url='memory://', result_backend=f'db+{url}'))
-        # Celery loads what it needs to read a result with the first one.
+        # A search sees what it reaches in modules that are imported above. The first read loads what Celery needs.
+        assert isinstance(app.backend, Backend)
         assert app.AsyncResult('1').state == 'PENDING'
         with engine(url).connect() as connection:
             yield partial(check, app, connection)

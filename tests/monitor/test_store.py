@@ -267,6 +267,23 @@ def test_a_huge_batch_is_several_statements(postgresql: TaskDatabase, monkeypatc
     assert (postgresql.count(), postgresql.count('celery_task_rejected')) == (10, 1)
 
 
+def test_large_bodies_beside_others(tasks: TaskDatabase) -> None:
+    large = b'[["%b"], {}, {}]' % (2**20 * b'x')
+    bodies = [b'[[1], {}, {}]', large, b'[[2], {}, {}]', b'[[3], {}, {}]', large + b' ', b'[[4], {}, {}]']
+    assert write(tasks, *(message(str(number), body=body) for number, body in enumerate(bodies))) == Stored(6, 0)
+    assert [bytes(tasks.tasks()[str(number)]['body']) for number in range(6)] == bodies
+
+
+def test_rejected_messages_are_stored_in_portions(tasks: TaskDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, 'MAX_STATEMENT', 2000)
+    statements = []
+    with Store(tasks.url) as store:
+        sa.event.listen(store._connection, 'before_cursor_execute', lambda *args: statements.append(args[2]))
+        assert store.write(from_envelope(1, f'{number}{"?" * 900}') for number in range(6)) == Stored(0, 6)
+    assert len(statements) == 3
+    assert tasks.count('celery_task_rejected') == 6
+
+
 def test_the_database_is_away(postgresql: TaskDatabase) -> None:
     with Store(postgresql.url) as store:
         store.write([message('0')])
@@ -286,6 +303,8 @@ def test_the_database_is_away(postgresql: TaskDatabase) -> None:
         (rb' [["a\u0000b \\ \"", -0.0, 1e300], {"z": 1, "a": 2}, {}]', {}),
         ('[["Zürich"], {}, {}]'.encode(), {}),
         (zlib.compress(b'[[7], {}, {}]'), {'compression': 'application/x-gzip'}),
+        # A body of this size travels on its own.
+        (rb'[["\\ \u0000 %b"], {}, {}]' % (2**20 * b'x'), {}),
     ],
 )
 def test_the_body_is_stored_as_it_was(tasks: TaskDatabase, body: bytes, headers: dict[str, str]) -> None:
