@@ -27,6 +27,8 @@ MAX_MEMORY = 24 * 2**20
 # The memory of a small value, in bytes: a number, a short text, an empty list. A dict needs that of two, and each of
 # its keys as well, because Python keeps tables for them.
 _VALUE = 64
+# A byte is a character of at most four bytes in memory, and a brace or colon counts as two values.
+_MOST_OF_A_BYTE = 4 + 2 * _VALUE
 _CHUNK = 2**16
 _PAIR = re.compile(rb'\\u[dD][89abAB]')
 _BRACKETS = b'[]{}'
@@ -45,9 +47,9 @@ def bounded(data: bytes) -> str:
     '[[1], {"[": 2}]'
     """
     text = data.decode()
-    if at_most(data) > MAX_MEMORY:
+    if len(data) > MAX_MEMORY // _MOST_OF_A_BYTE:
         _refuse(_memory(data, text), MAX_MEMORY)
-    shallow(data)
+    shallow(text)
     return text
 
 
@@ -62,9 +64,9 @@ def bounded_envelope(data: bytes) -> str:
     '{"body": "[7]"}'
     """
     text = data.decode()
-    if _VALUE * _values(data) > MAX_HEADERS_MEMORY:
+    if len(data) > MAX_HEADERS_MEMORY // _MOST_OF_A_BYTE:
         _refuse(_values_memory(data), MAX_HEADERS_MEMORY)
-    shallow(data)
+    shallow(text)
     return text
 
 
@@ -73,15 +75,15 @@ def _refuse(needed: int, most: int) -> None:
         raise ValueError(f'its values need {needed / 2**20:.1f} MiB of memory, and may need {most / 2**20:.0f}')
 
 
-def shallow(data: bytes) -> None:
+def shallow(text: str) -> None:
     """Refuse JSON that is nested too deep.
 
-    :param data: the JSON.
+    :param text: the JSON.
     :raises ValueError: where it is deeper than `MAX_DEPTH`.
 
-    >>> shallow(b'[' * 200 + b']' * 200)
+    >>> shallow('[' * 200 + ']' * 200)
     """
-    if data.count(b'[') + data.count(b'{') > MAX_DEPTH and _depth(data) > MAX_DEPTH:
+    if text.count('[') + text.count('{') > MAX_DEPTH and _depth(text.encode()) > MAX_DEPTH:
         raise ValueError(f'it is nested more than {MAX_DEPTH} levels deep')
 
 

@@ -168,7 +168,7 @@ def _row(values: dict[str, Any], version: tuple[int, int]) -> TaskRow:
     if text is None:
         values = _cleaned_values(values)
         text = _encode(_with_text(values, not is_large))
-    shallow(text.encode())
+    shallow(text)
     return TaskRow(values['task_id'], version, values, text, body if is_large else None)
 
 
