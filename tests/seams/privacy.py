@@ -41,6 +41,7 @@ PUBLIC = {
     '_asdict': 'of typing.NamedTuple',
     '_getframe': 'of sys',
     '_mapping': 'of sqlalchemy.Row: its other names are those of columns',
+    '_replace': 'of typing.NamedTuple',
 }
 
 _REACHING = ('delattr', 'getattr', 'hasattr', 'setattr')
