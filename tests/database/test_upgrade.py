@@ -83,6 +83,7 @@ def test_again_and_at_once(database: Database) -> None:
         'celery_task_rejected',
         'celery_taskmeta',
         'celery_tasksetmeta',
+        'celery_toolbox',
     ]
 
 

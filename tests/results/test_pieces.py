@@ -186,7 +186,12 @@ def test_a_class_that_two_tasks_share(celery_app: Celery) -> None:
 
 @pytest.mark.parametrize(
     ('claim', 'refused', 'stored'),
-    [(Claim(1), None, ['RETRY']), (Claim(1), Dropped(), ['RETRY']), (Claim(1), Reject(), ['RETRY']), (None, None, [])],
+    [
+        (Claim(1), None, ['disowned', 'RETRY']),
+        (Claim(1), Dropped(), ['disowned', 'RETRY']),
+        (Claim(1), Reject(), ['disowned', 'RETRY']),
+        (None, None, []),
+    ],
 )
 def test_what_is_stored_of_a_task_that_is_replaced(
     celery_app: Celery, claim: Claim | None, refused: Exception | None, stored: list[str]
@@ -194,6 +199,9 @@ def test_what_is_stored_of_a_task_that_is_replaced(
     states = []
 
     class Storing:
+        def disown(self, task_id: str, claim: Claim) -> None:
+            states.append('disowned')
+
         def store_result(self, task_id: str, result: Any, state: str, request: Any) -> None:
             states.append(state)
             if refused:

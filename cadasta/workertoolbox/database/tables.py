@@ -117,6 +117,8 @@ def result_tables(names: Mapping[str, str], schemas: Mapping[str, str]) -> tuple
         sa.Column('lease', _TIME),
         sa.Column('runs', sa.Integer),
         sa.Column('replaced', sa.Integer),
+        # The role that stored the row first: see `cadasta.workertoolbox.database.ownership`.
+        sa.Column('role', sa.Text),
     ):
         results.append_column(column)
     # Most results are successes, and nobody searches for them by their state. So the index leaves them out.

@@ -12,10 +12,11 @@ from typing import Any
 import sqlalchemy as sa
 from celery import states
 from celery.exceptions import BackendStoreError, Ignore
-from sqlalchemy.exc import DBAPIError, NoSuchTableError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, IntegrityError, NoSuchTableError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from ..architecture import ID_LENGTH
+from ..database.ownership import ROLE
 from ..database.tables import present_columns, result_tables
 from ..database.values import storable
 from ..errors import NotAllowed, UnreadableResult
@@ -24,7 +25,7 @@ from ..seams.celery_database import OpenBackend, was_not_sent
 from ..seams.celery_pool import active
 from ..seams.celery_tasks import bare_request
 from . import chords, identity, keeper, waiting
-from .claim import COLUMNS, Claim, Failed, Impossible, Statements, Telling, answer
+from .claim import COLUMNS, Claim, Failed, Impossible, Statements, Telling, answer, insert_parts, text
 from .engines import engine
 from .reading import checked, decoded, exception
 from .refusal import Refused, refusal
@@ -37,6 +38,7 @@ LEASE = 60
 _COLUMNS = ('status', 'result', 'date_done', 'traceback', 'children')
 _EXTENDED_COLUMNS = ('name', 'args', 'kwargs', 'queue', 'stamps')
 _SHOWN = 300
+_IS_FOREIGN = 'SELECT NOT {may_write} FROM {table} AS stored WHERE task_id = :task_id'
 
 
 class Dropped(Ignore):
@@ -186,7 +188,13 @@ class Backend(OpenBackend):
         """
         statements = self._claiming_statements()
         if statements is None:
-            super().store_state(task_id, result, state, traceback=traceback, request=request, **options)
+            try:
+                super().store_state(task_id, result, state, traceback=traceback, request=request, **options)
+            except IntegrityError:
+                # Celery locks no row of another role, takes it for missing, and would insert it for ever.
+                if not self._is_foreign(task_id):
+                    raise
+                logger.error('The state %s of task %s is not stored: its row belongs to another role', state, task_id)
             return
         row = self.values(result, state, traceback, request)
         values = {'task_id': task_id, **{name: row[name] for name in self._columns}}
@@ -244,7 +252,7 @@ class Backend(OpenBackend):
         runs = 0 if values['status'] == states.FAILURE and not was_sent else None
         is_stored = statements.store(connection, values, identity.name(), is_own_task, runs)
         if not is_stored and not was_not_sent(request):
-            raise Dropped('it has ended, or runs on another worker')
+            raise Dropped('it has ended, or runs on another worker, or its row belongs to another role')
 
     # Celery goes on after each of these as if the state were stored: with callbacks, with the rest of the chain.
 
@@ -320,9 +328,33 @@ class Backend(OpenBackend):
             if statements is not None:
                 statements.release(connection, task_id, identity.name(), claim)
 
+    def disown(self, task_id: str, claim: Claim) -> None:
+        """Let a worker of another role claim a task that is about to be replaced."""
+        with waiting.outside_limits():
+            self.retried(self._disown, task_id, claim)
+
+    def _disown(self, task_id: str, claim: Claim) -> None:
+        statements = self._claiming_statements()
+        with self._engine.connect() as connection:
+            if statements is not None:
+                statements.disown(connection, task_id, identity.name(), claim)
+
     @property
     def _engine(self) -> sa.Engine:
         return engine(self.url, self.engine_options, self.session_manager.engine_callback)
+
+    @property
+    def _tables(self) -> tuple[sa.Table, sa.Table]:
+        conf = self.app.conf
+        return result_tables(conf.database_table_names or {}, conf.database_table_schemas or {})
+
+    def _is_foreign(self, task_id: str) -> bool:
+        table, _ = self._tables
+        with self._engine.connect() as connection:
+            if ROLE not in present_columns(connection, table):
+                return False
+            query = text(_IS_FOREIGN, insert_parts(table, connection.dialect))
+            return bool(connection.scalar(query, {'task_id': task_id}))
 
     @property
     def _columns(self) -> tuple[str, ...]:
@@ -335,8 +367,7 @@ class Backend(OpenBackend):
         return self._statements
 
     def _probe(self) -> Statements | None:
-        conf = self.app.conf
-        tables = result_tables(conf.database_table_names or {}, conf.database_table_schemas or {})
+        tables = self._tables
         if self._engine.dialect.name not in ('postgresql', 'sqlite'):
             return None
         statements = Statements(tables[0], self._engine.dialect, self._columns)

@@ -8,8 +8,8 @@ from ..database.tables import result_tables
 from .claim import DONE, insert_parts, text
 
 _CANCEL = """
-INSERT INTO {table} AS stored ({id}task_id, status, result, date_done)
-VALUES ({next_id}:task_id, 'REVOKED', :result, {done})
+INSERT INTO {table} AS stored ({id}task_id, status, result, date_done, role)
+VALUES ({next_id}:task_id, 'REVOKED', :result, {done}, NULL)
 ON CONFLICT (task_id) DO UPDATE SET
     status = 'REVOKED', result = excluded.result, date_done = excluded.date_done, traceback = NULL, lease = NULL
 WHERE stored.status NOT IN {ended}
