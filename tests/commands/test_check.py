@@ -22,7 +22,9 @@ from cadasta.workertoolbox.check import Finding, check, platform_queue
 from cadasta.workertoolbox.check import broker as broker_module
 from cadasta.workertoolbox.check import databases as database_module
 from cadasta.workertoolbox.check.binding_table import BindingTable
+from cadasta.workertoolbox.check.trials import trials
 from cadasta.workertoolbox.conf import Config
+from cadasta.workertoolbox.database.tables import result_tables
 from cadasta.workertoolbox.monitor import Monitor, upgrade
 from cadasta.workertoolbox.setup import setup_app
 from rig.monitor.databases import TaskDatabase, url_of
@@ -374,7 +376,7 @@ class TestResults:
         [
             ('SELECT', 'TABLE celery_taskmeta'),
             ('INSERT', 'TABLE celery_taskmeta'),
-            ('UPDATE', 'TABLE celery_taskmeta'),
+            ('UPDATE (status, lease)', 'TABLE celery_taskmeta'),
             ('USAGE', 'SEQUENCE task_id_sequence'),
         ],
     )
@@ -401,6 +403,18 @@ class TestResults:
             (
                 ['GRANT UPDATE ON SEQUENCE task_id_sequence TO {role}'],
                 ['REVOKE UPDATE ON SEQUENCE task_id_sequence FROM {role}'],
+            ),
+            (
+                ['GRANT UPDATE (task_id, id) ON celery_taskmeta TO {role}'],
+                ['REVOKE UPDATE (id), UPDATE (task_id) ON TABLE celery_taskmeta FROM {role}'],
+            ),
+            (
+                ['GRANT SELECT ON celery_toolbox TO {role}'],
+                ['REVOKE SELECT ON TABLE celery_toolbox FROM {role}'],
+            ),
+            (
+                ['CREATE POLICY all_rows ON celery_taskmeta FOR UPDATE USING (true)'],
+                ['DROP POLICY all_rows ON celery_taskmeta'],
             ),
             (['GRANT CREATE ON SCHEMA public TO {role}'], ['REVOKE CREATE ON SCHEMA public FROM {role}']),
             (['GRANT CREATE ON DATABASE {role} TO {role}'], ['REVOKE CREATE ON DATABASE {role} FROM {role}']),
@@ -450,6 +464,53 @@ class TestResults:
         for change in changes(finding):
             role.execute(change.replace('another role', 'postgres'))
         assert states(app, 'results') == ['passed'] * 6
+
+    @pytest.mark.parametrize(
+        ('statement', 'seen'),
+        [
+            (
+                'GRANT UPDATE ON celery_taskmeta TO {role}',
+                ['it may UPDATE on table celery_taskmeta, so it may lock it, and change the rows of others'],
+            ),
+            (
+                'ALTER TABLE celery_taskmeta DISABLE ROW LEVEL SECURITY',
+                ['it may store results of other roles', 'it may change results of other roles'],
+            ),
+            (
+                'ALTER TABLE celery_taskmeta DISABLE ROW LEVEL SECURITY, DROP role CASCADE',
+                ['it may store results of other roles', 'it may change results of other roles'],
+            ),
+        ],
+    )
+    def test_it_may_do_what_it_might_in_version_1_0(
+        self, app: Celery, role: Database, statement: str, seen: list[str]
+    ) -> None:
+        role.execute(statement.format(role=role.role))
+        problems = found(app)[MAY_NOT].outcome.problems
+        assert [problem.seen for problem in problems] == seen
+        change = f'celery -A PROJECT toolbox tables --worker-role {role.role}'
+        assert {problem.change for problem in problems} == {change}
+        upgrade(url_of(role), worker_role=role.role)
+        assert states(app, 'results') == ['passed'] * 6
+        assert role.execute('SELECT count(*) FROM celery_taskmeta') == [(0,)]
+
+    def test_what_it_might_lock_if_nobody_else_had(self, app: Celery, role: Database) -> None:
+        role.execute('DROP TABLE celery_toolbox')
+        assert found(app)[MAY_NOT].state == 'passed'
+        role.execute(f'CREATE TABLE celery_toolbox (); GRANT SELECT ON celery_toolbox TO {role.role}')
+        with role.server.connect(role.name) as cursor, ExitStack() as stack:
+            cursor.execute('BEGIN; LOCK TABLE celery_toolbox')
+            trying = database_module._connect(app.conf.result_backend, stack, is_read_only=False)
+            (problem,) = trials(trying, result_tables({}, {})[0], role.role)
+        assert problem.seen == 'it may keep `toolbox tables` from running, by a lock on celery_toolbox'
+
+    def test_numbers_of_32_bits(self, app: Celery, role: Database) -> None:
+        role.execute('ALTER TABLE celery_taskmeta ALTER id TYPE integer')
+        finding = found(app)[MAY_NOT]
+        assert finding.state == 'noted'
+        assert 'It may use up the numbers of celery_taskmeta, which have 32 bits' in finding.outcome.note
+        role.execute(finding.outcome.note.rpartition(': ')[2])
+        assert found(app)[MAY_NOT].state == 'passed'
 
     def test_a_role_whose_name_has_to_be_quoted(self, role: Database) -> None:
         role.execute(f"""CREATE ROLE "Odd: {role.role}" LOGIN PASSWORD 'odd'""")

@@ -23,6 +23,7 @@ from ..settings.credentials import masked
 from ..settings.urls import is_database
 from .finding import Finding, Outcome, Problem, in_order
 from .rights import Right, Rights, needed
+from .trials import trials
 
 #: The check waits this long for an answer of a database, in seconds.
 TIMEOUT = 3
@@ -34,6 +35,10 @@ _MAY = (
     'Give the role its rights: celery -A PROJECT toolbox tables --reader-role NAME, or --monitor-role, --janitor-role'
 )
 _MISSING = 'it is not there, or the role cannot see it'
+_NARROW_NUMBERS = (
+    'It may use up the numbers of {table}, which have 32 bits, and nobody could store results then. Make them 64 bits '
+    'wide, while few tasks end: ALTER TABLE {table} ALTER COLUMN id TYPE bigint'
+)
 _NO_TABLE = Outcome(skipped='there is no table')
 _NO_ROLES = Outcome(skipped='SQLite has no roles')
 _CHANGE = 'Mend what the error names: start the database, or look at {}. The check waits {} for an answer.'
@@ -128,6 +133,7 @@ class _Results:
         self._stack = stack
 
     def reach(self, url: str) -> Outcome:
+        self._url = url
         self._connection = _connect(url, self._stack)
         return Outcome(note=str(masked(url)))
 
@@ -180,7 +186,22 @@ class _Results:
     def look_for_excess_rights(self) -> Outcome:
         if self._any_role:
             return Outcome(skipped='--any-role')
-        return self._judge(lambda rights, needed: rights.excess(needed))
+        outcome = self._judge(lambda rights, needed: rights.excess(needed))
+        if outcome.problems or outcome.skipped:
+            return outcome
+        table = self._tables[0]
+        if not self._has_table(table):
+            return _NO_TABLE
+        writing = _connect(self._url, self._stack, is_read_only=False)
+        problems = tuple(trials(writing, table, outcome.note))
+        if not problems and self._has_narrow_numbers(table):
+            name = QUOTE.format_table(table)
+            return Outcome(note=f'{outcome.note}. {_NARROW_NUMBERS.format(table=name)}', is_noteworthy=True)
+        return Outcome(problems, note=outcome.note)
+
+    def _has_narrow_numbers(self, table: sa.Table) -> bool:
+        columns = sa.inspect(self._connection).get_columns(table.name, schema=table.schema)
+        return any(column['name'] == 'id' and not isinstance(column['type'], sa.BigInteger) for column in columns)
 
     def _judge(self, find: Callable[[Rights, dict[Right, str]], Iterator[Problem]]) -> Outcome:
         if not self._is_worker:
@@ -205,12 +226,12 @@ def _naming(app: Celery) -> tuple[Mapping[str, str], Mapping[str, str]]:
     return app.conf.database_table_names or {}, app.conf.database_table_schemas or {}
 
 
-def _connect(url: str, stack: ExitStack) -> sa.Connection:
+def _connect(url: str, stack: ExitStack, is_read_only: bool = True) -> sa.Connection:
     database = engine(url)
     if database.dialect.name == 'postgresql':
         query = {'connect_timeout': str(TIMEOUT), **database.url.query}
         database = engine(database.url.set(query=query).render_as_string(hide_password=False))
-        connection = stack.enter_context(database.connect()).execution_options(postgresql_readonly=True)
+        connection = stack.enter_context(database.connect()).execution_options(postgresql_readonly=is_read_only)
         connection.execute(sa.text(f'SET LOCAL statement_timeout = {TIMEOUT * 1000}'))
         return connection
     # SQLite would create a missing file.

@@ -14,6 +14,8 @@ from .steps import Step
 
 #: The column that has the role.
 ROLE = 'role'
+#: The policies of the table.
+POLICIES = ('read_all_rows', 'store_own_rows', 'change_own_rows', 'delete_all_rows')
 
 
 def may_write(table: sa.Table, row: str = '') -> str:
@@ -39,15 +41,15 @@ def ownership_step(table: sa.Table) -> Step:
     The default of a column that is added at once with it would be stored for all rows that are there.
     """
     name = QUOTE.format_table(table)
-    policies = {
-        'read_all_rows': 'FOR SELECT USING (true)',
-        'store_own_rows': f'FOR INSERT WITH CHECK {may_write(table)}',
-        'change_own_rows': f'FOR UPDATE USING {may_write(table)}',
+    rules = (
+        'FOR SELECT USING (true)',
+        f'FOR INSERT WITH CHECK {may_write(table)}',
+        f'FOR UPDATE USING {may_write(table)}',
         # Those who have this right delete what is old.
-        'delete_all_rows': 'FOR DELETE USING (true)',
-    }
+        'FOR DELETE USING (true)',
+    )
     statements = [f'ALTER TABLE {name} ALTER COLUMN {ROLE} SET DEFAULT current_user']
-    for policy, rule in policies.items():
+    for policy, rule in zip(POLICIES, rules, strict=True):
         statements += [f'DROP POLICY IF EXISTS {policy} ON {name}', f'CREATE POLICY {policy} ON {name} {rule}']
     statements.append(f'ALTER TABLE {name} ENABLE ROW LEVEL SECURITY')
     number = oid(name)
@@ -55,7 +57,7 @@ def ownership_step(table: sa.Table) -> Step:
         tuple(map(literal, statements)),
         f"""(SELECT relrowsecurity FROM pg_class WHERE oid = {number}) IS TRUE
         AND (SELECT count(*) FROM pg_policy WHERE polrelid = {number}
-             AND polname IN ({', '.join(map(quoted, policies))})) = {len(policies)}
+             AND polname IN ({', '.join(map(quoted, POLICIES))})) = {len(POLICIES)}
         AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = {number} AND attname = {quoted(ROLE)} AND atthasdef)""",
         name,
     )

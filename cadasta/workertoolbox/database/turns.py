@@ -45,7 +45,7 @@ def turn(database: sa.Engine) -> Iterator[None]:
 
     :param database: the engine of the database, with a role that may create tables.
     """
-    # At a stricter level, the session would go on looking at what the tables were before, and be in the way of an index.
+    # At a stricter level, the session would go on looking at what the tables were before. No index could be completed.
     with database.connect().execution_options(isolation_level='READ COMMITTED') as connection:
         has_said = False
         while not _is_locked(connection):

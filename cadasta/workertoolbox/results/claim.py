@@ -343,8 +343,8 @@ class Statements:
         if row is None:
             return None
         state, worker, runs, replaced, retries, remaining, role, is_writable = row
-        seconds = None if remaining is None else float(remaining)
-        return Holder(state, worker, runs, (replaced, retries), seconds, role, bool(is_writable))
+        left = None if remaining is None else float(remaining)
+        return Holder(state, worker, runs, (replaced, retries), left, role, bool(is_writable))
 
     def release(self, connection: Connection, task_id: str, worker: str | None, claim: Claim) -> None:
         """Let whoever gets the next message of a task run it at once."""
