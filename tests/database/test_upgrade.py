@@ -17,7 +17,7 @@ from cadasta.workertoolbox.monitor import NotUsable, upgrade
 from cadasta.workertoolbox.monitor.store import Store
 from rig.monitor.databases import TaskDatabase, url_of
 from rig.servers.environment import clean_environment
-from rig.servers.postgres import Database
+from rig.servers.postgres import Database, Postgres
 
 from ..monitor.messages import message
 
@@ -240,6 +240,10 @@ def dump(database: Database) -> str:
             SELECT grantee, table_schema, table_name, column_name, privilege_type
             FROM information_schema.column_privileges WHERE grantee LIKE 'script%' ORDER BY 1, 2, 3, 4, 5""")
         grants += cursor.fetchall()
+        cursor.execute('SELECT tablename, policyname, cmd, qual, with_check FROM pg_policies ORDER BY 1, 2')
+        grants += cursor.fetchall()
+        cursor.execute('SELECT relname FROM pg_class WHERE relrowsecurity ORDER BY 1')
+        grants += cursor.fetchall()
         cursor.execute("SELECT indexdef FROM pg_indexes WHERE schemaname IN ('public', 'platform') ORDER BY 1")
         return '\n'.join(map(str, [*columns, *grants, *cursor.fetchall()]))
 
@@ -329,6 +333,16 @@ REFUSED_TO_READERS = [
 @pytest.fixture
 def roles(database: Database) -> Database:
     """A database whose roles were made by `upgrade` alone."""
+    return with_roles(database)
+
+
+@pytest.fixture(scope='module')
+def shared_roles(postgres: Postgres) -> Database:
+    """The same, for tests that change nothing in it."""
+    return with_roles(postgres.create_database())
+
+
+def with_roles(database: Database) -> Database:
     database.execute('CREATE TABLE secrets (y INT)')
     upgrade(url_of(database), **{role: f'{database.name}_{role[0]}' for role in ROLES})
     for role in 'wmjr':
@@ -350,9 +364,9 @@ def roles(database: Database) -> Database:
         for statement in statements
     ],
 )
-def test_refused(roles: Database, role: str, statement: str) -> None:
+def test_refused(shared_roles: Database, role: str, statement: str) -> None:
     with (
-        roles.server.connect(roles.name, f'{roles.name}_{role}', 'secret') as cursor,
+        shared_roles.server.connect(shared_roles.name, f'{shared_roles.name}_{role}', 'secret') as cursor,
         pytest.raises(errors.InsufficientPrivilege),
     ):
         cursor.execute(statement)
