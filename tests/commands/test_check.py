@@ -504,6 +504,12 @@ class TestResults:
             (problem,) = trials(trying, result_tables({}, {})[0], role.role)
         assert problem.seen == 'it may keep `toolbox tables` from running, by a lock on celery_toolbox'
 
+    def test_a_database_where_nothing_can_be_tried(self, app: Celery, role: Database) -> None:
+        with ExitStack() as stack:
+            connection = database_module._connect(app.conf.result_backend, stack)
+            with pytest.raises(sa.exc.InternalError, match='read-only transaction'):
+                next(trials(connection, result_tables({}, {})[0], role.role))
+
     def test_numbers_of_32_bits(self, app: Celery, role: Database) -> None:
         role.execute('ALTER TABLE celery_taskmeta ALTER id TYPE integer')
         finding = found(app)[MAY_NOT]

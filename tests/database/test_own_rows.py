@@ -15,6 +15,7 @@ from psycopg2 import errors
 
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.database.upgrade import upgrade
+from cadasta.workertoolbox.errors import NotUsable
 from cadasta.workertoolbox.results import identity
 from cadasta.workertoolbox.results.backend import Dropped
 from cadasta.workertoolbox.results.cancelling import Cancelling
@@ -143,6 +144,14 @@ def test_who_may_change_the_whole_table_changes_all_rows(services: Services) -> 
     assert services.row('not begun') == ('REVOKED', None)
 
 
+def test_a_service_cancels_no_task_of_another(services: Services) -> None:
+    theirs, mine = services.insert('export', 'STARTED'), services.insert('msg', 'STARTED')
+    with Cancelling(services.url('msg')) as cancelling:
+        assert cancelling.cancel([mine]) == {mine}
+        with pytest.raises(NotUsable, match='refuses to cancel a task: new row violates row-level security policy'):
+            cancelling.cancel([theirs])
+
+
 def test_numbers_last(services: Services) -> None:
     """Nobody can use up 2**63 numbers."""
     with services.session('msg') as cursor:
@@ -203,6 +212,19 @@ def test_without_claims_a_row_of_another_service_is_left_alone(
     backend.store_result(task_id, 7, 'SUCCESS')
     assert f'The state SUCCESS of task {task_id} is not stored: its row belongs to another role' in caplog.text
     assert services.row(task_id)[0] == 'STARTED'
+
+
+@pytest.mark.parametrize('has_role', [True, False])
+def test_without_claims_a_number_that_is_taken_is_no_row_of_another(database: Database, has_role: bool) -> None:
+    database.execute(INSERT, 'first', 'SUCCESS')
+    if not has_role:
+        database.execute(f'ALTER TABLE {TABLE} DROP role')
+    database.execute("SELECT setval('task_id_sequence', 1, false)")
+    app = Celery('plain', set_as_current=False)
+    url = url_of(database, database.role, database.password)
+    app.config_from_object(Config(broker_url='memory://', result_backend=f'db+{url}', RUN_ONCE=False))
+    app.backend.store_result('second', 7, 'SUCCESS')
+    assert database.states() == {'first': 'SUCCESS', 'second': 'SUCCESS'}
 
 
 def test_a_replacement_in_another_service(services: Services, worker: None) -> None:

@@ -47,17 +47,14 @@ def turn(database: sa.Engine) -> Iterator[None]:
     """
     # At a stricter level, the session would go on looking at what the tables were before. No index could be completed.
     with database.connect().execution_options(isolation_level='READ COMMITTED') as connection:
-        has_said = False
-        while not _is_locked(connection):
+        if not _is_locked(connection):
+            logger.warning(
+                'Waiting for another run of `celery toolbox tables`, in the session with the pid %s',
+                connection.scalar(literal(_HOLDER)),
+            )
             connection.rollback()
-            if not has_said:
-                has_said = True
-                logger.warning(
-                    'Waiting for another run of `celery toolbox tables`, in the session with the pid %s',
-                    connection.scalar(literal(_HOLDER)),
-                )
-                connection.rollback()
-            time.sleep(_PAUSE)
+            while not _is_locked(connection):
+                time.sleep(_PAUSE)
         yield
 
 
@@ -72,5 +69,6 @@ def _is_locked(connection: sa.Connection) -> bool:
     except DBAPIError as error:
         if sqlstate(error.orig) not in (_LOCK_NOT_AVAILABLE, *_ALREADY_THERE):
             raise
+        connection.rollback()
         return False
     return True

@@ -335,9 +335,9 @@ class Backend(OpenBackend):
 
     def _disown(self, task_id: str, claim: Claim) -> None:
         statements = self._claiming_statements()
+        assert statements is not None  # noqa: S101  # otherwise nobody has a claim
         with self._engine.connect() as connection:
-            if statements is not None:
-                statements.disown(connection, task_id, identity.name(), claim)
+            statements.disown(connection, task_id, identity.name(), claim)
 
     @property
     def _engine(self) -> sa.Engine:
