@@ -510,6 +510,16 @@ class TestResults:
             with pytest.raises(sa.exc.InternalError, match='read-only transaction'):
                 next(trials(connection, result_tables({}, {})[0], role.role))
 
+    def test_the_role_that_all_services_share(self, role: Database) -> None:
+        upgrade(url_of(role), worker_role='cadasta')
+        try:
+            role.execute(f"GRANT CONNECT ON DATABASE {role.name} TO cadasta; ALTER ROLE cadasta PASSWORD 'cadasta'")
+            finding = found(app_on(result_backend=f'db+{url_of(role, "cadasta", "cadasta")}'))[MAY_NOT]
+        finally:
+            role.execute('DROP OWNED BY cadasta; DROP ROLE cadasta')
+        assert finding.state == 'noted'
+        assert finding.outcome.note.startswith('cadasta. All services that do not set RESULT_DB_USER share this role')
+
     def test_numbers_of_32_bits(self, app: Celery, role: Database) -> None:
         role.execute('ALTER TABLE celery_taskmeta ALTER id TYPE integer')
         finding = found(app)[MAY_NOT]

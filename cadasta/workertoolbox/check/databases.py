@@ -21,6 +21,7 @@ from ..results.claim import COLUMNS
 from ..seams.sqlalchemy_quoting import QUOTE
 from ..settings.credentials import masked
 from ..settings.urls import is_database
+from ..settings.variables import VARIABLES
 from .finding import Finding, Outcome, Problem, in_order
 from .rights import Right, Rights, needed
 from .trials import trials
@@ -35,6 +36,10 @@ _MAY = (
     'Give the role its rights: celery -A PROJECT toolbox tables --reader-role NAME, or --monitor-role, --janitor-role'
 )
 _MISSING = 'it is not there, or the role cannot see it'
+_SHARED_ROLE = (
+    'All services that do not set RESULT_DB_USER share this role, so each may change the results of all others. Give '
+    'each a role: celery -A PROJECT toolbox tables --worker-role NAME'
+)
 _NARROW_NUMBERS = (
     'It may use up the numbers of {table}, which have 32 bits, and nobody could store results then. Make them 64 bits '
     'wide, while few tasks end: ALTER TABLE {table} ALTER COLUMN id TYPE bigint'
@@ -194,10 +199,10 @@ class _Results:
             return _NO_TABLE
         writing = _connect(self._url, self._stack, is_read_only=False)
         problems = tuple(trials(writing, table, outcome.note))
-        if not problems and self._has_narrow_numbers(table):
-            name = QUOTE.format_table(table)
-            return Outcome(note=f'{outcome.note}. {_NARROW_NUMBERS.format(table=name)}', is_noteworthy=True)
-        return Outcome(problems, note=outcome.note)
+        notes = [_SHARED_ROLE] if outcome.note == VARIABLES['RESULT_DB_USER'].default else []
+        if self._has_narrow_numbers(table):
+            notes.append(_NARROW_NUMBERS.format(table=QUOTE.format_table(table)))
+        return Outcome(problems, note='. '.join([outcome.note, *notes]), is_noteworthy=bool(notes))
 
     def _has_narrow_numbers(self, table: sa.Table) -> bool:
         columns = sa.inspect(self._connection).get_columns(table.name, schema=table.schema)
