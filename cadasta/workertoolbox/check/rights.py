@@ -73,7 +73,7 @@ class Right(NamedTuple):
     @property
     def on_all_columns(self) -> 'Right':
         """The privilege on the whole table, which includes this one."""
-        return self._replace(column=None)
+        return Right(self.kind, self.oid, self.privilege)
 
 
 def needed(connection: sa.Connection, rights: Iterable[roles.Rights]) -> dict[Right, str]:

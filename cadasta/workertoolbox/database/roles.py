@@ -100,7 +100,7 @@ END {tag}"""
         if rights.is_narrower:
             # This takes the rights on columns away, too.
             revoke = literal(f'REVOKE {what} ON {where} FROM {QUOTE.quote(role)}')
-            whole = rights._replace(columns=())
+            whole = Rights(rights.kind, rights.name, rights.privileges)
             yield Step((revoke, grant), f'{_granted(rights, role)} AND {_count(whole, role)} = 0')
         else:
             yield Step((grant,), _granted(rights, role))
