@@ -31,14 +31,17 @@ _GROUP_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + string.p
 
 @worker_init.connect
 def set_up_worker(sender: Any, **kwargs: Any) -> None:
-    """Run `setup_app` for the app of a starting worker, let it renew leases and claim tasks, if it uses `Config`."""
+    """Run `setup_app` for the app of a starting worker, let it renew leases, report, and claim, if it uses `Config`."""
     from .leases import renew_leases
+    from .reports import report_regularly
     from .results import claim_tasks
     from .setup import setup_app
 
     if apps.has_config(sender.app):
         renew_leases(sender.app)
         setup_app(sender.app)
+        if sender.app.conf.REPORT:
+            report_regularly(sender.app)
         if is_database(sender.app.conf.result_backend):
             claim_tasks(sender.app)
 

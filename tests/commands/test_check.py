@@ -598,7 +598,9 @@ class TestTasks:
     def test_tables_and_the_newest_task(self, url: str) -> None:
         app = app_on(Broker('memory', 'memory://', {}))
         finding = found(app, database=url)[self.TITLE]
-        assert [problem.where for problem in finding.outcome.problems] == ['celery_task', 'celery_task_rejected']
+        assert [problem.where for problem in finding.outcome.problems] == [
+            *('celery_task', 'celery_task_rejected', 'celery_worker', 'celery_monitor')
+        ]
         findings = found(app, database=url)
         missing = [problem.where for problem in findings[self.COLUMNS].outcome.problems]
         assert missing == ['celery_task_scheduled', 'celery_task_status']

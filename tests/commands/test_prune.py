@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from cadasta.workertoolbox.database import pruning
 from cadasta.workertoolbox.database.pruning import Pruning, Retention
+from cadasta.workertoolbox.database.tables import monitors, workers
 from cadasta.workertoolbox.database.upgrade import upgrade
 from rig.monitor.databases import TaskDatabase, url_of
 from rig.monitor.programs import Toolbox
@@ -48,6 +49,7 @@ def test_errors(tmp_path: Path, arguments: list[str], error: str) -> None:
     assert error in result.output
 
 
+TIMES = ('first_seen', 'last_seen', 'caught_up', 'ended')
 GROUPS = {'postgresql': "nextval('taskset_id_sequence')", 'sqlite': 'NULL'}
 
 
@@ -71,10 +73,15 @@ def test_results_of_no_task_groups_and_rejected_messages(tasks: TaskDatabase, mo
         tasks.execute(
             "INSERT INTO celery_task_rejected VALUES (:id, '', NULL, NULL, NULL, '', :at, :at)", id=str(age), at=at
         )
+        for table in (workers, monitors):
+            row = {column.name: '0' if isinstance(column.type, sa.Text) else 0 for column in table.columns}
+            tasks.execute(
+                table.insert().values({**row, 'boot': str(age), **{name: at for name in row if name in TIMES}})
+            )
     with Pruning(tasks.url) as connection:
         retention = Retention(timedelta(hours=36))
-        assert connection.count(retention) == connection.prune(retention) == (0, 3, 3, 3)
-        assert connection.prune(retention) == (0, 0, 0, 0)
+        assert connection.count(retention) == connection.prune(retention) == (0, 3, 3, 3, 6)
+        assert connection.prune(retention) == (0, 0, 0, 0, 0)
     assert [row['digest'] for row in tasks.rejected()] == ['1', '0']
     assert tasks.count('celery_tasksetmeta') == tasks.count('celery_taskmeta') == 2
 

@@ -79,10 +79,12 @@ def test_again_and_at_once(database: Database) -> None:
         thread.join()
     assert not failures
     assert sorted(sa.inspect(sa.create_engine(url)).get_table_names()) == [
+        'celery_monitor',
         'celery_task',
         'celery_task_rejected',
         'celery_taskmeta',
         'celery_tasksetmeta',
+        'celery_worker',
     ]
 
 
@@ -275,6 +277,8 @@ REFUSED_TO_WORKERS = [
     'SELECT * FROM celery_task',
     'SELECT * FROM celery_task_status',
     'SELECT * FROM celery_task_rejected',
+    'SELECT * FROM celery_worker',
+    'UPDATE celery_monitor SET caught_up = now()',
     "INSERT INTO celery_task (task_id) VALUES ('x')",
     'UPDATE celery_task SET name = name',
     'DELETE FROM celery_task',
@@ -300,6 +304,8 @@ REFUSED_TO_MONITORS = [
     'DELETE FROM celery_task',
     'TRUNCATE celery_task',
     'DELETE FROM celery_task_rejected',
+    'DELETE FROM celery_worker',
+    'DELETE FROM celery_monitor',
     'CREATE TABLE x (y INT)',
     'DROP TABLE celery_task',
     'SELECT * FROM secrets',
@@ -320,6 +326,8 @@ REFUSED_TO_READERS = [
     'UPDATE celery_task SET name = name',
     'DELETE FROM celery_task_rejected',
     'INSERT INTO celery_task_rejected (digest) VALUES (1)',
+    'UPDATE celery_worker SET ended = now()',
+    'DELETE FROM celery_monitor',
     'CREATE TABLE x (y INT)',
     'SELECT * FROM secrets',
 ]
@@ -361,13 +369,18 @@ def test_allowed(roles: Database) -> None:
     with Store(url_of(roles, f'{roles.name}_m', 'secret')) as store:
         store.write([message(), message(), message('a\0')])
         store.write([message(retries=1), message('a\0')])
+        store.tell(0.0)
     with roles.server.connect(roles.name, f'{roles.name}_w', 'secret') as cursor:
         cursor.execute("INSERT INTO celery_taskmeta (id, task_id) VALUES (nextval('task_id_sequence'), '1')")
         cursor.execute("UPDATE celery_taskmeta SET status = 'SUCCESS' WHERE task_id = '1'")
     with roles.server.connect(roles.name, f'{roles.name}_r', 'secret') as cursor:
+        cursor.execute('SELECT * FROM celery_worker, celery_monitor')
         cursor.execute('SELECT status, retries FROM celery_task_status')
         assert cursor.fetchall() == [('SUCCESS', 1)]
-    tables = ('celery_task', 'celery_taskmeta', 'celery_tasksetmeta', 'celery_task_rejected')
+    tables = (
+        *('celery_task', 'celery_taskmeta', 'celery_tasksetmeta', 'celery_task_rejected'),
+        *('celery_worker', 'celery_monitor'),
+    )
     with roles.server.connect(roles.name, f'{roles.name}_j', 'secret') as cursor:
         for table in tables:
             cursor.execute(f'SELECT FROM {table} FOR UPDATE SKIP LOCKED')

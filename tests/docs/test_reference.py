@@ -139,9 +139,8 @@ def test_table_of_variables(manual: Manual, monkeypatch: pytest.MonkeyPatch) -> 
     for name, (default, variable) in described.items():
         assert literal(default) == config[name], name
         if variable:
-            text, value = {'QUEUES': ('["7"]', "['7']"), 'RUN_ONCE': ('no', 'False'), 'FAIR_QUEUES': ('1', 'True')}.get(
-                name, ('7', '7')
-            )
+            flags = {'RUN_ONCE': ('no', 'False'), 'FAIR_QUEUES': ('1', 'True'), 'REPORT': ('no', 'False')}
+            text, value = {'QUEUES': ('["7"]', "['7']"), **flags}.get(name, ('7', '7'))
             monkeypatch.setenv(variable.partition(',')[0], text)
             assert str(Config()[name]) == value, name
 

@@ -13,7 +13,7 @@ from ..database import roles
 from ..database.columns import missing_columns
 from ..database.connection import engine
 from ..database.steps import NO_PICKLE
-from ..database.tables import present_columns, rejected, result_tables, sequence, task
+from ..database.tables import monitors, present_columns, rejected, result_tables, sequence, task, workers
 from ..database.views import SCHEDULED_VIEW, VIEW
 from ..durations import written
 from ..errors import NotUsable
@@ -99,7 +99,7 @@ class _Tasks:
 
     def look_for_columns(self) -> Outcome:
         inspector = sa.inspect(self._connection)
-        tables = [table.name for table in (task, rejected) if inspector.has_table(table.name)]
+        tables = [table.name for table in (task, rejected, workers, monitors) if inspector.has_table(table.name)]
         return Outcome(tuple(_lacking(self._connection, [*tables, SCHEDULED_VIEW, VIEW])))
 
     def look_at_rights(self) -> Outcome:
@@ -221,7 +221,7 @@ def _connect(url: str, stack: ExitStack) -> sa.Connection:
 
 def _newest_task(connection: sa.Connection) -> Outcome:
     inspector = sa.inspect(connection)
-    missing = [table.name for table in (task, rejected) if not inspector.has_table(table.name)]
+    missing = [table.name for table in (task, rejected, workers, monitors) if not inspector.has_table(table.name)]
     if missing:
         return Outcome(tuple(Problem(name, _MISSING, _CREATE) for name in missing))
     # The database has an index on `first_seen`, by which it finds the newest task, and none on `last_seen`.

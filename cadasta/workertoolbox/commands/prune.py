@@ -46,7 +46,7 @@ def prune(
     every: timedelta | None,
     yes: bool,
 ) -> None:
-    """Delete old tasks, their results, saved groups, and rejected messages.
+    """Delete old tasks, their results, saved groups, rejected messages, and rows of workers and monitors.
 
     A task is old if both its last message and its result are. A task that has not ended is kept, and each task of a
     workflow is judged by itself. Where nobody stores the result of a task, its message decides.

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from .tables import rejected, task
+from .tables import monitors, rejected, task, workers
 from .views import SCHEDULED_VIEW, VIEW
 
 #: The columns of a result, as Celery's own model has them. An import of that model would load libraries of brokers.
@@ -32,7 +32,7 @@ VIEW_COLUMNS: tuple[sa.ColumnClause[Any], ...] = (
 )
 
 _NEEDED: Mapping[str, Sequence[str]] = {
-    **{table.name: table.columns.keys() for table in (task, rejected)},
+    **{table.name: table.columns.keys() for table in (task, rejected, workers, monitors)},
     **{view: [column.name for column in VIEW_COLUMNS] for view in (SCHEDULED_VIEW, VIEW)},
 }
 

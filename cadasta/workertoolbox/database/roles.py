@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ..seams.sqlalchemy_quoting import QUOTE
 from .quoting import literal, oid, quoted
 from .steps import Step
-from .tables import rejected, result_tables, sequence, task
+from .tables import monitors, rejected, result_tables, sequence, task, workers
 from .views import SCHEDULED_VIEW, VIEW
 
 
@@ -42,14 +42,14 @@ def worker(names: Mapping[str, str], schemas: Mapping[str, str]) -> Iterator[Rig
 
 
 def monitor(names: Mapping[str, str], schemas: Mapping[str, str]) -> Iterator[Rights]:
-    """Give the rights of the monitor, which stores tasks."""
-    for table in (task, rejected):
+    """Give the rights of the monitor, which stores tasks and the reports of workers."""
+    for table in (task, rejected, workers, monitors):
         yield Rights('TABLE', table.name, ('SELECT', 'INSERT', 'UPDATE'))
 
 
 def reader(names: Mapping[str, str], schemas: Mapping[str, str]) -> Iterator[Rights]:
     """Give the rights of whoever looks at tasks: on a terminal, on the page, or in a dashboard."""
-    for name in (VIEW, SCHEDULED_VIEW, task.name, rejected.name):
+    for name in (VIEW, SCHEDULED_VIEW, task.name, rejected.name, workers.name, monitors.name):
         yield Rights('TABLE', name, ('SELECT',))
 
 
@@ -57,7 +57,7 @@ def janitor(names: Mapping[str, str], schemas: Mapping[str, str]) -> Iterator[Ri
     """Give the rights of whoever deletes what is old."""
     results = result_tables(names, schemas)
     yield from _schemas(*(table.schema for table in results))
-    for table in (task, *results, rejected):
+    for table in (task, *results, rejected, workers, monitors):
         name = QUOTE.format_table(table)
         yield Rights('TABLE', name, ('SELECT', 'DELETE'))
         # Nobody may lock a row who may not update any column of it.

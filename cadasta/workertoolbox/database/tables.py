@@ -93,6 +93,43 @@ rejected = sa.Table(
     sa.Column('last_seen', _TIME, nullable=False),
 )
 
+#: One row for each start of a worker, made from its latest report.
+workers = sa.Table(
+    'celery_worker',
+    metadata,
+    sa.Column('boot', sa.String(36), primary_key=True),
+    sa.Column('name', sa.Text, nullable=False),
+    sa.Column('host', sa.Text, nullable=False),
+    sa.Column('pid', sa.BigInteger, nullable=False),
+    sa.Column('queues', _JSON, nullable=False),
+    sa.Column('pool', sa.Text, nullable=False),
+    sa.Column('concurrency', sa.BigInteger, nullable=False),
+    sa.Column('active', sa.BigInteger, nullable=False),
+    sa.Column('held', sa.BigInteger, nullable=False),
+    sa.Column('done', sa.BigInteger, nullable=False),
+    sa.Column('versions', _JSON, nullable=False),
+    # Reports may come in another order than they were sent in.
+    sa.Column('number', sa.BigInteger, nullable=False),
+    sa.Column('first_seen', _TIME, nullable=False),
+    sa.Column('last_seen', _TIME, nullable=False),
+    sa.Column('ended', _TIME),
+)
+
+#: One row for each start of a monitor, which says how far it has read.
+monitors = sa.Table(
+    'celery_monitor',
+    metadata,
+    sa.Column('boot', sa.Text, primary_key=True),
+    sa.Column('host', sa.Text, nullable=False),
+    sa.Column('pid', sa.BigInteger, nullable=False),
+    sa.Column('version', sa.Text, nullable=False),
+    sa.Column('first_seen', _TIME, nullable=False),
+    sa.Column('last_seen', _TIME, nullable=False),
+    # All that had come to the platform queue at this time is stored.
+    sa.Column('caught_up', _TIME),
+    sa.Column('ended', _TIME),
+)
+
 
 def result_tables(names: Mapping[str, str], schemas: Mapping[str, str]) -> tuple[sa.Table, sa.Table]:
     """Copy the tables of Celery's database backend.

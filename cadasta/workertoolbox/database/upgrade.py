@@ -18,7 +18,7 @@ from .indexes import IndexStep, index_step
 from .quoting import literal
 from .refusals import refusing
 from .steps import NO_PICKLE, Step, columns_step, pickle_step, sequence_step, table_step
-from .tables import present_columns, rejected, result_tables, sorted_indexes, task
+from .tables import monitors, present_columns, rejected, result_tables, sorted_indexes, task, workers
 from .views import statements_for_sqlite, view_steps
 
 logger = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ class _Schema(NamedTuple):
 
     @property
     def tables(self) -> tuple[sa.Table, ...]:
-        return (*result_tables(self.names, self.schemas), task, rejected)
+        return (*result_tables(self.names, self.schemas), task, rejected, workers, monitors)
 
     def steps(self, with_indexes: bool) -> Iterator[Step]:
         """Give the parts in PostgreSQL, in the order in which they can be made, in one transaction."""

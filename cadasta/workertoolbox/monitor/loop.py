@@ -12,6 +12,7 @@ from celery import Celery
 from sqlalchemy.exc import DBAPIError
 
 from ..settings.credentials import masked
+from .presence import Lookout
 from .progress import Progress
 from .sources import Limits, Source, connection_of, errors_of, open_source
 from .store import Store
@@ -58,7 +59,7 @@ class Monitor:
         ready_file: Path | None = None,
     ) -> None:
         self._app = app
-        self._store = Store(database, arguments)
+        self._store = Store(database, arguments, once)
         self._limits = Limits(batch, linger, lambda: self._stopping)
         self._once = once
         self._progress = Progress(ready_file)
@@ -121,6 +122,7 @@ class Monitor:
 
     def _drain(self, source: Source) -> None:
         self._progress.begin()
+        lookout = Lookout(source, self._store, self._once)
         with ThreadPoolExecutor(1, 'store') as pool:
             while not self._stopping:
                 is_last = self._once and not source.has_backlog()
@@ -137,8 +139,10 @@ class Monitor:
                     self._progress.add(stored)
                 if is_last or (self._once and not messages):
                     self.stop()
+                lookout.look(is_empty=not messages)
                 self._pause = _FIRST_PAUSE
                 self._progress.report(source.waiting)
+        lookout.end()
 
     def _back_off(self, what: str, error: BaseException | None) -> None:
         self._progress.end()

@@ -14,8 +14,12 @@ from ..database.refusals import blames_data, refusing
 from ..database.tables import rejected, task
 from ..database.values import storable
 from ..errors import Unreadable
+from ..reports.message import is_report
 from .decode import TaskRow, decode
+from .dialects import INSERTS, NOW
 from .message import Message, whole
+from .presence import Presence
+from .reports import Reports
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +49,7 @@ class Store(Connected):
 
     :param url: the database's URL, as SQLAlchemy spells it: PostgreSQL's or SQLite's.
     :param arguments: whether to store the arguments of tasks.
+    :param once: whether the monitor ends when it has stored what was there when it began.
     :raises NotUsable: where the URL is not that of such a database, or tables or columns are missing.
     :raises sqlalchemy.exc.DBAPIError: where the database cannot be reached.
 
@@ -57,13 +62,17 @@ class Store(Connected):
     Stored(tasks=1, rejected=0)
     """
 
-    def __init__(self, url: str, arguments: bool = True) -> None:
+    def __init__(self, url: str, arguments: bool = True, once: bool = False) -> None:
         super().__init__(url)
         self.arguments = arguments
+        self._reports = Reports()
+        self._presence = Presence(once)
         self._upsert = _UPSERTS[self._engine.dialect.name]
 
     def _prepare(self) -> None:
         self._require('table', (task.name, rejected.name))
+        self._reports.prepare(self._connection)
+        self._presence.prepare(self._connection)
         self._connection.rollback()
         if self._engine.dialect.name == 'postgresql':
             # Each statement is a transaction of its own, which saves the round trips of BEGIN and COMMIT.
@@ -82,7 +91,11 @@ class Store(Connected):
         total, size = 0, 0
         read: list[tuple[TaskRow, Message]] = []
         refused: list[_Refused] = []
+        reports: list[Message] = []
         for message in messages:
+            if is_report(message.headers):
+                reports.append(message)
+                continue
             total += 1
             try:
                 row = decode(message, self.arguments)
@@ -96,9 +109,21 @@ class Store(Connected):
                     refused += self._write_rows(read)
                     read, size = [], 0
         refused += self._write_rows(read)
+        stored = total - len(refused)
+        refused += [_Refused(*item) for item in self._reports.write(self._connection, reports)]
         if refused:
             self._execute(_reject(self._engine.dialect.name, refused))
-        return Stored(total - len(refused), len(refused))
+        return Stored(stored, len(refused))
+
+    def tell(self, caught_up: float | None, is_end: bool = False) -> None:
+        """Say how far the monitor has read, and that it is at work.
+
+        :param caught_up: so many seconds ago, the platform queue had nothing that is not stored now; `None` if there
+            was no such time since the last call.
+        :param is_end: whether the monitor ends now.
+        :raises sqlalchemy.exc.DBAPIError: where the database is away.
+        """
+        self._presence.write(self._connection, caught_up, is_end)
 
     def _write_rows(self, read: Sequence[tuple[TaskRow, Message]]) -> 'list[_Refused]':
         if not read:
@@ -136,12 +161,6 @@ def _latest(rows: Iterable[TaskRow]) -> list[TaskRow]:
 
 
 _MESSAGE_COLUMNS = [column for column in task.columns if column.name not in ('first_seen', 'last_seen', 'resent')]
-# The clock of the database, because those of two monitors differ.
-_NOW: dict[str, sa.ColumnElement[Any]] = {
-    'postgresql': sa.func.now(),
-    # SQLite counts milliseconds, and SQLAlchemy reads microseconds.
-    'sqlite': sa.func.strftime('%Y-%m-%d %H:%M:%f000', 'now'),
-}
 
 
 def _on_conflict(statement: Any) -> Any:
@@ -173,7 +192,7 @@ def _postgresql_statement() -> Any:
         .table_valued(*(sa.column(column.name, column.type) for column in _MESSAGE_COLUMNS))
         .render_derived(with_types=True)
     )
-    now = _NOW['postgresql']
+    now = NOW['postgresql']
     columns = [rows.c[column.name] for column in _MESSAGE_COLUMNS]
     statement = postgresql.insert(task).from_select(
         [*(column.name for column in _MESSAGE_COLUMNS), 'first_seen', 'last_seen'],
@@ -183,7 +202,7 @@ def _postgresql_statement() -> Any:
 
 
 _POSTGRESQL = _postgresql_statement()
-_SQLITE = _on_conflict(sqlite.insert(task).values(first_seen=_NOW['sqlite'], last_seen=_NOW['sqlite']))
+_SQLITE = _on_conflict(sqlite.insert(task).values(first_seen=NOW['sqlite'], last_seen=NOW['sqlite']))
 
 
 def _postgresql_upsert(rows: Iterable[TaskRow]) -> tuple[Any, Any]:
@@ -198,12 +217,11 @@ _UPSERTS: dict[str, Callable[[Iterable[TaskRow]], tuple[Any, Any]]] = {
     'postgresql': _postgresql_upsert,
     'sqlite': _sqlite_upsert,
 }
-_INSERTS: dict[str, Callable[[sa.Table], Any]] = {'postgresql': postgresql.insert, 'sqlite': sqlite.insert}
 
 
 def _reject(dialect: str, refused: Iterable[_Refused]) -> Any:
-    rows = {row['digest']: row for row in (_rejected_row(item, _NOW[dialect]) for item in refused)}
-    statement = _INSERTS[dialect](rejected).values([rows[digest] for digest in sorted(rows)])
+    rows = {row['digest']: row for row in (_rejected_row(item, NOW[dialect]) for item in refused)}
+    statement = INSERTS[dialect](rejected).values([rows[digest] for digest in sorted(rows)])
     return statement.on_conflict_do_update(
         index_elements=[rejected.c.digest], set_={'last_seen': statement.excluded.last_seen}
     )

@@ -34,6 +34,7 @@ VARIABLES = {
     'CHORD_UNLOCK_MAX_RETRIES': Variable(43200, parsers.retries),
     'RUN_ONCE': Variable(True, parsers.flag),
     'FAIR_QUEUES': Variable(False, parsers.flag),
+    'REPORT': Variable(True, parsers.flag),
     'ENV_PREFIX': Variable('CELERY_'),
 }
 #: The name of ``ENV_PREFIX`` in the environment.

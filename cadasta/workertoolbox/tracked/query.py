@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from ..database.connection import Connected
 from ..database.refusals import refusing
+from ..database.tables import monitors, workers
 from ..database.values import storable, zoned
 from ..database.views import SCHEDULED_VIEW, VIEW
 from .columns import EVERYTHING
@@ -22,6 +23,8 @@ from .portions import VALUES, portions
 from .relations import bare, relatives
 from .stats import TaskStats, gathered, listing, summed, summing
 from .task import STATES, Cursor, TrackedTask
+from .workers import ReportedWorker, worker_of
+from .workers import listing as listing_of_workers
 from .workflow_search import related, senders
 
 #: The most tasks that are read of one workflow, unless the caller asks for more.
@@ -195,6 +198,16 @@ class TrackedTasks(Connected):
         if self._engine.dialect.name == 'postgresql':
             return summed(self._run(summing(since)), since)
         return summed(gathered(self._stream(listing(since))), since)
+
+    def workers(self, since: datetime) -> list[ReportedWorker]:
+        """List the workers that were seen since a time, the one that was seen last first.
+
+        :param since: the time, with a time zone.
+        :returns: a worker for each start.
+        :raises NotUsable: where there is no table of workers, or the role may not read it.
+        """
+        self._require('table', (workers.name, monitors.name))
+        return [worker_of(row) for row in self._run(listing_of_workers(self._engine.dialect.name, since))]
 
     def _page(self, where: Filter, limit: int, before: Cursor | None, extent: Extent | None) -> list[Any]:
         found: list[Any] = []

@@ -32,8 +32,7 @@ class AMQPSource:
         self._pending: list[Message] = []
         self._pending_bytes = 0
         channel.auto_decode = False
-        # The queue gives its oldest messages first.
-        self._backlog = self.waiting()
+        self.mark()
         # The monitor stores one batch and has fetched another ahead, and a third is on its way.
         channel.basic_qos(0, 3 * limits.batch, False)
         channel.basic_consume(queue, callback=self._on_message)
@@ -65,6 +64,10 @@ class AMQPSource:
     def waiting(self) -> int:
         count: int = self._channel.queue_declare(self._queue, passive=True).message_count
         return count
+
+    def mark(self) -> None:
+        # The queue gives its oldest messages first. The answer comes behind those that are on their way.
+        self._backlog = self.waiting() + len(self._pending)
 
     def has_backlog(self) -> bool:
         return self._backlog > 0

@@ -58,5 +58,8 @@ class Source(Protocol):
     def waiting(self) -> int:
         """Count the messages that are left in the queue."""
 
+    def mark(self) -> None:
+        """Note what is in the queue now, for `has_backlog`. Between two batches, all that was received is stored."""
+
     def has_backlog(self) -> bool:
-        """Tell whether messages may be left that were in the queue when the source was opened."""
+        """Tell whether messages may be left that were in the queue at the last `mark`, or when it was opened."""

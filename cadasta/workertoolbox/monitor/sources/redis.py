@@ -43,8 +43,7 @@ class RedisSource:
         self._client = client_of(channel)
         self._peek = self._client.register_script(_PEEK)
         self._may_rest = False
-        # Each list gives its oldest messages first. A list of a higher priority is read before the others.
-        self._backlog = {key: self._client.llen(key) for key in self._lists}
+        self.mark()
 
     def receive(self) -> Sequence[Message]:
         if self._may_rest:
@@ -69,6 +68,10 @@ class RedisSource:
 
     def waiting(self) -> int:
         return sum(self._client.llen(key) for key in self._lists)
+
+    def mark(self) -> None:
+        # Each list gives its oldest messages first. A list of a higher priority is read before the others.
+        self._backlog = {key: self._client.llen(key) for key in self._lists}
 
     def has_backlog(self) -> bool:
         return any(left > 0 for left in self._backlog.values())

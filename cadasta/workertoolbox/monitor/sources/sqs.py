@@ -32,8 +32,7 @@ class SQSSource:
         self._patience = channel.wait_time_seconds
         self._interval = connection.transport.polling_interval or PATIENCE
         self._hidden = min(channel.visibility_timeout, MAX_HIDDEN)
-        self._opened = self._now()
-        self._has_backlog = True
+        self.mark()
 
     def receive(self) -> Sequence[Message]:
         # SQS neither keeps an order nor counts exactly. So this asks when each message was sent, by the clock of SQS.
@@ -69,6 +68,11 @@ class SQSSource:
         )['Attributes']
         return int(attributes['ApproximateNumberOfMessages'])
 
+    def mark(self) -> None:
+        self._marked = self._now()
+        # The next call tells.
+        self._has_backlog = True
+
     def has_backlog(self) -> bool:
         return self._has_backlog
 
@@ -84,7 +88,7 @@ class SQSSource:
             AttributeNames=['SentTimestamp'],
         )
         messages = answer.get('Messages', ())
-        if any(int(message['Attributes']['SentTimestamp']) <= self._opened for message in messages):
+        if any(int(message['Attributes']['SentTimestamp']) <= self._marked for message in messages):
             self._has_backlog = True
         return [from_envelope(message['ReceiptHandle'], message['Body']) for message in messages]
 

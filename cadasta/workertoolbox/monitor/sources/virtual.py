@@ -39,8 +39,7 @@ class VirtualSource:
         self._queue = queue
         self._limits = limits
         self._interval = connection.transport.polling_interval or 0.1
-        # The queue gives its oldest messages first.
-        self._backlog = self.waiting()
+        self.mark()
 
     def receive(self) -> Sequence[Message]:
         batch: list[Message] = []
@@ -70,6 +69,10 @@ class VirtualSource:
     def waiting(self) -> int:
         count: int = self._channel.queue_declare(self._queue, passive=True).message_count
         return count
+
+    def mark(self) -> None:
+        # The queue gives its oldest messages first.
+        self._backlog = self.waiting()
 
     def has_backlog(self) -> bool:
         return self._backlog > 0
