@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from cadasta.workertoolbox.alarms import judging
 from cadasta.workertoolbox.monitor import presence
 from rig.monitor.databases import TaskDatabase
 from rig.servers.broker import Broker
@@ -17,6 +18,7 @@ __all__ = ['fresh_connections']
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """The monitor of a test says often how far it has read."""
     monkeypatch.setattr(presence, 'EVERY', 0.2)
+    monkeypatch.setattr(judging, 'PAUSES', (0.1, 0.1))
 
 
 @pytest.fixture

@@ -24,6 +24,11 @@ from rig.workers.services import READY
 
 PROJECTS = Path(__file__).parent / 'projects'
 AGE = timedelta(minutes=10)
+_TIMES = {
+    'celery_monitor': ('last_seen', 'caught_up'),
+    'celery_task': ('first_seen', 'last_seen'),
+    'celery_taskmeta': ('started', 'date_done'),
+}
 
 
 class Platform:
@@ -83,6 +88,12 @@ class Platform:
     def later(self) -> None:
         """Lets time pass for the workers. One that lives reports again."""
         self.database.execute('UPDATE celery_worker SET last_seen = last_seen - :age', age=AGE)
+
+    def much_later(self, *tables: str) -> None:
+        """Lets time pass for the rows of tables."""
+        for table in tables:
+            changes = ', '.join(f'{column} = {column} - :age' for column in _TIMES[table])
+            self.database.execute(f'UPDATE {table} SET {changes}', age=AGE)
 
     def command(self, *arguments: str, **environment: str) -> Result:
         context = CLIContext(self.app, no_color=True, workdir=None)

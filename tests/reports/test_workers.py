@@ -17,7 +17,7 @@ from rig.servers.process import wait_until
 from .platform import Platform
 from .reports import report
 
-POOLS = [('filesystem', 'solo', 1), ('redis', 'prefork', 2), ('amqp', 'gevent', 2), ('sqs', 'threads', 2)]
+POOLS = [('filesystem', 'solo', 1), ('redis', 'prefork', 2), ('amqp', 'threads', 2), ('sqs', 'gevent', 2)]
 
 
 @pytest.mark.parametrize(('broker', 'pool', 'concurrency'), POOLS, indirect=['broker'])
@@ -45,6 +45,12 @@ def test_from_the_start_to_the_end(platform: Platform, pool: str, concurrency: i
         gate.touch()
         wait_until(lambda: platform.workers()['w1@here'].done == 1, 'the worker to be done', interval=0.1)
 
+        # The platform is well.
+        checked = platform.command('check', '--platform')
+        assert (checked.exit_code, checked.stdout[:8]) == (0, 'OK: lag '), checked.stdout
+        assert ', 1 worker, nothing lost, rejected or silent; ' in checked.stdout
+        assert 'reporting 0 (1 consumer) | ' in checked.stdout
+
         # Another one reported once, and never again.
         Sender(platform.app).send(report(name='dead@here'))
         platform.wait_for(w1='alive', dead='alive')
@@ -54,9 +60,24 @@ def test_from_the_start_to_the_end(platform: Platform, pool: str, concurrency: i
         assert process.stop() == 0, process.log
         ended = platform.wait_for(w1='ended', dead='silent')['w1@here']
         assert (ended.boot, ended.done, ended.active) == (worker.boot, 1, 0)
-    assert [platform.broker.count(queue) for queue in ('reporting', 'celery', PLATFORM_QUEUE)] == [0, 0, 0]
-    assert platform.database.rejected() == []
-    assert [task['name'] for task in platform.database.tasks().values()] == ['reporting.wait']
+        assert [platform.broker.count(queue) for queue in ('reporting', 'celery', PLATFORM_QUEUE)] == [0, 0, 0]
+        assert platform.database.rejected() == []
+        assert [task['name'] for task in platform.database.tasks().values()] == ['reporting.wait']
+
+        # Nobody is left who would run these.
+        for _ in range(5):
+            platform.app.send_task('reporting.wait', ('',))
+        wait_until(lambda: platform.database.count() == 6, 'the tasks to be stored', interval=0.1)
+        platform.much_later('celery_task', 'celery_taskmeta')
+        checked = platform.command('check', '--platform')
+        assert checked.exit_code == 2, checked.stdout
+        assert checked.stdout.startswith('CRITICAL: 5 messages waiting in reporting, and no'), checked.stdout
+        assert 'consumes it; 1 worker silent: dead@here | ' in checked.stdout
+    # The monitor has ended.
+    platform.much_later('celery_monitor')
+    text = platform.command('check', '--platform').stdout
+    assert text.startswith('CRITICAL: no monitor has read the platform queue to its end for 10 min'), text
+    assert ': every monitor has ended; 5 messages waiting in reporting' in text
     assert 'report to the platform' not in process.log
 
 
