@@ -105,7 +105,7 @@ def test_a_platform_that_is_well(platform: Platform) -> None:
     )
 
 
-@pytest.mark.parametrize(('lag', 'state'), [(59, None), (61, 'WARNING'), (700, 'CRITICAL')])
+@pytest.mark.parametrize(('lag', 'state'), [(5, None), (61, 'WARNING'), (700, 'CRITICAL')])
 def test_a_monitor_that_is_stopped(platform: Platform, lag: float, state: str | None) -> None:
     platform.tasks.execute(monitors.update().values(caught_up=ago(lag)))
     (found,) = platform.texts() or [None]

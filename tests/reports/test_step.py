@@ -150,6 +150,8 @@ def test_in_memory_a_report_is_in_the_platform_queue_alone() -> None:
     found = broker.drain('platform.fifo')
     assert [message.headers.get('id') for message in found] == ['1', None]
     assert found[1].headers[HEADER] == 1
+    sender.send(report())
+    assert broker.count('platform.fifo') == 1
     assert broker.count('a') == 1
     sender.close()
 
