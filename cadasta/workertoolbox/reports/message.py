@@ -76,7 +76,7 @@ def from_body(body: Any) -> WorkerReport:
     cadasta.workertoolbox.errors.Unreadable: the report of a worker does not have the fields of one
     """
     # A task of Celery's first protocol is a mapping, too. Whoever adds a field to it does not hide it.
-    if not isinstance(body, dict) or body.keys() != set(WorkerReport._fields):
+    if not isinstance(body, dict) or body.keys() != _CHECKS.keys():
         raise Unreadable('the report of a worker does not have the fields of one')
     for name, value in body.items():
         if not _CHECKS[name](value):
