@@ -135,9 +135,9 @@ def test_rows_that_somebody_holds_stay_until_the_next_time(postgresql: TaskDatab
         with postgresql.engine.connect() as other:
             other.execute(sa.text("SELECT 1 FROM celery_task WHERE task_id = 'a' FOR UPDATE"))
             other.execute(sa.text("SELECT 1 FROM celery_taskmeta WHERE task_id = 'b' FOR UPDATE"))
-            assert connection.prune(Retention(NOW)) == (1, 1, 0, 0)
+            assert connection.prune(Retention(NOW)) == (1, 1, 0, 0, 0)
         assert ids(postgresql) == ids(postgresql, 'celery_taskmeta') == {'a', 'b'}
-        assert connection.prune(Retention(NOW)) == (2, 2, 0, 0)
+        assert connection.prune(Retention(NOW)) == (2, 2, 0, 0, 0)
 
 
 def insert(tasks: TaskDatabase, *ids: str) -> None:
@@ -169,7 +169,7 @@ def test_a_task_that_is_sent_again_meanwhile_is_kept(postgresql: TaskDatabase) -
     sent = threading.Event()
     with Pruning(postgresql.url) as connection:
         sa.event.listen(connection._engine, 'before_cursor_execute', resend)
-        assert connection.prune(Retention(NOW)) == (1, 1, 0, 0)
+        assert connection.prune(Retention(NOW)) == (1, 1, 0, 0, 0)
     assert sent.is_set()
     assert postgresql.tasks().keys() == {'a'}
 
