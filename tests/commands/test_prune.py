@@ -184,5 +184,5 @@ def test_role(database: Database) -> None:
     upgrade(tasks.url, janitor_role=database.role)
     assert run(app, 'prune', '--older-than', '1d', TOOLBOX_DATABASE=url).exit_code == 0
     done = run(app, 'prune', '--older-than', '1d', '--yes', TOOLBOX_DATABASE=url)
-    assert done.output == 'tasks\t1\nresults\t1\ngroups\t0\nrejected\t0\n'
+    assert done.output == 'tasks\t1\nresults\t1\ngroups\t0\nrejected\t0\nworkers\t0\n'
     assert not tasks.tasks()
