@@ -17,6 +17,7 @@ from celery.app.task import Context
 from celery.backends.database import DatabaseBackend
 
 from cadasta.workertoolbox.conf import Config
+from cadasta.workertoolbox.database.upgrade import upgrade
 from cadasta.workertoolbox.results import identity
 from rig.monitor.databases import url_of
 from rig.servers.postgres import Postgres
@@ -33,6 +34,7 @@ def measure(rounds: int = 5) -> Iterator[Row]:
     identity.take_name('benchmark@here')
     with started(Postgres()) as postgres:
         database = postgres.create_database()
+        upgrade(url_of(database), worker_role=database.role)
         url = url_of(database, database.role, database.password)
         ways: dict[str, Callable[[], float]] = {
             name: partial(rate, make, url) for name, make in (('ours', ours), ('celery', celerys))

@@ -52,6 +52,7 @@ def test_default_settings() -> None:
         },
         'task_create_missing_queues': False,
         'task_track_started': True,
+        'broker_channel_error_retry': True,
         'result_backend': DEFAULT_BACKEND,
         'result_expires': None,
         'database_create_tables_at_setup': False,
@@ -844,7 +845,7 @@ def test_repr_shows_the_settings_in_order_without_credentials() -> None:
             broker_transport_options={'secret_access_key': 'hush'},
         )
     )
-    assert text.startswith("Config({'broker_transport_options': {")
+    assert text.startswith("Config({'broker_channel_error_retry': True,")
     assert text.index("'broker_url': 'sqs://********@host'") < text.index("'result_backend'")
     assert 'hush' not in text
     assert 'QUEUES' not in text

@@ -35,12 +35,14 @@ if TYPE_CHECKING:
         Failure,
         Filter,
         Node,
+        ReportedWorker,
         TaskStats,
         TrackedTask,
         TrackedTasks,
         overall,
         tree,
     )
+    from .transports.amqp import NotConfirmed
     from .ui.app import create_app
     from .utils import extract_followups
 
@@ -65,7 +67,9 @@ __all__ = [
     'Node',
     'NotAllowed',
     'NotConfigured',
+    'NotConfirmed',
     'NotUsable',
+    'ReportedWorker',
     'SettingError',
     'TaskModuleError',
     'TaskStats',
@@ -118,12 +122,14 @@ _NAMES_BY_MODULE = {
         'Failure',
         'Filter',
         'Node',
+        'ReportedWorker',
         'TaskStats',
         'TrackedTask',
         'TrackedTasks',
         'overall',
         'tree',
     ),
+    'transports.amqp': ('NotConfirmed',),
     'ui.app': ('create_app',),
     'utils': ('extract_followups',),
 }

@@ -25,6 +25,7 @@ from .settings import (
 from .settings.credentials import hidden, masked
 from .settings.elsewhere import Elsewhere
 from .topology import Topology
+from .transports.connection import use_connections
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -187,10 +188,11 @@ def _of_broker(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Topology]:
 
 
 def _see_broker(sender: Any, source: Any, **kwargs: Any) -> None:
-    """Let an app that has read its `Config` name its broker itself."""
+    """Let an app that has read its `Config` name its broker itself, and give it connections that last."""
     config = sender.loader.conf
     if isinstance(config, Config):
         source.add_defaults(Elsewhere(config, partial(_at_broker, vars(config)['_merged']), source))
+        use_connections(sender)
 
 
 def _at_broker(settings: Mapping[str, Any], urls: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,14 +31,20 @@ _GROUP_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + string.p
 
 @worker_init.connect
 def set_up_worker(sender: Any, **kwargs: Any) -> None:
-    """Run `setup_app` for the app of a starting worker, let it renew leases and claim tasks, if it uses `Config`."""
+    """Run `setup_app` for the app of a starting worker, let it renew leases, report, and claim, if it uses `Config`."""
     from .leases import renew_leases
-    from .results import claim_tasks
+    from .reports import report_regularly
+    from .results import claim_tasks, refuse_unreadable
     from .setup import setup_app
+    from .transports.restarts import pause_between_restarts
 
     if apps.has_config(sender.app):
         renew_leases(sender.app)
+        pause_between_restarts(sender.app)
         setup_app(sender.app)
+        refuse_unreadable(sender.app)
+        if sender.app.conf.REPORT:
+            report_regularly(sender.app)
         if is_database(sender.app.conf.result_backend):
             claim_tasks(sender.app)
 

@@ -5,6 +5,8 @@ from typing import Any
 
 #: A process gives up on a broker that owes it an answer for this long, in seconds.
 SILENCE = 10
+#: A program waits this long until RabbitMQ has confirmed a message: the option ``confirm_timeout``, in seconds.
+CONFIRMATION = 30
 #: The options of kombu's transports that set this limit. By default, a process waits for an answer for ever.
 BROKER: Mapping[str, Mapping[str, Any]] = {
     'amqp': {'read_timeout': SILENCE, 'write_timeout': SILENCE},

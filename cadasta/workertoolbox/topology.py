@@ -7,9 +7,11 @@ each connection, before the first message that needs them.
 """
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from contextlib import nullcontext
+from time import monotonic
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from celery.exceptions import QueueNotFound
 from kombu import Exchange, Queue
@@ -22,6 +24,12 @@ from .seams.forks import after_fork
 from .seams.kombu_virtual import group_in_fifo_queues_only, shares_bindings
 
 _SHOWN_QUEUES = 20
+
+#: A producer declares queues and bindings of RabbitMQ again after this time, in seconds. Somebody may have deleted
+#: them, and RabbitMQ does not tell a producer.
+RENEWAL = 10.0
+# By connection: when it has declared what. A connection that is opened again declares anew.
+_declared: MutableMapping[Any, dict[int, float]] = WeakKeyDictionary()
 
 # The memory and filesystem transports share one table of bindings between the threads of a process and do not guard it:
 # a second thread could find a binding noted that is not yet in force.
@@ -156,13 +164,17 @@ class Declaration(MaybeChannelBound):
         if exchange_types is not None and platform not in getattr(exchange_types['topic'], 'platforms', ()):
             from .order import serve_first
 
-            serve_first(channel, platform)
+            serve_first(channel, platform, (to.name for to, key in bindings_of(self.queue.platform) if key == '#'))
         if self.grouped and not self.fair:
             group_in_fifo_queues_only(channel)
-        declared = channel.connection.client.declared_entities
-        if self._hash not in declared:
+        connection = channel.connection.client
+        times = _declared.setdefault(connection, {})
+        # On other brokers it is seen at once if a binding is missing.
+        is_old = exchange_types is None and monotonic() - times.get(self._hash, 0) > RENEWAL
+        if is_old or self._hash not in connection.declared_entities:
             self.queue.declare(nowait=nowait, channel=channel)
-            declared.add(self._hash)
+            connection.declared_entities.add(self._hash)
+            times[self._hash] = monotonic()
         name: str = self.name
         return name
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from kombu import Connection
 from kombu.exceptions import ChannelError
@@ -37,6 +38,19 @@ class Message:
         return Key(self.headers['task'], self.headers['id'], self.headers['retries'])
 
 
+class Restartable(Protocol):
+    """A server that comes back with the messages that it had."""
+
+    def start(self) -> None:
+        """Starts it, and waits until it is ready."""
+
+    def stop(self) -> None:
+        """Closes every connection and stops."""
+
+    def kill(self) -> None:
+        """Kills it, as if it had crashed."""
+
+
 class Broker:
     """A broker, or a part of one, that nothing else uses.
 
@@ -45,16 +59,24 @@ class Broker:
     :param options: the `broker_transport_options`
     :param port: the server's port, `None` where there is no server
     :param prefix: `QUEUE_PREFIX`, for brokers whose queues carry one
+    :param server: the server, if it can be restarted and keeps its messages
     """
 
     def __init__(
-        self, name: str, url: str, options: dict[str, Any], port: int | None = None, prefix: str = 'test'
+        self,
+        name: str,
+        url: str,
+        options: dict[str, Any],
+        port: int | None = None,
+        prefix: str = 'test',
+        server: Restartable | None = None,
     ) -> None:
         self.name = name
         self.options = options
         self.prefix = prefix
         self._url = url
         self._port = port
+        self._server = server
         self._proxy: Proxy | None = None
 
     def __repr__(self) -> str:
@@ -101,6 +123,26 @@ class Broker:
     def cut(self) -> int:
         """Drops the open connections that came by `proxied_url`, and returns their number."""
         return self._proxy.cut() if self._proxy else 0
+
+    def refuse(self) -> None:
+        """Drops the connections that came by `proxied_url`, and refuses others until `listen` is called."""
+        assert self._proxy is not None
+        self._proxy.refuse()
+
+    def listen(self) -> None:
+        """Accepts connections by `proxied_url` again."""
+        assert self._proxy is not None
+        self._proxy.listen()
+
+    def restart(self, seconds: float, crash: bool) -> None:
+        """Stops the server, or kills it, and starts it again after some seconds."""
+        assert self._server is not None
+        if crash:
+            self._server.kill()
+        else:
+            self._server.stop()
+        time.sleep(seconds)
+        self._server.start()
 
     def connect(self) -> Connection:
         """A kombu connection that has declared nothing."""

@@ -30,7 +30,8 @@ def clean_environment(*directories: Path, **extra: str) -> dict[str, str]:
     """Returns an environment for a child process.
 
     :param directories: the directories to put on the child's import path, before the package that is tested
-    :param extra: variables to add
+    :param extra: variables to add, such as `CELERY_REPORT='yes'`: reports come when workers like, and many tests count
+        the messages of the platform queue
     """
     source = Path(next(iter(cadasta.workertoolbox.__path__))).parent.parent
     return {
@@ -38,6 +39,7 @@ def clean_environment(*directories: Path, **extra: str) -> dict[str, str]:
         **DUMMY_AWS,
         'PYTHONPATH': os.pathsep.join([*map(str, directories), str(source)]),
         'PYTHONUNBUFFERED': '1',
+        'CELERY_REPORT': 'no',
         'PATH': os.pathsep.join([str(Path(sys.executable).parent), os.environ.get('PATH', os.defpath)]),
         **extra,
     }

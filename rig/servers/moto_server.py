@@ -1,4 +1,4 @@
-"""Serves moto's SQS over connections that stay open, as Amazon does, counts API calls, and throttles on demand.
+"""Serves moto's SQS over connections that stay open, as Amazon does, counts API calls, and fails on demand.
 
 Run as a program with the port as its argument; it prints `ready`.
 """
@@ -18,14 +18,34 @@ from moto.sqs import models
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 CALLS_PATH = '/calls'
-#: PUT `{"action": ..., "queue": ...}` here to throttle this action for the queue of this name, and `{}` to end that.
-THROTTLE_PATH = '/throttle'
+#: PUT `{"answer": ..., "prefix": ..., "action": ...}` here to give this answer to each call of this action for a queue
+#: whose name begins so, and `{}` to end that. Without an action, it is given to all actions. See `FAULTS`.
+FAULT_PATH = '/fault'
+
+#: Answers that Amazon, or what is between Amazon and its clients, may give: by name, the status and the body.
+ANSWERS: dict[str, tuple[int, str]] = {
+    'throttled': (400, '{"__type": "com.amazonaws.sqs#RequestThrottled", "message": "Too many requests"}'),
+    'forbidden': (403, '{"__type": "com.amazon.coral.service#AccessDeniedException", "message": "not allowed"}'),
+    'AccessDenied': (400, '{"__type": "com.amazonaws.sqs#AccessDenied", "message": "not allowed"}'),
+    'unavailable': (503, '<html>503 Service Unavailable</html>'),
+    'internal': (500, '{"__type": "com.amazonaws.sqs#InternalFailure", "message": "try again"}'),
+    'html': (200, '<html>Sign in to the network</html>'),
+    'empty': (200, ''),
+    'list': (200, '[42]'),
+    'half': (200, '{"Messages": [{"MessageId": "1"}, {"Body": 4, "ReceiptHandle": "x"}]}'),
+    'wrong': (200, '{"Messages": "none"}'),
+    'moved': (301, ''),
+}
+#: The connection is closed without an answer, and in the middle of one.
+HANG_UP, CUT = 'hang up', 'cut'
+FAULTS = (*ANSWERS, HANG_UP, CUT)
 
 moto = DomainDispatcherApplication(create_backend_app)
 # moto hands one message to two receivers that ask at the same moment.
 lock = threading.Lock()
 calls: Counter[str] = Counter()
-throttled: dict[str, str] = {}
+# The fault at present: `answer`, `prefix` and `action`.
+fault: dict[str, str] = {}
 # For every call, moto counts the messages of a queue several times, and reads the clock twice for each message. With a
 # thousand messages in a FIFO queue, every call takes a second. So moto counts them here only if a client asks for their
 # number.
@@ -50,9 +70,9 @@ class Handler(BaseHTTPRequestHandler):
         ).get_environ()
         # `AmazonSQS.SendMessage`
         action = self.headers['X-Amz-Target'].rpartition('.')[2]
-        if action == throttled.get('action') and json.loads(body)['QueueUrl'].endswith(f'/{throttled["queue"]}'):
-            error = {'__type': 'com.amazonaws.sqs#RequestThrottled', 'message': 'Too many requests'}
-            self.answer(400, json.dumps(error).encode(), {})
+        if is_faulty(action, json.loads(body)):
+            calls[f'{fault["answer"]} {action}'] += 1
+            self.fail(fault['answer'])
             return
         with lock:
             calls[action] += 1
@@ -67,9 +87,18 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(404)
 
     def do_PUT(self) -> None:
-        throttled.clear()
-        throttled.update(json.loads(self.rfile.read(int(self.headers['Content-Length']))))
+        fault.clear()
+        fault.update(json.loads(self.rfile.read(int(self.headers['Content-Length']))))
         self.answer(200, b'', {})
+
+    def fail(self, name: str) -> None:
+        if name in ANSWERS:
+            status, body = ANSWERS[name]
+            self.answer(status, body.encode(), {'Content-Type': 'application/x-amz-json-1.0'})
+            return
+        if name == CUT:
+            self.wfile.write(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"Messages": [')
+        self.close_connection = True
 
     def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -80,6 +109,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args: Any) -> None:
         pass
+
+
+def is_faulty(action: str, parameters: dict[str, Any]) -> bool:
+    # `QueueUrl` ends with the name of the queue.
+    queue = parameters.get('QueueUrl') or parameters.get('QueueName') or parameters.get('QueueNamePrefix') or ''
+    named = queue.rpartition('/')[2].startswith(fault.get('prefix', ''))
+    return bool(fault) and named and fault.get('action', action) == action
 
 
 class Server(ThreadingHTTPServer):

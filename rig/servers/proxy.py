@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback whose connections can be muted and cut."""
+"""A TCP proxy on loopback whose connections can be muted, cut and refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Proxy:
         self.swallowed = threading.Event()
         self.listener = socket.create_server(('127.0.0.1', 0), backlog=128)
         self.port = int(self.listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accept_connections()
 
     def mute(self) -> None:
         """Swallows all data on the connections that are open now, like a network that has gone away."""
@@ -38,16 +38,32 @@ class Proxy:
                 end.shutdown(socket.SHUT_RDWR)
         return len(doomed) // 2
 
+    def refuse(self) -> None:
+        """Cuts every connection, and refuses new ones until `listen` is called, like a server that is down."""
+        self.close()
+        # A socket that is bound and does not listen refuses connections, and nobody else gets its port.
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind(('127.0.0.1', self.port))
+
+    def listen(self) -> None:
+        """Accepts connections again."""
+        self.listener.listen(128)
+        self._accept_connections()
+
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         self.cut()
 
-    def _accept(self) -> None:
+    def _accept_connections(self) -> None:
+        threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
+
+    def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
-                client, _ = self.listener.accept()
+                client, _ = listener.accept()
             except OSError:
                 return
             try:

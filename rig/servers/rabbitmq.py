@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 from itertools import count
 from pathlib import Path
@@ -59,9 +60,22 @@ class RabbitMQ:
             self.process.stop()
             self.process = None
 
+    def kill(self) -> None:
+        """Kills the node. It comes back with the messages that it has confirmed."""
+        assert self.process is not None
+        self.process.kill()
+
     def broker(self) -> Broker:
         """A virtual host that nothing has used yet."""
-        return Broker('amqp', f'amqp://{USER}:{PASSWORD}@127.0.0.1:{{port}}/{next(self.vhosts)}', {}, self.port)
+        url = f'amqp://{USER}:{PASSWORD}@127.0.0.1:{{port}}/{next(self.vhosts)}'
+        return Broker('amqp', url, {}, self.port, server=self)
+
+    def alarm(self, is_on: bool) -> None:
+        """Lets the node be short of memory, so that it takes no messages, or have enough again."""
+        # The script that Debian's `rabbitmqctl` wraps runs as any user.
+        program = shutil.which('rabbitmqctl', path=SCRIPTS) or find_program('rabbitmqctl')
+        command = [program, 'set_vm_memory_high_watermark', '0.00001' if is_on else '0.6']
+        subprocess.run(command, env=self._environment(), check=True, capture_output=True)
 
     def close(self) -> None:
         self.stop()

@@ -18,16 +18,22 @@ DATABASES = 1000
 
 
 class Redis:
-    """A `redis-server` on a free port of 127.0.0.1 that keeps nothing."""
+    """A `redis-server` on a free port of 127.0.0.1 that comes back with what it had.
+
+    It has written each change into its log before it answers. The log is the kernel's then: it outlives a server that
+    is killed, though not a machine that loses its power.
+    """
 
     def __init__(self) -> None:
         self.program = find_program('redis-server')
         self.port = free_port()
         self.directory = Path(tempfile.mkdtemp(prefix='redis-'))
         self.databases = count()
+        self.starts = count(1)
         self.process: Process | None = None
 
     def start(self) -> None:
+        log = self.directory / f'log-{next(self.starts)}'
         self.process = Process(
             [
                 self.program,
@@ -39,8 +45,12 @@ class Redis:
                 str(DATABASES),
                 '--save',
                 '',
+                '--appendonly',
+                'yes',
+                '--appendfsync',
+                'no',
             ],
-            self.directory / 'log',
+            log,
             clean_environment(),
             self.directory,
         )
@@ -48,11 +58,18 @@ class Redis:
 
     def broker(self) -> Broker:
         """A database that nothing has used yet."""
-        return RedisBroker('redis', f'redis://127.0.0.1:{{port}}/{next(self.databases)}', {}, self.port)
+        return RedisBroker('redis', f'redis://127.0.0.1:{{port}}/{next(self.databases)}', {}, self.port, server=self)
 
-    def close(self) -> None:
+    def stop(self) -> None:
         if self.process is not None:
             self.process.stop()
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+
+    def close(self) -> None:
+        self.stop()
         shutil.rmtree(self.directory)
 
 

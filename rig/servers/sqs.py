@@ -52,10 +52,17 @@ class SQS:
         with urllib.request.urlopen(f'http://127.0.0.1:{self.port}{moto_server.CALLS_PATH}') as answer:
             return json.load(answer)
 
-    def throttle(self, **rule: str) -> None:
-        """Throttles an `action` for the `queue` with this full name. Without a rule, it throttles nothing."""
+    def throttle(self, action: str, queue: str) -> None:
+        """Throttles an `action` for the `queue` with this full name."""
+        self.fail(answer='throttled', action=action, prefix=queue)
+
+    def fail(self, **rule: str) -> None:
+        """Gives an `answer` to each call of an `action`, or of all, for queues whose full names begin with `prefix`.
+
+        The answers are in `moto_server.FAULTS`. Without a rule, all is well.
+        """
         request = urllib.request.Request(
-            f'http://127.0.0.1:{self.port}{moto_server.THROTTLE_PATH}', json.dumps(rule).encode(), method='PUT'
+            f'http://127.0.0.1:{self.port}{moto_server.FAULT_PATH}', json.dumps(rule).encode(), method='PUT'
         )
         urllib.request.urlopen(request).close()
 

@@ -9,6 +9,8 @@ from typing import NamedTuple
 SLOWNESS = 0.05
 #: The seconds for which a worker vouches for what it runs.
 LEASE = 6
+#: The most seconds for which a broker is away, beyond those in which it starts.
+AWAY = 5
 #: The seconds for which a worker hangs: its lease ends, and the broker gives its messages to others.
 HANGING = 14
 
@@ -19,9 +21,11 @@ KILLS = ('kill_worker', 'kill_child', 'kill_monitor', 'kill_producer')
 ALL = ('cut_broker', 'purge_queue', 'hang_worker', *KILLS, *RESTARTS, *DATABASE)
 #: The faults of a storm on each broker.
 FAULTS = {
-    'redis': ALL,
-    'amqp': ALL,
-    'sqs': ALL,
+    'redis': (*ALL, 'restart_broker'),
+    'amqp': (*ALL, 'restart_broker'),
+    # moto has its queues in its memory, and a restart of it would lose all messages, which Amazon SQS does not do. So
+    # this storm refuses connections to it for a while, which is the nearest thing to an outage of Amazon SQS.
+    'sqs': (*ALL, 'refuse_connections'),
     # This broker has no connections to cut. A process that is killed loses the messages that it had received: kombu
     # removes a file when it reads it, and keeps acknowledgements in the memory of the consumer alone. The storm spares
     # the processes of a pool as well: on a transport without an event loop they take their tasks from one pipe in turn,

@@ -22,6 +22,8 @@ PATIENCE = 45.0
 QUIET = 3.0
 #: How often the operator looks for what is lost, at most. A chord that waits for a lost task keeps its queue busy.
 ROUNDS = 6
+#: The most seconds that a command may take to find what is lost, or to send it again.
+MENDING = 600
 #: What happened is some minutes ago.
 LATER = (
     """UPDATE celery_task SET first_seen = first_seen - interval '5 minutes',
@@ -31,6 +33,13 @@ LATER = (
 )
 #: The seconds between two looks at the books.
 LOOK = 0.5
+# Whoever opens a connection waits for a broker that restarts. By default kombu gives up after four seconds.
+PATIENT: dict[str, Any] = {
+    'connect_retries_timeout': 600,
+    'interval_start': 0,
+    'interval_step': 0.1,
+    'interval_max': 0.5,
+}
 # The options that set for how many seconds a broker hides the messages that a killed worker held.
 OPTIONS: dict[str, dict[str, Any]] = {
     # On Redis, the other workers look for these messages. A worker that is killed while it looks must not keep them
@@ -90,7 +99,8 @@ def mend(platform: Separate) -> Books:
         named |= found
         if found:
             done = platform.toolbox.start('resend', '--lost', '--yes')
-            assert done.wait() == 0, done.log
+            # A storm that purged a queue may have lost thousands of tasks.
+            assert done.wait(MENDING) == 0, done.log
             # It looks for itself, and may find more by then.
             named |= {line.partition('\t')[0] for line in done.log.splitlines() if '\t' in line}
         if platform.broker.name == 'amqp':
@@ -110,8 +120,10 @@ def lost(platform: Separate) -> set[str]:
     for change in LATER:
         platform.database.execute(change)
     command = platform.toolbox.start('lost', '--json')
-    assert command.wait() in (0, 1), command.log
+    code = command.wait(MENDING)
     documents = [json.loads(line) for line in command.log.splitlines() if line.startswith('{')]
+    # An error has the same code as a loss.
+    assert code == (1 if documents else 0), command.log
     return {document['task_id'] for document in documents}
 
 
@@ -149,7 +161,7 @@ def read_tables(platform: Platform) -> tuple[Tables, Journal]:
 
 def make_platform(broker: Broker, database: Database, processes: Processes) -> Platform:
     """Start a platform for a broker."""
-    broker.options |= OPTIONS.get(broker.name, {})
+    broker.options |= {**PATIENT, **OPTIONS.get(broker.name, {})}
     kind = Together if broker.name == 'memory' else Separate
     return kind(broker, database, processes)
 

@@ -14,7 +14,7 @@ from ..servers.broker import Broker
 from ..servers.postgres import Database
 from ..servers.process import POLL_SECONDS, Process, Processes
 from ..workers.services import READY
-from .faults import HANGING, LEASE
+from .faults import AWAY, HANGING, LEASE
 from .platform import PROJECTS, Platform
 
 PRODUCERS = 2
@@ -98,6 +98,17 @@ class Separate(Platform):
     def cut_broker(self, chance: random.Random) -> None:
         self.note('cut')
         self.broker.cut()
+
+    def restart_broker(self, chance: random.Random) -> None:
+        """Stop the broker, or kill it. It comes back with all that it has confirmed."""
+        self.note('cut')
+        self.broker.restart(chance.uniform(0, AWAY), crash=chance.random() < 0.5)
+
+    def refuse_connections(self, chance: random.Random) -> None:
+        self.note('cut')
+        self.broker.refuse()
+        time.sleep(chance.uniform(0, AWAY))
+        self.broker.listen()
 
     def kill_worker(self, chance: random.Random) -> None:
         worker = self._choose_worker(chance)

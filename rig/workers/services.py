@@ -59,6 +59,13 @@ class Services:
             self._environment({**self.broker.environment, **environment}),
         )
 
+    def start_proxied_worker(self, project: str, *options: str) -> Process:
+        """Starts a worker whose connections `broker.cut()` and `broker.refuse()` end."""
+        return self.processes.start(
+            self._celery(project, 'worker', '-l', 'INFO', *options),
+            self._environment(self.broker.proxied_environment),
+        )
+
     def start_workers(self) -> list[Process]:
         """Starts a worker for each of two services, one with `-Q` and one without, and waits until they work."""
         workers = []

@@ -22,8 +22,12 @@ from cadasta.workertoolbox.check import Finding, check, platform_queue
 from cadasta.workertoolbox.check import broker as broker_module
 from cadasta.workertoolbox.check import databases as database_module
 from cadasta.workertoolbox.check.binding_table import BindingTable
+from cadasta.workertoolbox.check.rabbitmq import RabbitMQ
+from cadasta.workertoolbox.check.trials import trials
 from cadasta.workertoolbox.conf import Config
+from cadasta.workertoolbox.database.tables import result_tables
 from cadasta.workertoolbox.monitor import Monitor, upgrade
+from cadasta.workertoolbox.monitor.store import Store
 from cadasta.workertoolbox.setup import setup_app
 from rig.monitor.databases import TaskDatabase, url_of
 from rig.monitor.programs import Toolbox
@@ -34,6 +38,7 @@ from rig.servers.process import Processes, wait_until
 from rig.servers.sqs import SQSBroker
 
 from ..conformance.apps import add, make_app
+from ..monitor.messages import message
 from .running import on_terminal, run, seen
 
 QUEUES = 'exchanges and queues are there, as they must be'
@@ -260,6 +265,33 @@ class TestBroker:
         assert found(app_on(broker, QUEUES=['export', 'msg'], **there))[QUEUES].state == 'passed'
 
     @pytest.mark.parametrize('broker', ['amqp'], indirect=True)
+    @pytest.mark.parametrize(
+        ('limit', 'version', 'expected'),
+        [(5, '3.10.8', 5), (None, '3.10.8', None), (None, '4.1.0', 20), (None, '', None), (-1, '4.1.0', None)],
+    )
+    def test_a_platform_queue_that_drops_what_is_delivered_too_often(
+        self,
+        broker: Broker,
+        limit: int | None,
+        version: str,
+        expected: int | None,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        arguments = {'x-queue-type': 'quorum', **({} if limit is None or limit < 0 else {'x-delivery-limit': limit})}
+        exchange = Exchange('task_exchange', 'topic')
+        platform = Queue(PLATFORM_QUEUE, exchange, routing_key='#', queue_arguments=arguments)
+        with broker.connect() as connection:
+            platform(connection.default_channel).declare()
+            connection.connection.server_properties['version'] = version
+            kind = RabbitMQ(connection, PLATFORM_QUEUE)
+            if limit == -1:
+                # RabbitMQ 3 refuses it.
+                platform.queue_arguments['x-delivery-limit'] = -1
+                monkeypatch.setattr(kind, '_refusal', lambda ask: '')
+            seen = [problem.seen for problem in kind.problems([platform])]
+        assert [f'delivered {expected} times' in text for text in seen] == ([True] if expected else [])
+
+    @pytest.mark.parametrize('broker', ['amqp'], indirect=True)
     def test_a_queue_that_is_not_there_is_not_made(self, broker: Broker) -> None:
         setup_app(app_on(broker, QUEUES=['msg']), throw=True)
         app = app_on(broker, QUEUES=['export', 'msg'], task_queue_max_priority=9)
@@ -365,7 +397,7 @@ class TestResults:
         return app_on(result_backend=f'db+{url_of(role, role.role, role.password)}')
 
     def test_a_role_that_was_made_by_the_toolbox(self, app: Celery, role: Database) -> None:
-        assert states(app, 'results') == ['passed'] * 6
+        assert states(app, 'results') == ['passed'] * 7
         assert found(app)[MAY].outcome.note == role.role
         assert role.password not in found(app)['the database can be reached'].outcome.note.replace(role.role, '')
 
@@ -374,7 +406,7 @@ class TestResults:
         [
             ('SELECT', 'TABLE celery_taskmeta'),
             ('INSERT', 'TABLE celery_taskmeta'),
-            ('UPDATE', 'TABLE celery_taskmeta'),
+            ('UPDATE (status, lease)', 'TABLE celery_taskmeta'),
             ('USAGE', 'SEQUENCE task_id_sequence'),
         ],
     )
@@ -384,7 +416,7 @@ class TestResults:
         assert changes(finding) == [f'GRANT {right} ON {name} TO {role.role}']
         assert finding.outcome.problems[0].seen == f'it may not {right} on {name.split()[1]}'
         role.execute(*changes(finding))
-        assert states(app, 'results') == ['passed'] * 6
+        assert states(app, 'results') == ['passed'] * 7
 
     @pytest.mark.parametrize(
         ('statements', 'expected'),
@@ -401,6 +433,18 @@ class TestResults:
             (
                 ['GRANT UPDATE ON SEQUENCE task_id_sequence TO {role}'],
                 ['REVOKE UPDATE ON SEQUENCE task_id_sequence FROM {role}'],
+            ),
+            (
+                ['GRANT UPDATE (task_id, id) ON celery_taskmeta TO {role}'],
+                ['REVOKE UPDATE (id), UPDATE (task_id) ON TABLE celery_taskmeta FROM {role}'],
+            ),
+            (
+                ['GRANT SELECT ON celery_toolbox TO {role}'],
+                ['REVOKE SELECT ON TABLE celery_toolbox FROM {role}'],
+            ),
+            (
+                ['CREATE POLICY all_rows ON celery_taskmeta FOR UPDATE USING (true)'],
+                ['DROP POLICY all_rows ON celery_taskmeta'],
             ),
             (['GRANT CREATE ON SCHEMA public TO {role}'], ['REVOKE CREATE ON SCHEMA public FROM {role}']),
             (['GRANT CREATE ON DATABASE {role} TO {role}'], ['REVOKE CREATE ON DATABASE {role} FROM {role}']),
@@ -449,17 +493,80 @@ class TestResults:
         assert found(app, is_worker=False)[MAY_NOT].outcome.skipped == 'the app only sends tasks'
         for change in changes(finding):
             role.execute(change.replace('another role', 'postgres'))
-        assert states(app, 'results') == ['passed'] * 6
+        assert states(app, 'results') == ['passed'] * 7
+
+    @pytest.mark.parametrize(
+        ('statement', 'seen'),
+        [
+            (
+                'GRANT UPDATE ON celery_taskmeta TO {role}',
+                ['it may UPDATE on table celery_taskmeta, so it may lock it, and change the rows of others'],
+            ),
+            (
+                'ALTER TABLE celery_taskmeta DISABLE ROW LEVEL SECURITY',
+                ['it may store results of other roles', 'it may change results of other roles'],
+            ),
+            (
+                'ALTER TABLE celery_taskmeta DISABLE ROW LEVEL SECURITY, DROP role CASCADE',
+                ['it may store results of other roles', 'it may change results of other roles'],
+            ),
+        ],
+    )
+    def test_it_may_do_what_it_might_in_version_1_0(
+        self, app: Celery, role: Database, statement: str, seen: list[str]
+    ) -> None:
+        role.execute(statement.format(role=role.role))
+        problems = found(app)[MAY_NOT].outcome.problems
+        assert [problem.seen for problem in problems] == seen
+        change = f'celery -A PROJECT toolbox tables --worker-role {role.role}'
+        assert {problem.change for problem in problems} == {change}
+        upgrade(url_of(role), worker_role=role.role)
+        assert states(app, 'results') == ['passed'] * 7
+        assert role.execute('SELECT count(*) FROM celery_taskmeta') == [(0,)]
+
+    def test_what_it_might_lock_if_nobody_else_had(self, app: Celery, role: Database) -> None:
+        role.execute('DROP TABLE celery_toolbox')
+        assert found(app)[MAY_NOT].state == 'passed'
+        role.execute(f'CREATE TABLE celery_toolbox (); GRANT SELECT ON celery_toolbox TO {role.role}')
+        with role.server.connect(role.name) as cursor, ExitStack() as stack:
+            cursor.execute('BEGIN; LOCK TABLE celery_toolbox')
+            trying = database_module._connect(app.conf.result_backend, stack, is_read_only=False)
+            (problem,) = trials(trying, result_tables({}, {})[0], role.role)
+        assert problem.seen == 'it may keep `toolbox tables` from running, by a lock on celery_toolbox'
+
+    def test_a_database_where_nothing_can_be_tried(self, app: Celery, role: Database) -> None:
+        with ExitStack() as stack:
+            connection = database_module._connect(app.conf.result_backend, stack)
+            with pytest.raises(sa.exc.InternalError, match='read-only transaction'):
+                next(trials(connection, result_tables({}, {})[0], role.role))
+
+    def test_the_role_that_all_services_share(self, role: Database) -> None:
+        upgrade(url_of(role), worker_role='cadasta')
+        try:
+            role.execute(f"GRANT CONNECT ON DATABASE {role.name} TO cadasta; ALTER ROLE cadasta PASSWORD 'cadasta'")
+            finding = found(app_on(result_backend=f'db+{url_of(role, "cadasta", "cadasta")}'))[MAY_NOT]
+        finally:
+            role.execute('DROP OWNED BY cadasta; DROP ROLE cadasta')
+        assert finding.state == 'noted'
+        assert finding.outcome.note.startswith('cadasta. All services that do not set RESULT_DB_USER share this role')
+
+    def test_numbers_of_32_bits(self, app: Celery, role: Database) -> None:
+        role.execute('ALTER TABLE celery_taskmeta ALTER id TYPE integer')
+        finding = found(app)[MAY_NOT]
+        assert finding.state == 'noted'
+        assert 'It may use up the numbers of celery_taskmeta, which have 32 bits' in finding.outcome.note
+        role.execute(finding.outcome.note.rpartition(': ')[2])
+        assert found(app)[MAY_NOT].state == 'passed'
 
     def test_a_role_whose_name_has_to_be_quoted(self, role: Database) -> None:
         role.execute(f"""CREATE ROLE "Odd: {role.role}" LOGIN PASSWORD 'odd'""")
         upgrade(url_of(role), worker_role=f'Odd: {role.role}')
         role.execute(f'GRANT CONNECT ON DATABASE {role.name} TO "Odd: {role.role}"')
         app = app_on(result_backend=f'db+{url_of(role, f"Odd: {role.role}", "odd")}')
-        assert states(app, 'results') == ['passed'] * 6
+        assert states(app, 'results') == ['passed'] * 7
         role.execute(f'GRANT DELETE ON celery_taskmeta TO "Odd: {role.role}"')
         role.execute(*changes(found(app)[MAY_NOT]))
-        assert states(app, 'results') == ['passed'] * 6
+        assert states(app, 'results') == ['passed'] * 7
 
     def test_what_an_extension_has_brought_along_is_its_own_affair(self, app: Celery, role: Database) -> None:
         role.execute('CREATE TABLE ours (); GRANT SELECT ON ours TO PUBLIC')
@@ -530,7 +637,7 @@ class TestResults:
         role.execute(f'REVOKE ALL ON celery_taskmeta, task_id_sequence FROM {role.role}')
         settings = {'database_table_names': names, 'database_table_schemas': schemas}
         app = app_on(result_backend=f'db+{url_of(role, role.role, role.password)}', **settings)
-        assert states(app, 'results') == ['passed'] * 6
+        assert states(app, 'results') == ['passed'] * 7
         role.execute(f'REVOKE INSERT ON "Results"."My Results" FROM {role.role}')
         assert changes(found(app)[MAY]) == [f'GRANT INSERT ON TABLE "Results"."My Results" TO {role.role}']
         role.execute(f'REVOKE USAGE ON SCHEMA "Results" FROM {role.role}')
@@ -598,7 +705,9 @@ class TestTasks:
     def test_tables_and_the_newest_task(self, url: str) -> None:
         app = app_on(Broker('memory', 'memory://', {}))
         finding = found(app, database=url)[self.TITLE]
-        assert [problem.where for problem in finding.outcome.problems] == ['celery_task', 'celery_task_rejected']
+        assert [problem.where for problem in finding.outcome.problems] == [
+            *('celery_task', 'celery_task_rejected', 'celery_worker', 'celery_monitor')
+        ]
         findings = found(app, database=url)
         missing = [problem.where for problem in findings[self.COLUMNS].outcome.problems]
         assert missing == ['celery_task_scheduled', 'celery_task_status']
@@ -612,6 +721,27 @@ class TestTasks:
         assert tasks.count() == 1
         note = found(app, database=url)[self.TITLE].outcome.note
         assert re.fullmatch(r'the newest task was last seen \d+(\.\d)? m?s ago', note)
+
+    def test_messages_that_could_not_be_read(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        TaskDatabase(url)
+        change = 'celery toolbox rejected'
+        with Store(url) as store:
+            for number, text in enumerate(('', '1 message', '2 messages')):
+                store.write([message('task')] if number == 0 else [message(properties={'type': text}, body=b'[42]')])
+                outcome = found(app_on(), database=url)[self.TITLE].outcome
+                assert outcome.is_noteworthy == (number > 0)
+                assert outcome.note.partition('; ')[2] == (text and f'{text} could not be read: {change}')
+        monkeypatch.setattr(database_module, '_MANY', 1)
+        assert 'more than 1 messages could not be read' in found(app_on(), database=url)[self.TITLE].outcome.note
+
+    def test_a_role_that_may_not_read_what_was_rejected(self, database: Database) -> None:
+        tasks = TaskDatabase(url_of(database))
+        with Store(tasks.url) as store:
+            store.write([message('task'), message(body=b'[42]')])
+        tasks.execute(f'GRANT SELECT ON celery_task TO {database.role}')
+        outcome = found(app_on(), database=url_of(database, database.role, database.password))[self.TITLE].outcome
+        assert outcome.note.startswith('the newest task')
+        assert not outcome.is_noteworthy
 
     def test_no_database_is_given(self) -> None:
         for title in (self.TITLE, self.COLUMNS, self.RIGHTS):
@@ -682,7 +812,7 @@ class TestProcess:
         wait_until(lambda: database.execute('SELECT 1 FROM celery_task'), 'the task to be stored')
         process = toolbox.start('check')
         assert process.wait() == 0, process.log
-        assert process.log.endswith('22 passed, 0 failed, 1 skipped\n')
+        assert process.log.endswith('24 passed, 0 failed, 1 skipped\n')
         monitor.stop()
         document = toolbox.start('check', '--json', TOOLBOX_PRODUCER='1')
         assert document.wait() == 1

@@ -77,7 +77,8 @@ def test_tables_as_sql(app: Celery) -> None:
     for line in (
         'CREATE TABLE IF NOT EXISTS celery_task (',
         'CREATE TABLE IF NOT EXISTS celery_taskmeta (',
-        'GRANT SELECT, INSERT, UPDATE ON celery_taskmeta TO ada;',
+        'GRANT SELECT, INSERT ON celery_taskmeta TO ada;',
+        'ALTER TABLE celery_taskmeta ENABLE ROW LEVEL SECURITY;',
         'GRANT SELECT, INSERT, UPDATE ON celery_task TO bob;',
         'GRANT SELECT, DELETE ON celery_task TO cyn;',
         'GRANT SELECT ON celery_task_status TO dan;',

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from cadasta.workertoolbox.database import pruning
 from cadasta.workertoolbox.database.pruning import Pruning, Retention
+from cadasta.workertoolbox.database.tables import monitors, workers
 from cadasta.workertoolbox.database.upgrade import upgrade
 from rig.monitor.databases import TaskDatabase, url_of
 from rig.monitor.programs import Toolbox
@@ -48,6 +49,7 @@ def test_errors(tmp_path: Path, arguments: list[str], error: str) -> None:
     assert error in result.output
 
 
+TIMES = ('first_seen', 'last_seen', 'caught_up', 'ended')
 GROUPS = {'postgresql': "nextval('taskset_id_sequence')", 'sqlite': 'NULL'}
 
 
@@ -71,10 +73,15 @@ def test_results_of_no_task_groups_and_rejected_messages(tasks: TaskDatabase, mo
         tasks.execute(
             "INSERT INTO celery_task_rejected VALUES (:id, '', NULL, NULL, NULL, '', :at, :at)", id=str(age), at=at
         )
+        for table in (workers, monitors):
+            row = {column.name: '0' if isinstance(column.type, sa.Text) else 0 for column in table.columns}
+            tasks.execute(
+                table.insert().values({**row, 'boot': str(age), **{name: at for name in row if name in TIMES}})
+            )
     with Pruning(tasks.url) as connection:
         retention = Retention(timedelta(hours=36))
-        assert connection.count(retention) == connection.prune(retention) == (0, 3, 3, 3)
-        assert connection.prune(retention) == (0, 0, 0, 0)
+        assert connection.count(retention) == connection.prune(retention) == (0, 3, 3, 3, 6)
+        assert connection.prune(retention) == (0, 0, 0, 0, 0)
     assert [row['digest'] for row in tasks.rejected()] == ['1', '0']
     assert tasks.count('celery_tasksetmeta') == tasks.count('celery_taskmeta') == 2
 
@@ -128,9 +135,9 @@ def test_rows_that_somebody_holds_stay_until_the_next_time(postgresql: TaskDatab
         with postgresql.engine.connect() as other:
             other.execute(sa.text("SELECT 1 FROM celery_task WHERE task_id = 'a' FOR UPDATE"))
             other.execute(sa.text("SELECT 1 FROM celery_taskmeta WHERE task_id = 'b' FOR UPDATE"))
-            assert connection.prune(Retention(NOW)) == (1, 1, 0, 0)
+            assert connection.prune(Retention(NOW)) == (1, 1, 0, 0, 0)
         assert ids(postgresql) == ids(postgresql, 'celery_taskmeta') == {'a', 'b'}
-        assert connection.prune(Retention(NOW)) == (2, 2, 0, 0)
+        assert connection.prune(Retention(NOW)) == (2, 2, 0, 0, 0)
 
 
 def insert(tasks: TaskDatabase, *ids: str) -> None:
@@ -162,7 +169,7 @@ def test_a_task_that_is_sent_again_meanwhile_is_kept(postgresql: TaskDatabase) -
     sent = threading.Event()
     with Pruning(postgresql.url) as connection:
         sa.event.listen(connection._engine, 'before_cursor_execute', resend)
-        assert connection.prune(Retention(NOW)) == (1, 1, 0, 0)
+        assert connection.prune(Retention(NOW)) == (1, 1, 0, 0, 0)
     assert sent.is_set()
     assert postgresql.tasks().keys() == {'a'}
 
@@ -177,5 +184,5 @@ def test_role(database: Database) -> None:
     upgrade(tasks.url, janitor_role=database.role)
     assert run(app, 'prune', '--older-than', '1d', TOOLBOX_DATABASE=url).exit_code == 0
     done = run(app, 'prune', '--older-than', '1d', '--yes', TOOLBOX_DATABASE=url)
-    assert done.output == 'tasks\t1\nresults\t1\ngroups\t0\nrejected\t0\n'
+    assert done.output == 'tasks\t1\nresults\t1\ngroups\t0\nrejected\t0\nworkers\t0\n'
     assert not tasks.tasks()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from rig.servers.memory import MemoryBroker
 from rig.servers.postgres import Database
 from rig.servers.raw_message import Raw
 
-from ..monitor.test_streams import drain, make_app
+from ..monitor.test_streams import drain, make_app, publish
 from .running import run, seen
 
 
@@ -103,6 +104,29 @@ def test_what_cannot_be_published(broker: Broker, postgresql: TaskDatabase) -> N
     assert len(postgresql.rejected()) == 1
     assert shell('--forget', '--yes').exit_code == 0
     assert not postgresql.rejected()
+
+
+@pytest.mark.parametrize('broker', ['redis'], indirect=True)
+def test_without_arguments(broker: Broker, postgresql: TaskDatabase, caplog: pytest.LogCaptureFixture) -> None:
+    """A body, and an envelope that cannot be read, have the arguments."""
+    app = make_app(broker)
+    named = {'task': 'export.project', 'id': 'i' * 200}
+    with broker.connect() as connection:
+        publish(connection, app, b'{"task": "export.project", "id": 7, "args": ["secret"]}')
+        publish(connection, app, b'[["secret"], {}, {}]', 'application/data', named)
+    broker.put(PLATFORM_QUEUE, ['secret', '["secret"]', '{"properties": {}, "body": ["secret"], "headers": 7}'])
+    drain(broker, app, postgresql, arguments=False)
+    rows = postgresql.rejected()
+    assert len(rows) == 5
+    assert {row['task_id'] for row in rows} == {None, 'i' * 200}
+    shell = Shell(app, postgresql.url)
+    seen = [str([(row, bytes(row['message'])) for row in rows]), caplog.text, shell().output]
+    seen += [shell(row['digest']).output for row in rows]
+    assert not [text for text in seen if 'secret' in text or base64.b64encode(b'secret').decode()[:7] in text]
+    refused = shell('--resend', '--forget', '--yes')
+    assert refused.exit_code == 1
+    assert refused.stderr.count('cannot be published: its body, which has the arguments, is not kept') == 5
+    assert len(postgresql.rejected()) == 5
 
 
 @pytest.fixture

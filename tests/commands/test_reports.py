@@ -110,14 +110,14 @@ def test_what_has_ended_is_deleted_and_nothing_else(did: Ended, monkeypatch: pyt
     failed = {'lookup-1', 'lookup-2', 'lookup-3', 'first', 'refused'}
     prune = ('prune', '--older-than', '0s', '--failures-older-than', '1h')
 
-    assert counted(did.lines('prune', '--older-than', '1h', '--yes')) == (0, 0, 0, 0)
+    assert counted(did.lines('prune', '--older-than', '1h', '--yes')) == (0, 0, 0, 0, 0)
     would = did(*prune)
     assert would.stderr == 'would be deleted: repeat the command with --yes\n'
     assert (did.ids(), did.ids('celery_taskmeta')) == (before, results)
 
     view = did.tasks.execute("SELECT * FROM celery_task_status WHERE task_id = 'slept'")
     done = did.lines(*prune, '--archive', 'old tasks', '--yes')
-    assert counted(done) == counted([line.split('\t') for line in would.stdout.splitlines()]) == (3, 3, 0, 0)
+    assert counted(done) == counted([line.split('\t') for line in would.stdout.splitlines()]) == (3, 3, 0, 0, 1)
     assert did.ids() == {*failed, 'waiting', 'queued'}
     assert did.ids('celery_taskmeta') == failed
     assert did.ids('"old tasks"') == before - did.ids() | {'never-sent'}
@@ -125,12 +125,12 @@ def test_what_has_ended_is_deleted_and_nothing_else(did: Ended, monkeypatch: pyt
     assert {name: value for name, value in archived.items() if name != 'archived'} == dict(view[0])
     assert archived['archived'] is not None
 
-    assert counted(did.lines('prune', '--older-than', '0s', '--archive', 'old tasks', '--yes')) == (5, 5, 0, 0)
+    assert counted(did.lines('prune', '--older-than', '0s', '--archive', 'old tasks', '--yes')) == (5, 5, 0, 0, 0)
     assert did.ids() == {'waiting', 'queued'}
     assert did.ids('"old tasks"') == (before | {'never-sent'}) - {'waiting', 'queued'}
 
     # They are in a queue that has no worker.
-    assert counted(did.lines('prune', '--older-than', '0s', '--unfinished', '--yes')) == (2, 0, 0, 0)
+    assert counted(did.lines('prune', '--older-than', '0s', '--unfinished', '--yes')) == (2, 0, 0, 0, 0)
     assert did.ids() == set()
 
 

@@ -66,7 +66,7 @@ assert result.wasSuccessful(), result.failures
 def test_it_publishes_and_consumes_as_before(tmp_path: Path) -> None:
     (tmp_path / 'hermetic_project.py').write_text(PROJECT)
     (tmp_path / 'queue').mkdir()
-    environment = {**os.environ, 'PYTHONPATH': f'{tmp_path}{os.pathsep}{REPOSITORY}'}
+    environment = {**os.environ, 'PYTHONPATH': f'{tmp_path}{os.pathsep}{REPOSITORY}', 'CELERY_REPORT': 'no'}
     producer = 'from hermetic_project import run; run.delay()'
     subprocess.run([sys.executable, '-c', producer], env=environment, cwd=tmp_path, check=True)
     assert messages(tmp_path) == {'hermetic': 1, 'platform.fifo': 1}

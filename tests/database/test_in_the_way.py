@@ -77,9 +77,7 @@ def test_what_is_up_to_date_is_left_alone(database: Database, names: dict[str, s
     database.execute('CREATE SCHEMA platform')
     upgrade(url_of(database), names, schemas, **dict.fromkeys(ROLES, database.role))
     with session(database) as other:
-        other.cursor().execute(
-            'SELECT pg_advisory_lock(6027911034); LOCK TABLE celery_task, celery_task_status IN ACCESS EXCLUSIVE MODE'
-        )
+        other.cursor().execute('LOCK TABLE celery_toolbox, celery_task, celery_task_status IN ACCESS EXCLUSIVE MODE')
         upgrade(url_of(database), names, schemas, **dict.fromkeys(ROLES, database.role))
 
 
@@ -156,15 +154,20 @@ def test_an_index_that_nobody_completed(without_index: Database, monkeypatch: py
     assert has_index(without_index)
 
 
+def test_a_session_that_would_look_back_does_not_wait_for_itself(without_index: Database) -> None:
+    without_index.execute(f"ALTER DATABASE {without_index.name} SET default_transaction_isolation = 'repeatable read'")
+    upgrade(url_of(without_index))
+    assert has_index(without_index)
+
+
 def test_two_runs_wait_for_each_other(older: Database, caplog: pytest.LogCaptureFixture) -> None:
     with session(older) as other:
-        other.cursor().execute('SELECT pg_advisory_lock(6027911034)')
-        other.commit()
+        other.cursor().execute('LOCK TABLE celery_toolbox IN SHARE UPDATE EXCLUSIVE MODE')
         with at_once(lambda: upgrade(url_of(older))) as waiting:
             wait_until(lambda: caplog.messages, 'the second run to say that it waits')
             (text,) = caplog.messages
             assert text.startswith('Waiting for another run of `celery toolbox tables`')
             assert text.endswith(f' pid {other.info.backend_pid}')
             assert waiting.is_alive()
-            other.cursor().execute('SELECT pg_advisory_unlock(6027911034)')
+            other.rollback()
     assert has_index(older)

@@ -17,7 +17,7 @@ from cadasta.workertoolbox.monitor import NotUsable, upgrade
 from cadasta.workertoolbox.monitor.store import Store
 from rig.monitor.databases import TaskDatabase, url_of
 from rig.servers.environment import clean_environment
-from rig.servers.postgres import Database
+from rig.servers.postgres import Database, Postgres
 
 from ..monitor.messages import message
 
@@ -79,10 +79,13 @@ def test_again_and_at_once(database: Database) -> None:
         thread.join()
     assert not failures
     assert sorted(sa.inspect(sa.create_engine(url)).get_table_names()) == [
+        'celery_monitor',
         'celery_task',
         'celery_task_rejected',
         'celery_taskmeta',
         'celery_tasksetmeta',
+        'celery_toolbox',
+        'celery_worker',
     ]
 
 
@@ -239,6 +242,10 @@ def dump(database: Database) -> str:
             SELECT grantee, table_schema, table_name, column_name, privilege_type
             FROM information_schema.column_privileges WHERE grantee LIKE 'script%' ORDER BY 1, 2, 3, 4, 5""")
         grants += cursor.fetchall()
+        cursor.execute('SELECT tablename, policyname, cmd, qual, with_check FROM pg_policies ORDER BY 1, 2')
+        grants += cursor.fetchall()
+        cursor.execute('SELECT relname FROM pg_class WHERE relrowsecurity ORDER BY 1')
+        grants += cursor.fetchall()
         cursor.execute("SELECT indexdef FROM pg_indexes WHERE schemaname IN ('public', 'platform') ORDER BY 1")
         return '\n'.join(map(str, [*columns, *grants, *cursor.fetchall()]))
 
@@ -275,6 +282,8 @@ REFUSED_TO_WORKERS = [
     'SELECT * FROM celery_task',
     'SELECT * FROM celery_task_status',
     'SELECT * FROM celery_task_rejected',
+    'SELECT * FROM celery_worker',
+    'UPDATE celery_monitor SET caught_up = now()',
     "INSERT INTO celery_task (task_id) VALUES ('x')",
     'UPDATE celery_task SET name = name',
     'DELETE FROM celery_task',
@@ -300,6 +309,8 @@ REFUSED_TO_MONITORS = [
     'DELETE FROM celery_task',
     'TRUNCATE celery_task',
     'DELETE FROM celery_task_rejected',
+    'DELETE FROM celery_worker',
+    'DELETE FROM celery_monitor',
     'CREATE TABLE x (y INT)',
     'DROP TABLE celery_task',
     'SELECT * FROM secrets',
@@ -320,6 +331,8 @@ REFUSED_TO_READERS = [
     'UPDATE celery_task SET name = name',
     'DELETE FROM celery_task_rejected',
     'INSERT INTO celery_task_rejected (digest) VALUES (1)',
+    'UPDATE celery_worker SET ended = now()',
+    'DELETE FROM celery_monitor',
     'CREATE TABLE x (y INT)',
     'SELECT * FROM secrets',
 ]
@@ -328,6 +341,16 @@ REFUSED_TO_READERS = [
 @pytest.fixture
 def roles(database: Database) -> Database:
     """A database whose roles were made by `upgrade` alone."""
+    return with_roles(database)
+
+
+@pytest.fixture(scope='module')
+def shared_roles(postgres: Postgres) -> Database:
+    """The same, for tests that change nothing in it."""
+    return with_roles(postgres.create_database())
+
+
+def with_roles(database: Database) -> Database:
     database.execute('CREATE TABLE secrets (y INT)')
     upgrade(url_of(database), **{role: f'{database.name}_{role[0]}' for role in ROLES})
     for role in 'wmjr':
@@ -349,9 +372,9 @@ def roles(database: Database) -> Database:
         for statement in statements
     ],
 )
-def test_refused(roles: Database, role: str, statement: str) -> None:
+def test_refused(shared_roles: Database, role: str, statement: str) -> None:
     with (
-        roles.server.connect(roles.name, f'{roles.name}_{role}', 'secret') as cursor,
+        shared_roles.server.connect(shared_roles.name, f'{shared_roles.name}_{role}', 'secret') as cursor,
         pytest.raises(errors.InsufficientPrivilege),
     ):
         cursor.execute(statement)
@@ -361,13 +384,18 @@ def test_allowed(roles: Database) -> None:
     with Store(url_of(roles, f'{roles.name}_m', 'secret')) as store:
         store.write([message(), message(), message('a\0')])
         store.write([message(retries=1), message('a\0')])
+        store.tell(0.0)
     with roles.server.connect(roles.name, f'{roles.name}_w', 'secret') as cursor:
         cursor.execute("INSERT INTO celery_taskmeta (id, task_id) VALUES (nextval('task_id_sequence'), '1')")
         cursor.execute("UPDATE celery_taskmeta SET status = 'SUCCESS' WHERE task_id = '1'")
     with roles.server.connect(roles.name, f'{roles.name}_r', 'secret') as cursor:
+        cursor.execute('SELECT * FROM celery_worker, celery_monitor')
         cursor.execute('SELECT status, retries FROM celery_task_status')
         assert cursor.fetchall() == [('SUCCESS', 1)]
-    tables = ('celery_task', 'celery_taskmeta', 'celery_tasksetmeta', 'celery_task_rejected')
+    tables = (
+        *('celery_task', 'celery_taskmeta', 'celery_tasksetmeta', 'celery_task_rejected'),
+        *('celery_worker', 'celery_monitor'),
+    )
     with roles.server.connect(roles.name, f'{roles.name}_j', 'secret') as cursor:
         for table in tables:
             cursor.execute(f'SELECT FROM {table} FOR UPDATE SKIP LOCKED')
@@ -378,11 +406,10 @@ def test_allowed(roles: Database) -> None:
 
 def test_a_monitor_that_may_not_write_says_so(roles: Database) -> None:
     roles.execute(f'REVOKE INSERT ON celery_task FROM {roles.name}_m')
-    with (
-        Store(url_of(roles, f'{roles.name}_m', 'secret')) as store,
-        pytest.raises(NotUsable, match='permission denied for table celery_task'),
-    ):
-        store.write([message()])
+    store = Store(url_of(roles, f'{roles.name}_m', 'secret'))
+    # It says so before it has taken a message.
+    with pytest.raises(NotUsable, match='permission denied for table celery_task'), store:
+        pass
 
 
 def test_psycopg2_reports_privileges() -> None:

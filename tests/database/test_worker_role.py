@@ -37,6 +37,10 @@ def role(database: Database) -> Database:
 @pytest.mark.parametrize('broker', ['redis'], indirect=True)
 def test_the_example_runs_and_is_tracked(broker: Broker, role: Database, processes: Processes) -> None:
     environment = clean_environment(EXAMPLES, **broker.environment, **role.environment)
+    roles = {'export': role.role, 'msg': f'{role.role}_msg'}
+    upgrade(url_of(role), worker_role=roles['msg'])
+    role.execute(f"ALTER ROLE {roles['msg']} PASSWORD '{role.password}'")
+    role.execute(f'GRANT CONNECT ON DATABASE {role.name} TO {roles["msg"]}')
     for project in ('export_worker', 'msg_worker'):
         queue = project.removesuffix('_worker')
         processes.start(
@@ -56,7 +60,7 @@ def test_the_example_runs_and_is_tracked(broker: Broker, role: Database, process
                 '-l',
                 'INFO',
             ],
-            environment,
+            {**environment, 'RESULT_DB_USER': roles[queue]},
         ).wait_for('ready')
     assert processes.start([sys.executable, '-c', SEND], environment).wait() == 0
     app = Celery('platform', set_as_current=False)
@@ -77,6 +81,10 @@ def test_the_example_runs_and_is_tracked(broker: Broker, role: Database, process
     states = {row['name']: row['status'] for row in tasks.execute('SELECT name, status FROM celery_task_status')}
     assert states['export.archive'] == states['msg.send'] == 'SUCCESS'
     assert states['export.boundary'] == 'FAILURE'
+    query = """
+        SELECT DISTINCT split_part(t.name, '.', 1), role FROM celery_task t JOIN celery_taskmeta USING (task_id)
+        WHERE t.name NOT LIKE 'celery.%' AND runs > 0"""
+    assert dict(role.execute(query)) == roles
 
 
 @pytest.fixture

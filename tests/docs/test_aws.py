@@ -12,12 +12,15 @@ import pytest
 
 from cadasta.workertoolbox.leases.renewal import RENEWALS
 from cadasta.workertoolbox.leases.sqs import MAX_CALL
+from cadasta.workertoolbox.monitor.sources import Limits, open_source
 from cadasta.workertoolbox.timeouts import VISIBILITY
 from rig.monitor.databases import url_of
+from rig.servers.broker import PLATFORM_QUEUE
 from rig.servers.postgres import Database
-from rig.servers.process import Processes
+from rig.servers.process import Processes, wait_until
 from rig.servers.sqs import SQS, SQSBroker
 
+from ..monitor.test_streams import make_app
 from .manual import DOCS, Manual
 from .service import SEND, Service
 from .terminal import Terminal
@@ -133,7 +136,7 @@ def test_policies_allow_what_is_called_and_no_more(
 
     assert calls(lambda: produce(service)) == set(producer)
     assert calls(lambda: work(service, database)) == set(worker)
-    assert calls(lambda: track(service, database)) == set(monitor)
+    assert calls(lambda: track(service, database, broker)) == set(monitor)
     assert broker.count('platform.fifo') == 0
 
     assert producer['sqs:SendMessage'] == worker['sqs:SendMessage'] == set(QUEUES)
@@ -154,8 +157,8 @@ def work(service: Service, database: Database) -> None:
     assert worker.stop() == 0, worker.log
 
 
-def track(service: Service, database: Database) -> None:
-    """The monitor gives back what it cannot store, and then stores it."""
+def track(service: Service, database: Database, broker: SQSBroker) -> None:
+    """The monitor ends if it may not store, gives back what it holds if it is told to end, and then stores it."""
     role = f'monitor_of_{database.name}'
     database.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'monitor'")
     database.execute(f'GRANT CONNECT ON DATABASE {database.name} TO {role}')
@@ -165,4 +168,8 @@ def track(service: Service, database: Database) -> None:
     refused = service.start('-m', 'celery', '-A', 'export', 'toolbox', 'monitor', '--once', TOOLBOX_DATABASE=url)
     assert refused.wait() == 1
     database.execute(f'GRANT INSERT ON celery_task TO {role}')
+    with broker.connect() as connection:
+        queue = make_app(broker).amqp.queues[PLATFORM_QUEUE]
+        source = open_source(connection, queue, Limits(10, 0, lambda: False))
+        source.release(wait_until(source.receive, 'the messages'))
     service.celery('toolbox', 'monitor', '--once', TOOLBOX_DATABASE=url)

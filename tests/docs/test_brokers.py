@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -57,6 +58,11 @@ def test_rabbitmq(manual: Manual, rabbitmq: RabbitMQ, processes: Processes, tmp_
     assert 'ACCESS_REFUSED' not in worker.log
     service.celery('toolbox', 'monitor', '--once', CELERY_BROKER_URL=url('monitor'))
     service.assert_tracked(service.environment['TOOLBOX_DATABASE'], 3)
+
+    impatient: dict[str, Any] = {}
+    program = manual.file('howto/rabbitmq', 'impatient.py')
+    exec(program.replace('amqp://rabbitmq.example.org/prod', url('producer')), impatient)
+    assert impatient['export'](1) is not None
 
     for user, queue in (('export', 'platform.fifo'), ('export', 'msg'), ('producer', 'export'), ('monitor', 'export')):
         with Connection(url(user)) as connection, pytest.raises(connection.channel_errors, match='ACCESS_REFUSED'):

@@ -74,6 +74,25 @@ def test_systemd_takes_the_unit(manual: Manual, name: str, tmp_path: Path) -> No
     assert secure.returncode == 0, secure.stdout
 
 
+def test_systemd_takes_the_timer(manual: Manual, tmp_path: Path) -> None:
+    program = find_program('systemd-analyze')
+    celery = tmp_path / 'celery'
+    celery.touch(0o755)
+    for name in ('export-check.service', 'export-check.timer'):
+        text = manual.file(PAGE, name).replace('/srv/export/.venv/bin/celery', str(celery))
+        (tmp_path / name).write_text(f'{text}\n')
+    # The reader has a unit that tells somebody.
+    (tmp_path / 'tell-operator@.service').write_text(f'[Service]\nType=oneshot\nExecStart={celery}\n')
+    verified = subprocess.run(
+        [program, 'verify', 'export-check.timer', 'export-check.service'],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, 'SYSTEMD_UNIT_PATH': f'{tmp_path}:'},
+    )
+    assert (verified.returncode, verified.stdout + verified.stderr) == (0, '')
+
+
 @pytest.mark.parametrize('name', SERVICES)
 def test_unit_stops_the_service_softly(manual: Manual, name: str) -> None:
     read = Unit()

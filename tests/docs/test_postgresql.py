@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 PAGE = 'howto/postgresql'
 PAGES = [PAGE, 'howto/migrating']
 PASSWORD = 'correct-horse'
-ROLES = ('export', 'monitor', 'reader', 'janitor', 'operator')
+ROLES = ('export', 'monitor', 'reader', 'janitor', 'operator', 'cadasta')
 FORBIDDEN = (
     ('export', 'SELECT FROM celery_task'),
     ('export', 'DELETE FROM celery_taskmeta'),
@@ -121,9 +121,9 @@ def test_roles_and_connections(manual: Manual, service: Service, database: Datab
 
 def test_the_page_shows_the_grants_of_a_worker(manual: Manual) -> None:
     (block,) = (block for block in manual.blocks(PAGE, 'sql') if 'task_id_sequence' in block.content)
-    grants = [statement.strip() for statement in block.content.split(';') if statement.strip()]
+    grants = [' '.join(statement.split()) for statement in block.content.split(';') if statement.strip()]
     steps = list(roles.role_steps('export', roles.worker, {}, {}))
-    assert grants == [str(step.statements[0]) for step in steps[1:]]
+    assert grants == [str(step.statements[-1]) for step in steps[1:]]
 
 
 def test_roles_may_do_what_they_need_and_no_more(service: Service, database: Database) -> None:
@@ -142,9 +142,9 @@ def test_roles_may_do_what_they_need_and_no_more(service: Service, database: Dat
 
 
 def test_a_role_that_cancels_tasks_and_sends_them_again(manual: Manual, database: Database) -> None:
-    upgrade(url_of(database), worker_role='operator', reader_role='operator')
-    (grant,) = manual.blocks(PAGE, 'postgresql')
-    database.execute(grant.text)
+    upgrade(url_of(database), reader_role='operator')
+    grants, _, _ = manual.blocks(PAGE, 'postgresql')
+    database.execute(grants.text)
     database.execute("ALTER ROLE operator PASSWORD 'correct-horse'")
     with Cancelling(url_of(database, 'operator', PASSWORD)) as cancelling:
         assert cancelling.cancel(['a']) == {'a'}
@@ -154,6 +154,29 @@ def test_a_role_that_cancels_tasks_and_sends_them_again(manual: Manual, database
         cursor.execute("UPDATE celery_task SET resent = 1 WHERE task_id = 'a' AND body IS NOT NULL")
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             cursor.execute("UPDATE celery_task SET name = 'other'")
+
+
+def test_a_service_gets_another_role(manual: Manual, database: Database) -> None:
+    _, both, protect = manual.blocks(PAGE, 'postgresql')
+    upgrade(url_of(database))
+    store = 'INSERT INTO celery_taskmeta (id, task_id, status, role) VALUES (%s, %s, %s, %s)'
+    for number, row in enumerate([('shared', 'RETRY', 'cadasta'), ('old', 'SUCCESS', None), ('begun', 'RETRY', None)]):
+        database.execute(store, number, *row)
+    for role in ('cadasta', 'export'):
+        upgrade(url_of(database), worker_role=role)
+
+    def count() -> int:
+        with database.server.connect('cadasta') as cursor:
+            cursor.execute("SET ROLE export; UPDATE celery_taskmeta SET status = 'RETRY'")
+            return int(cursor.rowcount)
+
+    assert count() == 2
+    database.execute(both.text)
+    assert count() == 3
+    database.execute("UPDATE celery_taskmeta SET status = 'SUCCESS' WHERE task_id = 'old'")
+    database.execute(protect.text)
+    upgrade(url_of(database), worker_role='export')
+    assert count() == 1
 
 
 @pytest.fixture

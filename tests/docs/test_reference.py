@@ -67,12 +67,14 @@ def test_queries(manual: Manual, database: Database) -> None:
     ran = {'runs': 1, 'retries': 0, 'replaced': 0, 'started': datetime.now(UTC), 'worker': 'export@host#1.0a'}
     store(tasks, 'failed', 'FAILURE', result=b'{"exc_type": "KeyError", "exc_message": ["x"]}', **ran)
     store(tasks, 'running', 'STARTED', **ran)
+    schedule(tasks, 'queued', seen - 120)
     found = [database.execute(block.text.replace('%', '%%')) for block in manual.blocks(PAGES[0], 'postgresql')]
-    assert [len(answer) for answer in found] == [1, 1, 1, 1]
+    assert [len(answer) for answer in found] == [1, 1, 1, 1, 1]
     assert found[0][0][1:] == ('export.project', 'failed', 'KeyError')
     assert found[1][0][:2] == ('export.project', 2)
     assert found[2] == [('export@host#1.0a', 'running', 1)]
-    assert found[3][0][2] == 'running'
+    assert found[3][0][1:] == ('export.project', 'queued', 'queued')
+    assert found[4][0][2] == 'running'
 
 
 def test_every_table_and_view(manual: Manual, database: Database) -> None:
@@ -84,9 +86,12 @@ def test_every_table_and_view(manual: Manual, database: Database) -> None:
         assert name in text
 
 
-def test_views_have_the_same_columns(database: Database) -> None:
+def test_columns_of_the_view_of_stored_tasks(manual: Manual, database: Database) -> None:
     upgrade(url_of(database))
-    assert types(database, views.SCHEDULED_VIEW).keys() == types(database, views.VIEW).keys()
+    found = types(database, views.SCHEDULED_VIEW)
+    alone = rows(manual.read('reference/tables'), 'Columns of celery_task_scheduled alone')
+    assert {name: kind for name, (kind, _) in alone.items()} == {name: found.pop(name) for name in alone}
+    assert found.keys() == types(database, views.VIEW).keys()
 
 
 def types(database: Database, table: str) -> dict[str, str]:
@@ -139,9 +144,8 @@ def test_table_of_variables(manual: Manual, monkeypatch: pytest.MonkeyPatch) -> 
     for name, (default, variable) in described.items():
         assert literal(default) == config[name], name
         if variable:
-            text, value = {'QUEUES': ('["7"]', "['7']"), 'RUN_ONCE': ('no', 'False'), 'FAIR_QUEUES': ('1', 'True')}.get(
-                name, ('7', '7')
-            )
+            flags = {'RUN_ONCE': ('no', 'False'), 'FAIR_QUEUES': ('1', 'True'), 'REPORT': ('no', 'False')}
+            text, value = {'QUEUES': ('["7"]', "['7']"), **flags}.get(name, ('7', '7'))
             monkeypatch.setenv(variable.partition(',')[0], text)
             assert str(Config()[name]) == value, name
 

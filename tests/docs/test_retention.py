@@ -76,7 +76,7 @@ def test_role(manual: Manual, database: Database) -> None:
         insert(tasks, 'quarter', 100)
         url = url_of(database, 'janitor', 'correct-horse')
         with Pruning(url, archive='celery_task_history') as pruning:
-            assert pruning.count(retention) == pruning.prune(retention) == (1, 1, 0, 0)
+            assert pruning.count(retention) == pruning.prune(retention) == (1, 1, 0, 0, 0)
         assert tasks.count('celery_task_history') == 1
     finally:
         database.execute('DROP OWNED BY janitor')

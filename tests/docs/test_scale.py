@@ -12,9 +12,11 @@ from cadasta.workertoolbox.monitor import upgrade
 from cadasta.workertoolbox.monitor.message import Message
 from cadasta.workertoolbox.monitor.store import Store, Stored
 from cadasta.workertoolbox.results.refusal import Refused
-from rig.monitor.databases import url_of
+from cadasta.workertoolbox.tracked import Filter
+from rig.monitor.databases import TaskDatabase, url_of
 from rig.servers.postgres import Database
 
+from ..tracked.plans import explained
 from .manual import Manual
 
 PAGE = 'explanation/scale'
@@ -77,6 +79,14 @@ def test_archive(manual: Manual, tracked: Database) -> None:
     assert database.execute('SELECT * FROM celery_task_archive_2026_01') == before
     database.execute(statements(manual, 'DROP TABLE celery_task_archive'))
     assert ids(database, 'celery_task_archive') == {'week'}
+
+
+def test_an_index_of_an_argument(manual: Manual, tracked: Database) -> None:
+    tracked.execute(statements(manual, "kwargs ->> 'customer'"))
+    with explained(TaskDatabase(url_of(tracked))) as (reader, plans):
+        assert reader.page(Filter(argument=('customer', '42')), 9) == []
+    assert 'celery_task_expr_idx' in plans[-1]
+    assert 'Seq Scan on celery_task ' not in plans[-1]
 
 
 def test_numbers_of_results(manual: Manual, tracked: Database) -> None:

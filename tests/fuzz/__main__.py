@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-TARGETS = ('decoder', 'configuration')
+TARGETS = ('decoder', 'configuration', 'page', 'results')
 LIMITS = ['-timeout=10', '-rss_limit_mb=1024', '-max_len=16384']
 
 

@@ -66,7 +66,7 @@ def test_a_queue_that_may_not_be_renewed_does_not_hold_up_another(
     try:
         SQSLeases(holder.channel, []).renew()
     finally:
-        sqs_server.throttle()
+        sqs_server.fail()
     assert renewals(sqs_server) - before == 1
     (message,) = caplog.messages
     assert f'{broker.prefix}-export; it is tried again: ' in message
@@ -171,8 +171,8 @@ def test_throttled_renewals_are_told_and_tried_again(
     try:
         wait_until(lambda: 'Too many requests' in caplog.text, 'the failure to be told')
         before = renewals(sqs_server)
-        sqs_server.throttle()
+        sqs_server.fail()
         wait_until(lambda: renewals(sqs_server) > before, 'the next renewal')
     finally:
-        sqs_server.throttle()
+        sqs_server.fail()
         renewal.stop()

@@ -15,10 +15,9 @@ from typing import Any
 import pytest
 
 from cadasta.workertoolbox.errors import Unreadable
-from cadasta.workertoolbox.monitor.body import MAX_BODY
+from cadasta.workertoolbox.monitor.bounds import MAX_BODY, MAX_DEPTH
 from cadasta.workertoolbox.monitor.decode import decode
 from cadasta.workertoolbox.monitor.message import Message, from_envelope, from_payload, whole
-from cadasta.workertoolbox.monitor.nesting import MAX_DEPTH
 
 from .messages import first_protocol, message
 
@@ -201,6 +200,14 @@ def test_compressed_bodies_are_read(name: str, compress: Any) -> None:
         decode(message(headers={'compression': name}, body=body[:-4]))
     with pytest.raises(Unreadable, match='cannot be decompressed'):
         decode(message(headers={'compression': name}, body=b'no such data'))
+
+
+def test_lzma_that_claims_much_memory() -> None:
+    greedy = lzma.compress(b'[[7], {}, {}]', filters=[{'id': lzma.FILTER_LZMA2, 'dict_size': 2**30}])
+    with pytest.raises(Unreadable, match='cannot be decompressed: Memory usage limit exceeded'):
+        decode(message(headers={'compression': 'application/x-lzma'}, body=greedy))
+    largest = lzma.compress(b'[[7], {}, {}]', preset=9)
+    assert columns(message(headers={'compression': 'application/x-lzma'}, body=largest))['args'] == [7]
 
 
 @pytest.mark.parametrize(

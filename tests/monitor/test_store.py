@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from cadasta.workertoolbox.database.connection import engine
+from cadasta.workertoolbox.database.faults import explained
 from cadasta.workertoolbox.database.views import SCHEDULED_VIEW, VIEW
 from cadasta.workertoolbox.errors import NotUsable
 from cadasta.workertoolbox.monitor import store as store_module
@@ -267,6 +268,23 @@ def test_a_huge_batch_is_several_statements(postgresql: TaskDatabase, monkeypatc
     assert (postgresql.count(), postgresql.count('celery_task_rejected')) == (10, 1)
 
 
+def test_large_bodies_beside_others(tasks: TaskDatabase) -> None:
+    large = b'[["%b"], {}, {}]' % (2**20 * b'x')
+    bodies = [b'[[1], {}, {}]', large, b'[[2], {}, {}]', b'[[3], {}, {}]', large + b' ', b'[[4], {}, {}]']
+    assert write(tasks, *(message(str(number), body=body) for number, body in enumerate(bodies))) == Stored(6, 0)
+    assert [bytes(tasks.tasks()[str(number)]['body']) for number in range(6)] == bodies
+
+
+def test_rejected_messages_are_stored_in_portions(tasks: TaskDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, 'MAX_STATEMENT', 2000)
+    statements = []
+    with Store(tasks.url) as store:
+        sa.event.listen(store._connection, 'before_cursor_execute', lambda *args: statements.append(args[2]))
+        assert store.write(from_envelope(1, f'{number}{"?" * 900}') for number in range(6)) == Stored(0, 6)
+    assert len(statements) == 3
+    assert tasks.count('celery_task_rejected') == 6
+
+
 def test_the_database_is_away(postgresql: TaskDatabase) -> None:
     with Store(postgresql.url) as store:
         store.write([message('0')])
@@ -280,12 +298,69 @@ def test_the_database_is_away(postgresql: TaskDatabase) -> None:
         assert store.write([message('1')]) == Stored(1, 0)
 
 
+# As statement_timeout does to what takes long, this cuts short a statement that has more than three rows.
+CUT_SHORT = """
+CREATE FUNCTION cut_short() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT count(*) > 3 FROM stored) THEN
+        RAISE EXCEPTION 'canceling statement due to statement timeout' USING ERRCODE = 'query_canceled';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER cut_short AFTER INSERT ON {table} REFERENCING NEW TABLE AS stored
+    FOR EACH STATEMENT EXECUTE FUNCTION cut_short();
+"""
+
+
+def test_a_batch_that_takes_too_long_is_split_until_it_fits(
+    postgresql: TaskDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    for table in ('celery_task', 'celery_task_rejected'):
+        postgresql.execute(CUT_SHORT.format(table=table).replace('CREATE FUNCTION', 'CREATE OR REPLACE FUNCTION'))
+    messages = [message(str(number)) for number in range(40)]
+    garbage = [from_envelope(1, bytes([number, 255])) for number in range(10)]
+    statements: list[str] = []
+    with Store(postgresql.url) as store:
+        sa.event.listen(store._connection, 'before_cursor_execute', lambda *args: statements.append(args[2]))
+        assert store.write(messages) == Stored(40, 0)
+        assert caplog.messages[0] == 'The database gives up a statement with 40 rows. The next has 20.'
+        first = len(statements)
+        # It has learned how much fits, and now and then tries a little more.
+        assert store.write(messages) == Stored(40, 0)
+        assert len(statements) - first < 40
+        assert store.write(garbage) == Stored(0, 10)
+    assert (postgresql.count(), postgresql.count('celery_task_rejected')) == (40, 10)
+
+
+def test_a_row_that_takes_too_long(postgresql: TaskDatabase) -> None:
+    write(postgresql, message('1'))
+    with postgresql.engine.begin() as other:
+        other.execute(sa.text('SELECT FROM celery_task FOR UPDATE'))
+        with Store(f'{postgresql.url}?options=-c%20statement_timeout%3D100') as store:
+            with pytest.raises(DBAPIError) as raised:
+                store.write([message('1'), message('2')])
+            assert 'Raise statement_timeout for the role' in explained(raised.value)
+        with Store(f'{postgresql.url}?options=-c%20lock_timeout%3D100') as store:
+            with pytest.raises(DBAPIError) as raised:
+                store.write([message('1')])
+            assert 'longer than lock_timeout' in explained(raised.value)
+
+
+def test_what_cannot_even_be_kept_among_the_rejected(postgresql: TaskDatabase) -> None:
+    postgresql.execute('ALTER TABLE celery_task_rejected ADD CHECK (length(message) < 5)')
+    with pytest.raises(DBAPIError, match='violates check constraint'):
+        write(postgresql, from_envelope(1, b'\x00\xff'), from_envelope(1, b'\x00\xff' * 5))
+    assert postgresql.count('celery_task_rejected') == 1
+
+
 @pytest.mark.parametrize(
     ('body', 'headers'),
     [
         (rb' [["a\u0000b \\ \"", -0.0, 1e300], {"z": 1, "a": 2}, {}]', {}),
         ('[["Zürich"], {}, {}]'.encode(), {}),
         (zlib.compress(b'[[7], {}, {}]'), {'compression': 'application/x-gzip'}),
+        # A body of this size travels on its own.
+        (rb'[["\\ \u0000 %b"], {}, {}]' % (2**20 * b'x'), {}),
     ],
 )
 def test_the_body_is_stored_as_it_was(tasks: TaskDatabase, body: bytes, headers: dict[str, str]) -> None:
@@ -318,8 +393,7 @@ def test_a_table_that_goes_away(tasks: TaskDatabase) -> None:
         for view in (VIEW, SCHEDULED_VIEW):
             tasks.execute(f'DROP VIEW {view}')
         tasks.execute('DROP TABLE celery_task')
-        # SQLite has no error class of its own for this.
-        with pytest.raises(NotUsable if 'postgresql' in tasks.url else DBAPIError, match='celery_task'):
+        with pytest.raises(NotUsable, match='celery_task'):
             store.write([message()])
 
 

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import pickle
+import re
 import struct
 import zlib
 from datetime import UTC, datetime, timedelta
@@ -18,8 +19,10 @@ from celery.canvas import StampingVisitor
 from kombu import Connection
 
 from cadasta.workertoolbox.conf import Config
-from cadasta.workertoolbox.monitor import Monitor
-from cadasta.workertoolbox.monitor.body import MAX_BODY
+from cadasta.workertoolbox.monitor import Monitor, sources
+from cadasta.workertoolbox.monitor import message as message_module
+from cadasta.workertoolbox.monitor.bounds import MAX_BODY
+from cadasta.workertoolbox.monitor.sources import redis as redis_source
 from rig.monitor.databases import TaskDatabase
 from rig.servers.broker import PLATFORM_QUEUE, Broker
 from rig.servers.raw_message import Raw, nested, table
@@ -248,6 +251,31 @@ def test_messages_that_no_kombu_wrote(broker: Broker, postgresql: TaskDatabase) 
     drain(broker, app, postgresql)
     assert {bytes(row['message']).decode() for row in postgresql.rejected()} == set(raw)
     assert broker.count(PLATFORM_QUEUE) == 0
+
+
+@pytest.mark.parametrize('broker', ['redis', 'amqp'], indirect=True)
+def test_messages_that_are_too_long(broker: Broker, postgresql: TaskDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The monitor keeps the beginning of each, and takes them off the queue, and no others."""
+    for name, value in {'MAX_BODY': 4_000, 'MAX_ENVELOPE': 4_000, 'KEPT': 100}.items():
+        for module in (sources, redis_source, message_module):
+            monkeypatch.setattr(module, name, value, raising=False)
+    app = make_app(broker)
+    before = app.send_task('export.project')
+    with broker.connect() as connection:
+        for number in range(2):
+            publish(connection, app, b'%d%b' % (number, 9_000 * b'x'), headers={'task': f'name-{number}', 'id': '1'})
+    after = app.send_task('export.project')
+    drain(broker, app, postgresql, batch=2)
+    assert postgresql.tasks().keys() == {before.id, after.id}
+    assert broker.count(PLATFORM_QUEUE) == 0
+    rows = postgresql.rejected()
+    assert all(len(row['message']) == 100 for row in rows)
+    assert all(
+        re.search(r'has \d+ bytes, and at most 4000 are read: its first 100 bytes are kept', row['reason'])
+        for row in rows
+    )
+    # RabbitMQ tells the headers apart from the body. What begins alike has one row.
+    assert {row['name'] for row in rows} == ({None} if broker.name == 'redis' else {'name-0', 'name-1'})
 
 
 @pytest.mark.parametrize('broker', ['amqp'], indirect=True)

@@ -65,5 +65,5 @@ def test_a_task_that_could_not_be_tracked_does_not_run(sqs_server: SQS, processe
             assert program.wait() == 1
             assert 'Too many requests' in program.log
     finally:
-        sqs_server.throttle()
+        sqs_server.fail()
     assert broker.count('export') == broker.count(PLATFORM_QUEUE) == 1

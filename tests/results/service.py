@@ -71,8 +71,7 @@ class Service:
                 LEASE=str(lease),
                 SETTINGS=json.dumps(settings or {}),
                 **self.broker.environment,
-                **self.database.environment,
-                **environment,
+                **{**self.database.environment, **environment},
             ),
         )
         worker.wait_for(READY)

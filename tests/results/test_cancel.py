@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from cadasta.workertoolbox.commands import toolbox
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.database.upgrade import upgrade
 from cadasta.workertoolbox.monitor.loop import Monitor
+from cadasta.workertoolbox.tracked import query
 from rig.monitor.databases import TaskDatabase, url_of
 
 from ..tracked.rows import schedule_all, store
@@ -72,8 +72,7 @@ def test_a_pool_that_cannot_terminate(once: Service, tmp_path: Path) -> None:
 
 @pytest.fixture
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    # The package's attribute of this name is the command.
-    monkeypatch.setattr(sys.modules['cadasta.workertoolbox.commands.cancel'], '_PAGE', 2)
+    monkeypatch.setattr(query, 'VALUES', 2)
     return Shell(TaskDatabase(f'sqlite:///{tmp_path / "tasks.db"}').url)
 
 

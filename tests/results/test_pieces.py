@@ -154,6 +154,23 @@ def test_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch, caplog: pytest
     assert 'The leases of running tasks cannot be renewed' in caplog.text
 
 
+@pytest.mark.parametrize(
+    ('error', 'level'),
+    [
+        (sa.exc.OperationalError('', {}, Exception('Connection refused')), 'WARNING'),
+        (sa.exc.OperationalError('', {}, Exception('FATAL:  password authentication failed')), 'ERROR'),
+        (KeyError('no'), 'WARNING'),
+    ],
+)
+def test_why_leases_are_not_renewed_is_said_once(
+    error: Exception, level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = ''
+    for _ in range(2):
+        said = lease._say_once(error, said)
+    assert [record.levelname for record in caplog.records] == [level]
+
+
 def test_what_runs_on_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     worker, request = SimpleNamespace(pool=None), SimpleNamespace(id='runs on', name='export.project')
     said: set[str] = set()
@@ -186,7 +203,12 @@ def test_a_class_that_two_tasks_share(celery_app: Celery) -> None:
 
 @pytest.mark.parametrize(
     ('claim', 'refused', 'stored'),
-    [(Claim(1), None, ['RETRY']), (Claim(1), Dropped(), ['RETRY']), (Claim(1), Reject(), ['RETRY']), (None, None, [])],
+    [
+        (Claim(1), None, ['disowned', 'RETRY']),
+        (Claim(1), Dropped(), ['disowned', 'RETRY']),
+        (Claim(1), Reject(), ['disowned', 'RETRY']),
+        (None, None, []),
+    ],
 )
 def test_what_is_stored_of_a_task_that_is_replaced(
     celery_app: Celery, claim: Claim | None, refused: Exception | None, stored: list[str]
@@ -194,6 +216,9 @@ def test_what_is_stored_of_a_task_that_is_replaced(
     states = []
 
     class Storing:
+        def disown(self, task_id: str, claim: Claim) -> None:
+            states.append('disowned')
+
         def store_result(self, task_id: str, result: Any, state: str, request: Any) -> None:
             states.append(state)
             if refused:

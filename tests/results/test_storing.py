@@ -154,3 +154,16 @@ def test_a_table_of_version_1_0(once: Service) -> None:
     once.wait_until(lambda: once.count('end', task_id) == 2, 'both copies to run')
     once.wait_for_state(task_id, 'SUCCESS')
     assert worker.log.count('has no columns for claims') == 1
+
+
+def test_a_password_that_is_wrong_until_it_is_changed(once: Service) -> None:
+    """The worker says at its start what to change, starts no task meanwhile, and loses no result."""
+    password = f'ALTER ROLE {once.database.role} PASSWORD %s'
+    once.database.execute(password, 'rotated')
+    worker = once.start('-Q', 'once', '-c', '1')
+    worker.wait_for('leases of running tasks cannot be renewed: .*password authentication failed.*RESULT_DB_PASS')
+    task_id = once.send('plain')
+    worker.wait_for('The result database refuses, and the worker tries on until it does not: .*RESULT_DB_PASS')
+    once.database.execute(password, once.database.password)
+    once.wait_for_state(task_id, 'SUCCESS')
+    assert once.row(task_id, 'runs') == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pickle
@@ -12,6 +13,10 @@ from typing import Any
 
 import pytest
 from psycopg2 import Binary
+
+from cadasta.workertoolbox.monitor import Monitor
+from rig.monitor.databases import TaskDatabase, url_of
+from rig.servers.broker import PLATFORM_QUEUE
 
 from .service import Service
 
@@ -73,6 +78,28 @@ def test_messages(once: Service, pool: str) -> None:
     assert worker.log.count('its id is') == len(nameless)
     assert not once.broker.count('once')
     assert worker.stop() == 0
+
+
+@REDIS
+@pytest.mark.parametrize(
+    'settings', [{'RUN_ONCE': False}, {'result_backend': 'cache+memory://'}, {'result_backend': 'disabled://'}]
+)
+def test_a_body_that_is_no_task(once: Service, settings: dict[str, Any], tmp_path: Path) -> None:
+    """`[42]` for a work queue, from a stranger: the worker goes on, claims or not, and the platform has the message."""
+    tasks = TaskDatabase(url_of(once.database))
+    with once.app.producer_or_acquire() as producer:
+        declare = [once.app.amqp.queues[name] for name in ('once', PLATFORM_QUEUE)]
+        producer.publish([42], exchange='task_exchange', routing_key='once', serializer='json', declare=declare)
+    worker = once.start('-Q', 'once', '-c', '1', '-P', 'solo', settings=settings)
+    task_id = once.send('plain')
+    once.wait_until(lambda: once.count('end', task_id), 'the task to end')
+    assert not once.broker.count('once')
+    assert worker.stop() == 0
+    Monitor(once.app, tasks.url, once=True).run()
+    (row,) = tasks.rejected()
+    assert row['reason'] == 'neither the headers nor the body name a task'
+    assert json.loads(row['message'])['body'] == base64.b64encode(b'[42]').decode()
+    assert tasks.tasks().keys() == {task_id}
 
 
 class Bomb:

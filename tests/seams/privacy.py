@@ -10,6 +10,7 @@ LIBRARIES = frozenset({'amqp', 'billiard', 'botocore', 'boto3', 'celery', 'kombu
 #: The modules that the reference documentation of each library describes for its users.
 DOCUMENTED = frozenset(
     {
+        'amqp',
         'botocore.exceptions',
         'celery',
         'celery.app',
@@ -41,6 +42,7 @@ PUBLIC = {
     '_asdict': 'of typing.NamedTuple',
     '_getframe': 'of sys',
     '_mapping': 'of sqlalchemy.Row: its other names are those of columns',
+    '_replace': 'of typing.NamedTuple',
 }
 
 _REACHING = ('delattr', 'getattr', 'hasattr', 'setattr')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,13 @@ from amqp import spec
 from amqp.exceptions import UnexpectedFrame
 from kombu import Connection, Queue
 
-from cadasta.workertoolbox.seams.amqp_frames import REASON, UNREAD, tolerant_frame_handler
+from cadasta.workertoolbox.seams.amqp_frames import (
+    BODY_SIZE,
+    HEADER_SIZE,
+    REASON,
+    UNREAD,
+    tolerant_frame_handler,
+)
 from rig.servers.broker import Broker
 from rig.servers.process import PATIENCE
 from rig.servers.raw_message import Raw, nested, table
@@ -22,12 +29,14 @@ UNREADABLE = {
     'OverflowError': b'\x20\x00' + table(b'\x01aT' + struct.pack('>Q', 2**64 - 1)),
     'RecursionError': b'\x20\x00' + nested(1500),
 }
+LONGEST, KEPT = 400_000, 150_000
+tolerant = partial(tolerant_frame_handler, longest=LONGEST, kept=KEPT)
 
 
 def receive(broker: Broker, count: int) -> list[Any]:
     """The next messages of the queue, as py-amqp delivers them to whoever tolerates them."""
     messages: list[Any] = []
-    options = {**broker.options, 'frame_handler': tolerant_frame_handler}
+    options = {**broker.options, 'frame_handler': tolerant}
     with Connection(broker.url, transport_options=options) as connection:
         channel = connection.default_channel
         channel.auto_decode = False
@@ -74,14 +83,27 @@ def test_a_routing_key_that_is_no_text_is_made_readable(broker: Broker) -> None:
     assert message.delivery_info['exchange'] == 'any_key'
 
 
+@pytest.mark.parametrize('broker', ['amqp'], indirect=True)
+@pytest.mark.parametrize('properties', [b'\x00\x00', UNREADABLE['UnicodeDecodeError']])
+def test_the_beginning_of_a_body_that_is_too_long_is_delivered(broker: Broker, properties: bytes) -> None:
+    """RabbitMQ sends it in several frames, and the last of those that are delivered is cut."""
+    bodies = [size * b'x' for size in (LONGEST, LONGEST + 1, 10 * LONGEST, 1)]
+    publish(broker, *(Raw(body, properties) for body in bodies))
+    messages = receive(broker, 4)
+    assert [bytes(message.body) for message in messages] == [bodies[0], KEPT * b'x', KEPT * b'x', b'x']
+    sizes = [None, LONGEST + 1, 10 * LONGEST, None]
+    assert [message.properties.get(BODY_SIZE) for message in messages] == sizes
+    assert all(message.properties[HEADER_SIZE] >= len(properties) for message in messages)
+
+
 def test_another_method_that_is_no_text_is_an_error() -> None:
-    on_frame = tolerant_frame_handler(SimpleNamespace(bytes_recv=0), lambda *arguments: b'\xff'.decode())
+    on_frame = tolerant(SimpleNamespace(bytes_recv=0), lambda *arguments: b'\xff'.decode())
     with pytest.raises(UnicodeDecodeError):
         on_frame((1, 1, struct.pack('>HH', *spec.Basic.QosOk)))
 
 
 def test_frames_that_make_no_message_are_an_error() -> None:
     connection = SimpleNamespace(bytes_recv=0)
-    on_frame = tolerant_frame_handler(connection, lambda *arguments: None)
+    on_frame = tolerant(connection, lambda *arguments: None)
     with pytest.raises(UnexpectedFrame):
         on_frame((3, 1, b'a body without a message'))

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from celery import Celery, _state
+from celery.concurrency import get_implementation
 from celery.worker import WorkController, state
 
 from cadasta.workertoolbox.seams import celery_pool
-from cadasta.workertoolbox.seams.celery_pool import active, is_reserved, spawns
+from cadasta.workertoolbox.seams.celery_pool import accepted, active, held, is_reserved, name_of, spawns
 
 
 class Request:
@@ -40,10 +41,32 @@ def test_requests() -> None:
     state.reserved_requests.add(request)
     try:
         assert active() == {'1': request}
+        assert held() == 1
         assert (is_reserved('1'), is_reserved('2')) == (True, False)
     finally:
         state.active_requests.discard(request)
         state.reserved_requests.discard(request)
+
+
+def test_a_task_that_waits_for_its_eta_is_held() -> None:
+    request = Request()
+    state.task_scheduled(request)
+    try:
+        assert held() == 1
+    finally:
+        state.scheduled_requests.discard(request)
+    assert held() == 0
+
+
+def test_tasks_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, 'all_total_count', [7])
+    assert accepted() == 7
+
+
+@pytest.mark.parametrize('name', ['prefork', 'threads', 'solo', 'gevent'])
+def test_names_of_pools(name: str) -> None:
+    assert name_of(object.__new__(get_implementation(name))) == name
+    assert name_of(Request()) == __name__
 
 
 @pytest.mark.parametrize('start_method', ['fork', 'spawn'])

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 from celery import Celery
-from celery.worker import loops
+from celery.worker import loops, state
 
-from cadasta.workertoolbox.seams.celery_worker import trace_again, wrap_handler
+from cadasta.workertoolbox.seams.celery_worker import end_if_told, trace_again, wrap_handler
 from rig.servers.environment import clean_environment
 
 PROGRAM = """
@@ -83,3 +83,10 @@ def test_a_task_that_is_traced_again_calls_the_hooks_that_its_class_has_now() ->
     trace_again(app, 'worker@here')
     task.__trace__('two', (), {}, {})
     assert called == ['two']
+
+
+def test_code_that_waits_ends_a_worker_that_was_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    end_if_told()
+    monkeypatch.setattr(state, 'should_stop', 0)
+    with pytest.raises(SystemExit):
+        end_if_told()

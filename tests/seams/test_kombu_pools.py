@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from kombu import Connection, pools
 
+from cadasta.workertoolbox.seams import kombu_pools
 from cadasta.workertoolbox.seams.kombu_pools import empty_pools
 
 
@@ -64,3 +65,17 @@ def test_kombu_itself_would_close_the_connections(connection: Connection) -> Non
         assert old.connect()
     pools.reset()
     assert not old.connected
+
+
+def test_a_pool_makes_connections_of_its_class() -> None:
+    class Pooled(kombu_pools.Pooled):
+        pass
+
+    pool = kombu_pools.PoolOf(Pooled, Connection('memory://', transport_options={'polling_interval': 1}), 3)
+    connection = pool.acquire()
+    assert type(connection) is Pooled
+    assert connection.transport_options == {'polling_interval': 1}
+    assert pool.limit == 3
+    connection.release()
+    # kombu's own pool makes connections of another class.
+    assert type(Connection('memory://').Pool(1).acquire()) is kombu_pools.Pooled

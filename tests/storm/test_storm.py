@@ -26,13 +26,10 @@ def platform(broker: Broker, database: Database, processes: Processes) -> Iterat
     platform.close()
 
 
-# Nothing fails in memory and with files, so the storms over those are left to `./benchmarks/run`. CI runs all of these.
-@pytest.mark.parametrize(
-    'broker',
-    [pytest.param('redis', marks=pytest.mark.soak), pytest.param('amqp', marks=pytest.mark.soak), 'sqs'],
-    indirect=True,
-)
+# Nothing fails in memory and with files, so the storms over those are left to `./benchmarks/run`.
+@pytest.mark.parametrize('broker', ['redis', 'amqp', 'sqs'], indirect=True)
 @pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_the_books_balance(platform: Platform) -> None:
     books = storm(platform, SEED, SECONDS, rate=5, interval=INTERVAL)

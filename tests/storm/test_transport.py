@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from contextlib import closing
 
 import billiard
@@ -12,7 +13,8 @@ import redis
 from kombu import Connection, Queue
 
 from rig.servers.broker import Broker
-from rig.servers.process import wait_until
+from rig.servers.process import accepts_connections, wait_until
+from rig.servers.proxy import Proxy
 
 
 @pytest.mark.parametrize('broker', ['redis'], indirect=True)
@@ -37,6 +39,26 @@ def test_redis_loses_the_message_that_is_on_its_way_to_a_consumer(broker: Broker
         broker.cut()
         assert client.hlen('unacked') == 0
         assert broker.count('export') == 0
+
+
+@pytest.mark.parametrize('broker', ['redis'], indirect=True)
+@pytest.mark.parametrize('crash', [False, True])
+def test_redis_comes_back_with_its_messages(broker: Broker, crash: bool) -> None:
+    """So the storm may restart it. Without its log, it would come back with none."""
+    with broker.connect() as connection, connection.SimpleQueue('export') as box:
+        box.put({'id': 1})
+        broker.restart(0, crash)
+        box.put({'id': 2})
+    assert broker.count('export') == 2
+
+
+def test_refused_connections() -> None:
+    with socket.create_server(('127.0.0.1', 0)) as server, closing(Proxy(server.getsockname()[1])) as proxy:
+        for _ in range(2):
+            assert accepts_connections(proxy.port)
+            proxy.refuse()
+            assert not accepts_connections(proxy.port)
+            proxy.listen()
 
 
 @pytest.mark.parametrize('broker', ['filesystem'], indirect=True)

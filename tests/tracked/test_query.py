@@ -32,7 +32,8 @@ from cadasta.workertoolbox.tracked.extent import BRIEF, STRUCTURE, WHOLE, Bytes,
 from rig.monitor.databases import TaskDatabase, url_of
 from rig.servers.postgres import Database
 
-from .rows import minutes, schedule, store
+from .plans import explained
+from .rows import minutes, schedule, schedule_all, store
 
 
 @pytest.fixture
@@ -134,6 +135,9 @@ def test_pages_have_each_task_once_newest_first(tasks: TaskDatabase, tracked: Tr
         assert paged == everything
 
 
+#: An index has only the beginning of this name of a class.
+LONG_NAME = 'Error' * 30
+
 FILTERS = [
     (Filter(state='FAILURE'), ['old', 'early']),
     (Filter(state='PENDING'), ['new', 'prefix']),
@@ -163,6 +167,8 @@ FILTERS = [
     (Filter(argument=('1', '7')), ['old']),
     (Filter(error='KeyError'), ['old']),
     (Filter(error='Key'), []),
+    (Filter(error=LONG_NAME), ['early']),
+    (Filter(error=LONG_NAME[:-1]), []),
     (Filter(group='g'), ['prefix']),
     (Filter(worker='export@'), ['mid']),
     (Filter(worker='export@host#7.0a'), ['mid']),
@@ -185,7 +191,7 @@ def some(tasks: TaskDatabase) -> None:
     schedule(tasks, 'new', 4, name='msg.send', routing_key='msg', kwargs={'customer': 42})
     store(tasks, 'old', 'FAILURE', result=b'{"exc_type": "KeyError", "exc_message": ["x"], "exc_module": "builtins"}')
     store(tasks, 'mid', 'SUCCESS', worker='export@host#7.0a')
-    store(tasks, 'early', 'FAILURE')
+    store(tasks, 'early', 'FAILURE', result=f'{{"exc_type": "{LONG_NAME}"}}'.encode())
     # Whoever stores this says no more than that nothing is known.
     store(tasks, 'new', 'PENDING')
 
@@ -380,7 +386,7 @@ def test_a_view_of_version_1_0(tasks: TaskDatabase) -> None:
         tasks.execute(f'DROP VIEW {view}')
     tasks.execute('CREATE VIEW celery_task_scheduled AS SELECT * FROM celery_task')
     with (
-        pytest.raises(NotUsable, match=r'celery_task_scheduled.*, standing: run `celery toolbox tables` first'),
+        pytest.raises(NotUsable, match=r'celery_task_scheduled.* standing.*_status: run `celery toolbox tables` first'),
         TrackedTasks(tasks.url),
     ):
         raise AssertionError
@@ -409,19 +415,46 @@ def test_the_layer_knows_all_columns_of_the_view(tasks: TaskDatabase) -> None:
     assert columns == set(TrackedTask.__dataclass_fields__)
 
 
+def test_what_few_tasks_meet_is_found_by_indexes(postgresql: TaskDatabase) -> None:
+    ids = [f'{number:04}' for number in range(3000)]
+    schedule_all(postgresql, [{'task_id': task_id} for task_id in ids])
+    postgresql.execute(
+        """INSERT INTO celery_taskmeta (id, task_id, status, result)
+        SELECT number, task_id, CASE WHEN number % 5 = 0 THEN 'FAILURE' ELSE 'SUCCESS' END,
+            convert_to('{"exc_type": "Error' || number || '"', 'UTF8')
+        FROM (SELECT task_id, row_number() OVER () AS number FROM celery_task) AS numbered"""
+    )
+    for table in ('celery_task', 'celery_taskmeta'):
+        vacuum(postgresql, table)
+    for where, indexes in [
+        (Filter(state='PENDING'), ['celery_taskmeta_task_id_key', 'ix_celery_taskmeta_open']),
+        (Filter(standing='queued'), ['celery_taskmeta_task_id_key', 'ix_celery_taskmeta_open']),
+        (Filter(standing='waiting'), ['ix_celery_task_eta', 'ix_celery_taskmeta_open']),
+        (Filter(standing='running'), ['ix_celery_taskmeta_open']),
+        (Filter(standing='lost'), ['ix_celery_taskmeta_open']),
+        (Filter(error='KeyError'), ['ix_celery_taskmeta_error']),
+    ]:
+        with explained(postgresql) as (tracked, plans):
+            assert tracked.page(where, 9) == []
+        _, all_tasks, results = plans
+        for index in indexes:
+            assert index in all_tasks, (where, all_tasks)
+        assert 'Seq Scan' not in all_tasks + results
+        if where.state == 'PENDING':
+            assert 'Index Only Scan using celery_task_pkey' in all_tasks
+            assert 'Index Only Scan using celery_taskmeta_task_id_key' in all_tasks
+
+
+def vacuum(tasks: TaskDatabase, table: str) -> None:
+    with tasks.engine.connect().execution_options(isolation_level='AUTOCOMMIT') as connection:
+        connection.execute(sa.text(f'VACUUM (ANALYZE) {table}'))
+
+
 def test_relatives_are_found_by_indexes(postgresql: TaskDatabase) -> None:
-    with TrackedTasks(postgresql.url) as tracked, postgresql.engine.begin() as connection:
-        connection.execute(sa.text('SET enable_seqscan = off'))
-        asked: list[str] = []
-
-        def explain(_: object, cursor: object, statement: str, parameters: dict[str, str], *others: object) -> None:
-            plan = connection.exec_driver_sql(f'EXPLAIN {statement}', parameters)
-            asked.append('\n'.join(row[0] for row in plan))
-
-        sa.event.listen(tracked._engine, 'before_cursor_execute', explain)
+    with explained(postgresql) as (tracked, plans):
         tracked.workflow('a')
         tracked.find(['a'])
-        plan = '\n'.join(asked)
+        plan = '\n'.join(plans)
         for index in (
             'celery_task_pkey',
             'ix_celery_task_root_id',

@@ -100,6 +100,7 @@ OURS = {
     'CHORD_UNLOCK_MAX_RETRIES': 'int',
     'RUN_ONCE': 'bool',
     'FAIR_QUEUES': 'bool',
+    'REPORT': 'bool',
     'ENV_PREFIX': 'str',
 }
 

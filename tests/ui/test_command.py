@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import signal
 import socket
 import sys
 import urllib.request
+from contextlib import ExitStack
 
 import pytest
 from celery import Celery
@@ -13,6 +15,7 @@ from celery.bin.base import CLIContext
 from click.testing import CliRunner
 
 from cadasta.workertoolbox.commands import toolbox as toolbox_group
+from cadasta.workertoolbox.conf import Config
 from rig.monitor.programs import Toolbox
 
 from .seed import SECRET, Seed
@@ -45,6 +48,67 @@ def test_variables(toolbox: Toolbox, seed: Seed) -> None:
     url = process.wait_for(URL)[0]
     assert url.startswith('http://[::1]:')
     assert SECRET in fetch(f'{url}tasks/7')
+
+
+@pytest.mark.parametrize('address', ['127.0.0.1', '0.0.0.0'])
+def test_host_names_that_are_allowed(toolbox: Toolbox, address: str) -> None:
+    process = toolbox.start('ui', '--port', '0', '--allow-host', 'tasks.example.org', TOOLBOX_HOST=address)
+    port = int(process.wait_for(URL)[0].rstrip('/').rpartition(':')[2])
+    for host, status in {'tasks.example.org': 200, f'localhost:{port}': 200, 'other.example.org': 400}.items():
+        connection = http.client.HTTPConnection('127.0.0.1', port, timeout=30)
+        connection.request('GET', '/', headers={'Host': host})
+        assert connection.getresponse().status == status
+        connection.close()
+
+
+@pytest.mark.parametrize('scheme', ['tcp', 'udp'])
+def test_variables_that_kubernetes_makes_of_services(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    """Of one that is called like the commands, and of one that is called like a variable of Config."""
+    for service in ('TOOLBOX', 'RESULT_DB'):
+        monkeypatch.setenv(f'{service}_SERVICE_HOST', '10.0.0.7')
+        monkeypatch.setenv(f'{service}_SERVICE_PORT', '80')
+        monkeypatch.setenv(f'{service}_PORT', f'{scheme}://10.0.0.7:80')
+        monkeypatch.setenv(f'{service}_PORT_80_TCP', f'{scheme}://10.0.0.7:80')
+        monkeypatch.setenv(f'{service}_PORT_80_TCP_PORT', '80')
+        monkeypatch.setenv(f'{service}_PORT_80_TCP_ADDR', '10.0.0.7')
+    assert toolbox_group.commands['ui'].make_context('ui', []).params['port'] == 8642
+    assert Config()['RESULT_DB_PORT'] == '5432'
+    monkeypatch.setenv('TOOLBOX_PORT', '80')
+    assert toolbox_group.commands['ui'].make_context('ui', []).params['port'] == 80
+
+
+HALVES = (b'', b'G', b'GET / HTTP/1.1\r\nHost: localhost\r\n', b'POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n')
+
+
+def test_half_sent_requests(toolbox: Toolbox) -> None:
+    """A person gets the page beside 200 connections on which nothing more comes, and the server ends these."""
+    process = toolbox.start('ui', '--port', '0')
+    url = process.wait_for(URL)[0]
+    address = ('127.0.0.1', int(url.rstrip('/').rpartition(':')[2]))
+    with ExitStack() as stack:
+        halves = [stack.enter_context(socket.create_connection(address, timeout=60)) for _ in range(200)]
+        for number, half in enumerate(halves):
+            half.sendall(HALVES[number % len(HALVES)])
+        for _ in range(3):
+            assert 'No task is known' in fetch(url)
+        for half in halves[: len(HALVES)]:
+            while half.recv(4096):
+                pass
+
+
+@pytest.mark.parametrize(
+    ('request_', 'status'),
+    [
+        (b'GET / HTTP/1.1\r\nX: ' + b'x' * 20_000, b'431'),
+        (b'POST / HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n', b'413'),
+    ],
+)
+def test_large_requests(toolbox: Toolbox, request_: bytes, status: bytes) -> None:
+    url = toolbox.start('ui', '--port', '0').wait_for(URL)[0]
+    port = int(url.rstrip('/').rpartition(':')[2])
+    with socket.create_connection(('127.0.0.1', port), timeout=60) as client:
+        client.sendall(request_)
+        assert client.recv(64).split()[1] == status
 
 
 def test_public_address_gets_a_warning(toolbox: Toolbox) -> None:

@@ -428,6 +428,23 @@ class TestSafety:
         assert client.get('/', headers={'Host': host}).status_code == status
         assert client.get('/static/style.css', headers={'Host': host}).status_code == status
 
+    def test_the_refusal_says_what_to_change(self, client: FlaskClient) -> None:
+        page = text(client.get('/', headers={'Host': 'tasks.example.org:8642'}).text)
+        assert 'does not answer to the host name &#39;tasks.example.org&#39;' in page
+        assert '--allow-host NAME' in page
+        assert 'TOOLBOX_ALLOW_HOST' in page
+
+    def test_names_that_are_allowed(self, seed: Seed) -> None:
+        client = create_app(seed.url, hosts=['Tasks.example.org', 'other.example.org:8642']).test_client()
+        for host, status in [
+            ('tasks.example.org', 200),
+            ('TASKS.example.org:443', 200),
+            ('other.example.org', 200),
+            ('localhost', 400),
+            ('example.org', 400),
+        ]:
+            assert client.get('/', headers={'Host': host}).status_code == status
+
     def test_any_name_where_it_is_public(self, seed: Seed) -> None:
         client = create_app(seed.url, hosts=None).test_client()
         assert client.get('/', headers={'Host': 'tasks.example.org'}).status_code == 200

@@ -1,6 +1,6 @@
 """Check that an app keeps the rules, and that the broker, the monitor and the result database are fit for it.
 
-The check changes nothing: it creates no queue, sends and takes no message, and writes no row.
+The check changes nothing: it creates no queue, sends no message to one, takes none, and writes no row.
 """
 
 from collections.abc import Collection, Iterator

@@ -13,7 +13,7 @@ from ..settings.credentials import masked
 from .binding_table import BindingTable
 from .finding import Finding, Outcome, Problem, in_order
 from .platform_queue import Depth, watch
-from .rabbitmq import RabbitMQ
+from .rabbitmq import RabbitMQ, takes_no_messages
 
 #: The check waits this long for an answer of the broker, in seconds.
 TIMEOUT = 3
@@ -21,6 +21,10 @@ TIMEOUT = 3
 _CHANGE = (
     'Mend what the error names: start the broker, or look at broker_url, broker_transport_options and the credentials. '
     f'The check waits {written(timedelta(seconds=TIMEOUT))} for an answer.'
+)
+_FREE = (
+    '"rabbitmqctl status" tells which, and what its limits are. Free some, or raise the limit. Until then, delay() '
+    'raises an error, and tasks that send others wait.'
 )
 
 
@@ -66,6 +70,8 @@ class _Broker:
     def reach(self) -> Outcome:
         self._connection.ensure_connection(max_retries=1, interval_start=0)
         self._kind = kind_of(self._connection, self._platform)
+        if isinstance(self._kind, RabbitMQ) and takes_no_messages(self._connection):
+            return Outcome((Problem(self.url, 'it is short of memory or disk space, and takes no messages', _FREE),))
         return Outcome(note=self.url)
 
     def look_at_queues(self) -> Outcome:
@@ -102,6 +108,7 @@ def connection_to(app: Celery) -> Connection:
         transport_options={
             'read_timeout': TIMEOUT,
             'write_timeout': TIMEOUT,
+            'confirm_timeout': TIMEOUT,
             'socket_timeout': TIMEOUT,
             'socket_connect_timeout': TIMEOUT,
             'client-config': client_config,
@@ -117,7 +124,7 @@ def kind_of(connection: Connection, platform: str) -> Kind | None:
     :returns: `None` for a broker that tells other processes nothing.
     """
     if isinstance(connection.transport, pyamqp.Transport):
-        return RabbitMQ(connection)
+        return RabbitMQ(connection, platform)
     channel = connection.channel()
     # Only an app on Amazon SQS has the client library that this module imports.
     if connection.transport.driver_type == 'sqs':

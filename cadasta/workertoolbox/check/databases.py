@@ -7,13 +7,14 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from celery import Celery
-from sqlalchemy.exc import NoSuchTableError
+from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
 from ..database import roles
 from ..database.columns import missing_columns
 from ..database.connection import engine
+from ..database.faults import refusing
 from ..database.steps import NO_PICKLE
-from ..database.tables import present_columns, rejected, result_tables, sequence, task
+from ..database.tables import monitors, present_columns, rejected, result_tables, sequence, task, workers
 from ..database.views import SCHEDULED_VIEW, VIEW
 from ..durations import written
 from ..errors import NotUsable
@@ -21,12 +22,17 @@ from ..results.claim import COLUMNS
 from ..seams.sqlalchemy_quoting import QUOTE
 from ..settings.credentials import masked
 from ..settings.urls import is_database
+from ..settings.variables import VARIABLES
 from .finding import Finding, Outcome, Problem, in_order
 from .rights import Right, Rights, needed
+from .settings import look_at_settings
+from .trials import trials
 
 #: The check waits this long for an answer of a database, in seconds.
 TIMEOUT = 3
 
+# A check counts no further.
+_MANY = 1_000
 _CREATE = 'Create it, with a role that may: celery -A PROJECT toolbox tables'
 _ADD = 'Add them, with a role that may: celery -A PROJECT toolbox tables. Then restart the workers.'
 _ADD_COLUMNS = 'Add them, with a role that may: celery -A PROJECT toolbox tables'
@@ -34,8 +40,17 @@ _MAY = (
     'Give the role its rights: celery -A PROJECT toolbox tables --reader-role NAME, or --monitor-role, --janitor-role'
 )
 _MISSING = 'it is not there, or the role cannot see it'
+_SHARED_ROLE = (
+    'All services that do not set RESULT_DB_USER share this role, so each may change the results of all others. Give '
+    'each a role: celery -A PROJECT toolbox tables --worker-role NAME'
+)
+_NARROW_NUMBERS = (
+    'It may use up the numbers of {table}, which have 32 bits, and nobody could store results then. Make them 64 bits '
+    'wide, while few tasks end: ALTER TABLE {table} ALTER COLUMN id TYPE bigint'
+)
 _NO_TABLE = Outcome(skipped='there is no table')
 _NO_ROLES = Outcome(skipped='SQLite has no roles')
+_NO_SETTINGS = Outcome(skipped='SQLite has no such settings')
 _CHANGE = 'Mend what the error names: start the database, or look at {}. The check waits {} for an answer.'
 
 
@@ -52,6 +67,7 @@ def check_results(app: Celery, is_worker: bool, any_role: bool) -> Iterator[Find
         results = _Results(app, is_worker, any_role, stack)
         steps = {
             'the database can be reached': lambda: results.reach(url),
+            'its settings suit': results.look_at_settings,
             'its tables are there': results.look_at_tables,
             'its table has the columns for claims': results.look_for_claims,
             'its table refuses pickles': results.look_for_pickles,
@@ -77,6 +93,7 @@ def check_tasks(app: Celery, url: str | None) -> Iterator[Finding]:
         tasks = _Tasks(app, stack)
         steps = {
             'the Task table is written': lambda: tasks.find_newest(url or ''),
+            'its settings suit': tasks.look_at_settings,
             'its tables and views have all columns': tasks.look_for_columns,
             'the role may store, read or delete tasks': tasks.look_at_rights,
         }
@@ -97,13 +114,16 @@ class _Tasks:
         self._connection = _connect(url, self._stack)
         return _newest_task(self._connection)
 
+    def look_at_settings(self) -> Outcome:
+        return look_at_settings(self._connection, writes=False) if _is_postgresql(self._connection) else _NO_SETTINGS
+
     def look_for_columns(self) -> Outcome:
         inspector = sa.inspect(self._connection)
-        tables = [table.name for table in (task, rejected) if inspector.has_table(table.name)]
+        tables = [table.name for table in (task, rejected, workers, monitors) if inspector.has_table(table.name)]
         return Outcome(tuple(_lacking(self._connection, [*tables, SCHEDULED_VIEW, VIEW])))
 
     def look_at_rights(self) -> Outcome:
-        if self._connection.dialect.name != 'postgresql':
+        if not _is_postgresql(self._connection):
             return _NO_ROLES
         kinds = {
             kind: needed(self._connection, needs(*self._naming))
@@ -128,8 +148,12 @@ class _Results:
         self._stack = stack
 
     def reach(self, url: str) -> Outcome:
+        self._url = url
         self._connection = _connect(url, self._stack)
         return Outcome(note=str(masked(url)))
+
+    def look_at_settings(self) -> Outcome:
+        return look_at_settings(self._connection, writes=self._is_worker) if self._is_postgresql else _NO_SETTINGS
 
     def look_at_tables(self) -> Outcome:
         inspector = sa.inspect(self._connection)
@@ -180,7 +204,22 @@ class _Results:
     def look_for_excess_rights(self) -> Outcome:
         if self._any_role:
             return Outcome(skipped='--any-role')
-        return self._judge(lambda rights, needed: rights.excess(needed))
+        outcome = self._judge(lambda rights, needed: rights.excess(needed))
+        if outcome.problems or outcome.skipped:
+            return outcome
+        table = self._tables[0]
+        if not self._has_table(table):
+            return _NO_TABLE
+        writing = _connect(self._url, self._stack, is_read_only=False)
+        problems = tuple(trials(writing, table, outcome.note))
+        notes = [_SHARED_ROLE] if outcome.note == VARIABLES['RESULT_DB_USER'].default else []
+        if self._has_narrow_numbers(table):
+            notes.append(_NARROW_NUMBERS.format(table=QUOTE.format_table(table)))
+        return Outcome(problems, note='. '.join([outcome.note, *notes]), is_noteworthy=bool(notes))
+
+    def _has_narrow_numbers(self, table: sa.Table) -> bool:
+        columns = sa.inspect(self._connection).get_columns(table.name, schema=table.schema)
+        return any(column['name'] == 'id' and not isinstance(column['type'], sa.BigInteger) for column in columns)
 
     def _judge(self, find: Callable[[Rights, dict[Right, str]], Iterator[Problem]]) -> Outcome:
         if not self._is_worker:
@@ -198,19 +237,25 @@ class _Results:
 
     @property
     def _is_postgresql(self) -> bool:
-        return self._connection.dialect.name == 'postgresql'
+        return _is_postgresql(self._connection)
+
+
+def _is_postgresql(connection: sa.Connection) -> bool:
+    return connection.dialect.name == 'postgresql'
 
 
 def _naming(app: Celery) -> tuple[Mapping[str, str], Mapping[str, str]]:
     return app.conf.database_table_names or {}, app.conf.database_table_schemas or {}
 
 
-def _connect(url: str, stack: ExitStack) -> sa.Connection:
+def _connect(url: str, stack: ExitStack, is_read_only: bool = True) -> sa.Connection:
     database = engine(url)
     if database.dialect.name == 'postgresql':
         query = {'connect_timeout': str(TIMEOUT), **database.url.query}
         database = engine(database.url.set(query=query).render_as_string(hide_password=False))
-        connection = stack.enter_context(database.connect()).execution_options(postgresql_readonly=True)
+        with refusing(' the connection'):
+            connection = stack.enter_context(database.connect())
+        connection = connection.execution_options(postgresql_readonly=is_read_only)
         connection.execute(sa.text(f'SET LOCAL statement_timeout = {TIMEOUT * 1000}'))
         return connection
     # SQLite would create a missing file.
@@ -221,7 +266,7 @@ def _connect(url: str, stack: ExitStack) -> sa.Connection:
 
 def _newest_task(connection: sa.Connection) -> Outcome:
     inspector = sa.inspect(connection)
-    missing = [table.name for table in (task, rejected) if not inspector.has_table(table.name)]
+    missing = [table.name for table in (task, rejected, workers, monitors) if not inspector.has_table(table.name)]
     if missing:
         return Outcome(tuple(Problem(name, _MISSING, _CREATE) for name in missing))
     # The database has an index on `first_seen`, by which it finds the newest task, and none on `last_seen`.
@@ -231,7 +276,24 @@ def _newest_task(connection: sa.Connection) -> Outcome:
     # SQLite returns times without a zone.
     ago = datetime.now(UTC) - (seen if seen.tzinfo else seen.replace(tzinfo=UTC))
     # The clock of the monitor may be ahead of this one, and an age must not be negative.
-    return Outcome(note=f'the newest task was last seen {written(max(ago, timedelta()))} ago')
+    newest = f'the newest task was last seen {written(max(ago, timedelta()))} ago'
+    unread = _unread(connection)
+    if not unread:
+        return Outcome(note=newest)
+    return Outcome(note=f'{newest}; {unread} not be read: celery toolbox rejected', is_noteworthy=True)
+
+
+def _unread(connection: sa.Connection) -> str:
+    """Say how many messages the monitor could not read; nothing where the role may not know."""
+    some = sa.select(rejected.c.digest).limit(_MANY + 1).subquery()
+    try:
+        with connection.begin_nested():
+            count = connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+    except DBAPIError:
+        return ''
+    if count > _MANY:
+        return f'more than {_MANY} messages could'
+    return f'{count} message{"s" if count > 1 else ""} could' if count else ''
 
 
 def _lacking(connection: sa.Connection, names: Iterable[str]) -> Iterator[Problem]:

@@ -1,15 +1,20 @@
 """RabbitMQ: it answers passive declarations of exchanges and queues, and compares what is declared a second time."""
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 from kombu import Connection, Exchange, Queue
 
 from ..topology import bindings_of
+from ..transports.amqp import NotConfirmed
 from .finding import Problem, shown
 from .platform_queue import Depth
 
+# RabbitMQ gives this limit to a quorum queue without one, since this version.
+_LIMIT, _LIMITED_SINCE = 20, 4
 _START = 'Start a worker, or call cadasta.workertoolbox.setup.setup_app(app): both declare what is missing.'
 
 
@@ -18,10 +23,12 @@ class RabbitMQ:
 
     :param connection: a connection. Each declaration has a channel of its own, because RabbitMQ closes the channel of
         one that fails.
+    :param platform: the name of the platform queue.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, platform: str = '') -> None:
         self._connection = connection
+        self._platform = platform
 
     def problems(self, queues: list[Queue]) -> Iterator[Problem]:
         for exchange in {exchange.name: exchange for queue in queues for exchange, _ in bindings_of(queue)}.values():
@@ -54,6 +61,14 @@ class RabbitMQ:
                     'start a worker, which declares it anew. If RabbitMQ refuses access, let the user configure the '
                     'queue.',
                 )
+            elif queue.name == self._platform and (limit := self._delivery_limit(queue)) is not None:
+                yield Problem(
+                    where,
+                    f'it is a quorum queue, and RabbitMQ drops a message that was delivered {limit} times: so it loses '
+                    'messages while monitors cannot store them',
+                    "Make a classic queue of it, or give it the argument 'x-delivery-limit': -1 on RabbitMQ 4, and "
+                    'none on RabbitMQ 3. A policy may have such a limit, too.',
+                )
 
     def depth(self, queue: str) -> Depth | None:
         with self._connection.channel() as channel:
@@ -63,6 +78,16 @@ class RabbitMQ:
                 return None
         return Depth(declared.message_count, consumers=declared.consumer_count)
 
+    def _delivery_limit(self, queue: Queue) -> int | None:
+        arguments = queue.queue_arguments or {}
+        # A virtual host may make quorum queues of those that are declared without a type.
+        quorum = copy(queue)
+        quorum.queue_arguments = {**arguments, 'x-queue-type': 'quorum'}
+        if self._refusal(partial(_declare_queue, quorum)):
+            return None
+        limit = arguments.get('x-delivery-limit', _default_limit(self._connection))
+        return None if limit is None or limit < 0 else int(limit)
+
     def _refusal(self, ask: Callable[[Any], Any]) -> str:
         with self._connection.channel() as channel:
             try:
@@ -70,6 +95,32 @@ class RabbitMQ:
             except self._connection.channel_errors as error:
                 return shown(error)
         return ''
+
+
+def _default_limit(connection: Connection) -> int | None:
+    version = str(connection.connection.server_properties.get('version', ''))
+    major = version.partition('.')[0]
+    return _LIMIT if major.isdigit() and int(major) >= _LIMITED_SINCE else None
+
+
+def takes_no_messages(connection: Connection) -> bool:
+    """Tell whether RabbitMQ has raised an alarm. It tells only those that send a message: no queue gets this one.
+
+    :param connection: a connection to it, which is not used.
+    """
+    with connection.clone() as probe:
+        channel = probe.channel()
+        try:
+            # RabbitMQ still takes the first message of a connection.
+            for _ in range(2):
+                # Each queue is bound to the exchange without a name by its own name. There is no queue of this name.
+                channel.basic_publish(channel.prepare_message(b''), exchange='', routing_key=str(uuid4()))
+        except NotConfirmed:
+            return True
+        except probe.channel_errors:
+            # The user may not send to this exchange.
+            return False
+    return False
 
 
 def _declare(exchange: Exchange, channel: Any, passive: bool = False) -> None:

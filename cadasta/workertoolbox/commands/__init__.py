@@ -15,6 +15,7 @@ from .tables import tables
 from .tasks import tasks
 from .topology import topology
 from .ui import ui
+from .workers import workers
 
 
 @click.group()
@@ -22,6 +23,21 @@ def toolbox() -> None:
     """Run the platform's side of the Cadasta Worker Toolbox."""
 
 
-_COMMANDS = (cancel, check, failures, lost, monitor, prune, rejected, resend, stats, tables, tasks, topology, ui)
+_COMMANDS = (
+    cancel,
+    check,
+    failures,
+    lost,
+    monitor,
+    prune,
+    rejected,
+    resend,
+    stats,
+    tables,
+    tasks,
+    topology,
+    ui,
+    workers,
+)
 for command in _COMMANDS:
     toolbox.add_command(command)

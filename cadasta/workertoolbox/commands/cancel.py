@@ -1,17 +1,13 @@
 """The command ``celery toolbox cancel``."""
 
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import Any
 
 import click
 from celery.bin.base import CeleryCommand, handle_preload_options
 
 from .database_option import database_of, database_option, usable_database
 from .options import option
-
-if TYPE_CHECKING:
-    from ..tracked import Filter, TrackedTask, TrackedTasks
-
-_PAGE = 1000
 
 
 @click.command(cls=CeleryCommand)
@@ -40,7 +36,8 @@ def cancel(ctx: click.Context, ids: tuple[str, ...], database: str | None, yes: 
     url = database_of(app, database)
     with usable_database():
         with TrackedTasks(url) as tasks:
-            known = {task.task_id: task for task in (tasks.find(ids, BRIEF) if ids else _all(tasks, where))}
+            found = tasks.find(ids, BRIEF) if ids else tasks.stream(where, sys.maxsize, BRIEF)
+            known = {task.task_id: task for task in found}
         chosen = [task_id for task_id in (ids or known) if task_id not in known or not known[task_id].is_done]
         if yes:
             with Cancelling(url, app.conf.database_table_names, app.conf.database_table_schemas) as cancelling:
@@ -53,16 +50,3 @@ def cancel(ctx: click.Context, ids: tuple[str, ...], database: str | None, yes: 
         click.echo(f'{len(chosen)} cancelled', err=True)
     else:
         click.echo(f'{len(chosen)} would be cancelled: repeat the command with --yes', err=True)
-
-
-def _all(tasks: 'TrackedTasks', where: 'Filter') -> 'list[TrackedTask]':
-    from ..tracked.extent import BRIEF
-
-    found: list[TrackedTask] = []
-    cursor = None
-    while True:
-        page = tasks.page(where, _PAGE, cursor, BRIEF)
-        found += page
-        if len(page) < _PAGE:
-            return found
-        cursor = page[-1].cursor

@@ -3,9 +3,13 @@
 import json as json_module
 
 import click
+from celery import Celery
 from celery.bin.base import CeleryCommand, handle_preload_options
 
 from ..architecture import PLATFORM_QUEUE
+from ..errors import ToolboxError
+from .broker_options import usable_broker
+from .database_option import database_of, usable_database
 from .options import option
 
 
@@ -31,6 +35,27 @@ from .options import option
     multiple=True,
     help='Names of tasks whose every call names a queue, such as process-*. Give it once for each pattern.',
 )
+@option(
+    '--platform',
+    is_flag=True,
+    help='Judge the platform as a whole, in one line and with the exit codes of Nagios: 0, 1, 2, and 3 for unknown.',
+)
+@option(
+    '--warn',
+    type=click.FloatRange(0),
+    metavar='SECONDS',
+    default=60,
+    show_default=True,
+    help='With --platform: a delay of so many seconds is a warning.',
+)
+@option(
+    '--crit',
+    type=click.FloatRange(0),
+    metavar='SECONDS',
+    default=600,
+    show_default=True,
+    help='With --platform: a delay of so many seconds is critical.',
+)
 @option('--json', is_flag=True, help='Print one JSON document.')
 @click.pass_context
 @handle_preload_options
@@ -42,12 +67,21 @@ def check(
     database: str | None,
     platform_queue: str,
     called_with_queue: tuple[str, ...],
+    platform: bool,
+    warn: float,
+    crit: float,
     json: bool,
 ) -> None:
     """Check the app, and the broker and databases that it uses. The command changes nothing.
 
     The exit code is 0 if nothing is wrong. The command waits three seconds for an answer, and asks some twice.
+
+    With --platform, it does not look at the app. It says in one line whether the platform is well: how far the monitor
+    is behind, which queues nobody consumes or do not move, and whether any task is lost, any message rejected, or any
+    worker silent. Systems that watch others, such as Nagios, run this command.
     """
+    if platform:
+        ctx.exit(_judge(ctx.obj.app, database, warn, crit, json))
     from ..check import check as findings_of
     from ..check import report
     from ..terminal.output import make_console
@@ -58,3 +92,21 @@ def check(
         click.echo(json_module.dumps(document, indent=2))
         ctx.exit(int(not document['ok']))
     ctx.exit(int(not report.show(findings, make_console(ctx.obj.no_color))))
+
+
+def _judge(app: Celery, database: str | None, warn: float, crit: float, json: bool) -> int:
+    from ..alarms import Limits, State, judge_platform
+
+    try:
+        with usable_database(), usable_broker(app):
+            verdict = judge_platform(app, database_of(app, database), Limits(warn, crit))
+    except click.ClickException as error:
+        # What cannot be reached is away. Anything else is a mistake of whoever set up the check.
+        is_away = isinstance(error.__cause__, Exception) and not isinstance(error.__cause__, ToolboxError)
+        state = State.CRITICAL if is_away else State.UNKNOWN
+        text = ' '.join(error.message.split())
+        document = {'state': state.name, 'problems': [{'state': state.name, 'text': text}]}
+        click.echo(json_module.dumps(document, indent=2) if json else f'{state.name}: {text.replace("|", "/")}')
+        return state
+    click.echo(json_module.dumps(verdict.document, indent=2) if json else verdict.line)
+    return verdict.state

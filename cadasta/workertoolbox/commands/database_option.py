@@ -42,6 +42,7 @@ def usable_database() -> Iterator[None]:
     """
     from sqlalchemy.exc import DBAPIError
 
+    from ..database.faults import Fault, explained, fault_of
     from ..errors import NotUsable
 
     try:
@@ -49,4 +50,6 @@ def usable_database() -> Iterator[None]:
     except NotUsable as error:
         raise click.ClickException(str(error)) from error
     except DBAPIError as error:
-        raise click.ClickException(f'The database cannot be reached: {error.orig}') from error
+        fault = fault_of(error)
+        what = 'cannot be reached' if fault is Fault.AWAY else fault.value
+        raise click.ClickException(f'The database {what}: {explained(error)}') from error

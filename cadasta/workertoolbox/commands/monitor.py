@@ -62,7 +62,9 @@ def monitor(
     SIGTERM and SIGINT end it once the batch at hand is stored. Any number of monitors may run at once.
     """
     from ..monitor import Monitor
+    from ..monitor.freed_memory import give_back
 
+    give_back()
     is_given = ctx.get_parameter_source('loglevel') is not ParameterSource.DEFAULT
     set_up_logging(loglevel, is_given, _FORMAT)
     with usable_database():

@@ -46,7 +46,7 @@ def prune(
     every: timedelta | None,
     yes: bool,
 ) -> None:
-    """Delete old tasks, their results, saved groups, and rejected messages.
+    """Delete old tasks, their results, saved groups, rejected messages, and rows of workers and monitors.
 
     A task is old if both its last message and its result are. A task that has not ended is kept, and each task of a
     workflow is judged by itself. Where nobody stores the result of a task, its message decides.
@@ -78,6 +78,7 @@ def prune(
 def _repeat(pruning: 'Pruning', retention: 'Retention', every: timedelta) -> None:
     from sqlalchemy.exc import DBAPIError
 
+    from ..database.faults import explained, fault_of
     from ..durations import written
 
     while True:
@@ -87,7 +88,9 @@ def _repeat(pruning: 'Pruning', retention: 'Retention', every: timedelta) -> Non
                 with pruning:
                     _show(pruning.prune(retention))
             except DBAPIError as error:
-                click.echo(f'The database is away, next try in {written(every)}: {error.orig}', err=True)
+                click.echo(
+                    f'The database {fault_of(error).value}, next try in {written(every)}: {explained(error)}', err=True
+                )
         time.sleep(max(0.0, began + every.total_seconds() - time.monotonic()))
 
 

@@ -13,7 +13,7 @@ from .options import option
 @option(
     '--worker-role',
     metavar='NAME',
-    help='Let this role store results, and nothing else. A role that does not exist is created, without a password.',
+    help='Let this role store results, and change its own. A role that does not exist is created, without a password.',
 )
 @option(
     '--monitor-role',

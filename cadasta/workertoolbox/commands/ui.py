@@ -4,12 +4,23 @@ import signal
 import socket
 from contextlib import suppress
 from ipaddress import ip_address
+from typing import Any
 
 import click
 from celery.bin.base import CeleryCommand, handle_preload_options
 
 from .database_option import database_of, database_option, usable_database
 from .options import option
+
+# A client that sends half of a request, or reads no answer, holds a connection and nothing else. After 20 seconds of
+# silence it loses the connection. No page needs a request with a body.
+_BOUNDS: dict[str, Any] = {
+    'connection_limit': 500,
+    'channel_timeout': 20,
+    'cleanup_interval': 5,
+    'max_request_header_size': 16 * 2**10,
+    'max_request_body_size': 2**10,
+}
 
 
 @click.command(cls=CeleryCommand)
@@ -27,10 +38,24 @@ from .options import option
     show_default=True,
     help='Port to listen on; 0 takes a free one.',
 )
+@option(
+    '--allow-host',
+    metavar='NAME',
+    multiple=True,
+    help='Host name that the page answers to, such as that of a proxy; repeatable. Without it, a page on loopback '
+    'answers to the names of this machine alone, and others to any name.',
+)
 @option('--show-arguments', is_flag=True, help='Show arguments, results and tracebacks of tasks.')
 @click.pass_context
 @handle_preload_options
-def ui(ctx: click.Context, database: str | None, host: str, port: int, show_arguments: bool) -> None:
+def ui(
+    ctx: click.Context,
+    database: str | None,
+    host: str,
+    port: int,
+    allow_host: tuple[str, ...],
+    show_arguments: bool,
+) -> None:
     """Serve a page that shows scheduled tasks and their states. It only reads.
 
     SIGTERM and SIGINT end it.
@@ -52,11 +77,11 @@ def ui(ctx: click.Context, database: str | None, host: str, port: int, show_argu
     name = f'[{address}]' if ':' in address else address
     is_private = ip_address(address).is_loopback
     with usable_database():
-        app = create_app(url, show_arguments, {*LOOPBACK, name} if is_private else None)
+        app = create_app(url, show_arguments, {*LOOPBACK, name, *allow_host} if is_private or allow_host else None)
     # Set before anything is printed, because a reader of the output may end the process at once.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         if not is_private:
             click.echo('Warning: there is no authentication. Anyone who reaches this address can read it.', err=True)
         click.echo(f'http://{name}:{port}/')
-        create_server(app, sockets=[listener]).run()
+        create_server(app, sockets=[listener], **_BOUNDS).run()

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from .tables import rejected, task
+from .tables import monitors, rejected, task, workers
 from .views import SCHEDULED_VIEW, VIEW
 
 #: The columns of a result, as Celery's own model has them. An import of that model would load libraries of brokers.
@@ -30,10 +30,16 @@ VIEW_COLUMNS: tuple[sa.ColumnClause[Any], ...] = (
     *RESULT_COLUMNS,
     *_RUN_COLUMNS,
 )
+#: The columns that the view of the tasks that are stored has in addition, by which PostgreSQL finds tasks fast.
+SCHEDULED_COLUMNS: tuple[sa.ColumnClause[Any], ...] = (
+    sa.column('result_id', sa.String()),
+    sa.column('result_status', sa.String()),
+)
 
 _NEEDED: Mapping[str, Sequence[str]] = {
-    **{table.name: table.columns.keys() for table in (task, rejected)},
-    **{view: [column.name for column in VIEW_COLUMNS] for view in (SCHEDULED_VIEW, VIEW)},
+    **{table.name: table.columns.keys() for table in (task, rejected, workers, monitors)},
+    VIEW: [column.name for column in VIEW_COLUMNS],
+    SCHEDULED_VIEW: [column.name for column in (*VIEW_COLUMNS, *SCHEDULED_COLUMNS)],
 }
 
 

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from ..errors import NotUsable
+from .faults import sqlstate
 from .indexes import IndexStep
 from .quoting import literal, oid
-from .refusals import sqlstate
 
 #: A change gives up on those who are in its way after this time, in seconds.
 PATIENCE = 3

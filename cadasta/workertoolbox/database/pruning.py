@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from ..errors import NotUsable
 from ..seams.sqlalchemy_quoting import QUOTE
 from .connection import Connected
+from .faults import refusing
 from .quoting import literal
-from .refusals import refusing
-from .tables import rejected, result_tables, task
+from .tables import monitors, rejected, result_tables, task, workers
 from .views import SCHEDULED_VIEW, VIEW
 
 #: The most rows that a transaction deletes from a table.
@@ -31,12 +31,14 @@ class Pruned(NamedTuple):
     :param results: those of the table of results.
     :param groups: those of the table of saved groups.
     :param rejected: those of ``celery_task_rejected``.
+    :param workers: those of ``celery_worker`` and ``celery_monitor``.
     """
 
     tasks: int
     results: int
     groups: int
     rejected: int
+    workers: int
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Pruning(Connected):
     >>> upgrade('sqlite:///tasks.db')
     >>> with Pruning('sqlite:///tasks.db') as pruning:
     ...     pruning.prune(Retention(timedelta(days=90)))
-    Pruned(tasks=0, results=0, groups=0, rejected=0)
+    Pruned(tasks=0, results=0, groups=0, rejected=0, workers=0)
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Pruning(Connected):
 
     def _prepare(self) -> None:
         self._require('view', (VIEW, SCHEDULED_VIEW))
+        self._require('table', (workers.name, monitors.name))
         self._connection.rollback()
 
     def count(self, retention: Retention) -> Pruned:
@@ -104,11 +107,15 @@ class Pruning(Connected):
             sa.select(sa.func.count()).where(alone),
             sa.select(sa.func.count()).where(self._groups.c.date_done < cutoffs.naive),
             sa.select(sa.func.count()).where(rejected.c.last_seen < cutoffs.length),
+            sa.select(sa.func.count()).where(workers.c.last_seen < cutoffs.length),
+            sa.select(sa.func.count()).where(monitors.c.last_seen < cutoffs.length),
         )
         with refusing():
-            tasks, results, others, groups, messages = (self._connection.scalar(query) or 0 for query in queries)
+            tasks, results, others, groups, messages, *boots = (
+                self._connection.scalar(query) or 0 for query in queries
+            )
             self._connection.rollback()
-        return Pruned(tasks, results + others, groups, messages)
+        return Pruned(tasks, results + others, groups, messages, sum(boots))
 
     def prune(self, retention: Retention) -> Pruned:
         """Delete what is old.
@@ -128,7 +135,10 @@ class Pruning(Connected):
                     tasks, results = tasks + deleted[0], results + deleted[1]
             groups = self._delete_by_key(self._groups.c.id, self._groups.c.date_done < cutoffs.naive)
             messages = self._delete_by_key(rejected.c.digest, rejected.c.last_seen < cutoffs.length)
-        return Pruned(tasks, results, groups, messages)
+            boots = sum(
+                self._delete_by_key(table.c.boot, table.c.last_seen < cutoffs.length) for table in (workers, monitors)
+            )
+        return Pruned(tasks, results, groups, messages, boots)
 
     def _pages(self, page: Any, cutoffs: '_Cutoffs') -> Iterator[list[str]]:
         """Give the ids of tasks that may be deleted. The caller deletes them in the transaction of the page."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ..seams.sqlalchemy_quoting import QUOTE
 from .quoting import literal, oid, quoted
 from .steps import Step
-from .tables import rejected, result_tables, sequence, task
+from .tables import monitors, rejected, result_tables, sequence, task, workers
 from .views import SCHEDULED_VIEW, VIEW
 
 
@@ -16,13 +16,15 @@ class Rights(NamedTuple):
     :param kind: ``TABLE``, ``SEQUENCE`` or ``SCHEMA``. A view is a table.
     :param name: the name of the object in SQL.
     :param privileges: the privileges on it.
-    :param column: the only column of the table to which they belong; `None` for the whole table.
+    :param columns: the only columns of the table to which they belong; none for the whole table.
+    :param is_narrower: whether version 1.0 gave these privileges on the whole table. They are taken away from there.
     """
 
     kind: str
     name: str
     privileges: tuple[str, ...]
-    column: str | None = None
+    columns: tuple[str, ...] = ()
+    is_narrower: bool = False
 
 
 #: Gives the rights of a role, for the app's ``database_table_names`` and ``database_table_schemas``.
@@ -32,24 +34,29 @@ Needs = Callable[[Mapping[str, str], Mapping[str, str]], Iterator[Rights]]
 def worker(names: Mapping[str, str], schemas: Mapping[str, str]) -> Iterator[Rights]:
     """Give the rights of a worker, which stores results.
 
+    Whoever may change the whole table may lock it, too. The policies of the table say which rows a worker may change.
+
     >>> [rights.name for rights in worker({}, {})]
-    ['celery_taskmeta', 'task_id_sequence']
+    ['celery_taskmeta', 'celery_taskmeta', 'task_id_sequence']
     """
     results, _ = result_tables(names, schemas)
+    name = QUOTE.format_table(results)
     yield from _schemas(results.schema)
-    yield Rights('TABLE', QUOTE.format_table(results), ('SELECT', 'INSERT', 'UPDATE'))
+    yield Rights('TABLE', name, ('SELECT', 'INSERT'))
+    changed = tuple(column.name for column in results.columns if column.name not in ('id', 'task_id'))
+    yield Rights('TABLE', name, ('UPDATE',), changed, is_narrower=True)
     yield Rights('SEQUENCE', QUOTE.format_sequence(sequence(results)), ('USAGE',))
 
 
 def monitor(names: Mapping[str, str], schemas: Mapping[str, str]) -> Iterator[Rights]:
-    """Give the rights of the monitor, which stores tasks."""
-    for table in (task, rejected):
+    """Give the rights of the monitor, which stores tasks and the reports of workers."""
+    for table in (task, rejected, workers, monitors):
         yield Rights('TABLE', table.name, ('SELECT', 'INSERT', 'UPDATE'))
 
 
 def reader(names: Mapping[str, str], schemas: Mapping[str, str]) -> Iterator[Rights]:
     """Give the rights of whoever looks at tasks: on a terminal, on the page, or in a dashboard."""
-    for name in (VIEW, SCHEDULED_VIEW, task.name, rejected.name):
+    for name in (VIEW, SCHEDULED_VIEW, task.name, rejected.name, workers.name, monitors.name):
         yield Rights('TABLE', name, ('SELECT',))
 
 
@@ -57,11 +64,11 @@ def janitor(names: Mapping[str, str], schemas: Mapping[str, str]) -> Iterator[Ri
     """Give the rights of whoever deletes what is old."""
     results = result_tables(names, schemas)
     yield from _schemas(*(table.schema for table in results))
-    for table in (task, *results, rejected):
+    for table in (task, *results, rejected, workers, monitors):
         name = QUOTE.format_table(table)
         yield Rights('TABLE', name, ('SELECT', 'DELETE'))
         # Nobody may lock a row who may not update any column of it.
-        yield Rights('TABLE', name, ('UPDATE',), 'date_done' if 'date_done' in table.c else 'last_seen')
+        yield Rights('TABLE', name, ('UPDATE',), ('date_done' if 'date_done' in table.c else 'last_seen',))
     for name in (VIEW, SCHEDULED_VIEW):
         yield Rights('TABLE', name, ('SELECT',))
 
@@ -74,9 +81,9 @@ def role_steps(role: str, needs: Needs, names: Mapping[str, str], schemas: Mappi
     :param names: the app's ``database_table_names``.
     :param schemas: the app's ``database_table_schemas``.
 
-    >>> for step in list(role_steps('exporter', worker, {}, {}))[1:]: print(step.statements[0])
-    GRANT SELECT, INSERT, UPDATE ON celery_taskmeta TO exporter
-    GRANT USAGE ON SEQUENCE task_id_sequence TO exporter
+    >>> for step in list(role_steps('reading', reader, {}, {}))[1:3]: print(step.statements[0])
+    GRANT SELECT ON celery_task_status TO reading
+    GRANT SELECT ON celery_task_scheduled TO reading
     """
     exists = f'EXISTS (SELECT FROM pg_roles WHERE rolname = {quoted(role)})'
     tag = '$create$' if '$create$' not in role else '$create_role$'
@@ -87,25 +94,41 @@ def role_steps(role: str, needs: Needs, names: Mapping[str, str], schemas: Mappi
 END {tag}"""
     yield Step((literal(create),), exists)
     for rights in needs(names, schemas):
-        what = ', '.join(rights.privileges) + (f' ({rights.column})' if rights.column else '')
+        what = ', '.join(rights.privileges)
         where = rights.name if rights.kind == 'TABLE' else f'{rights.kind} {rights.name}'
-        yield Step((literal(f'GRANT {what} ON {where} TO {QUOTE.quote(role)}'),), _granted(rights, role))
+        grant = literal(f'GRANT {what}{_listed(rights.columns)} ON {where} TO {QUOTE.quote(role)}')
+        if rights.is_narrower:
+            # This takes the rights on columns away, too.
+            revoke = literal(f'REVOKE {what} ON {where} FROM {QUOTE.quote(role)}')
+            whole = Rights(rights.kind, rights.name, rights.privileges)
+            yield Step((revoke, grant), f'{_granted(rights, role)} AND {_count(whole, role)} = 0')
+        else:
+            yield Step((grant,), _granted(rights, role))
 
 
 def _granted(rights: Rights, role: str) -> str:
+    return f'{_count(rights, role)} = {len(rights.privileges) * max(len(rights.columns), 1)}'
+
+
+def _count(rights: Rights, role: str) -> str:
     # A right that the role has by way of another role may be taken from that one.
     if rights.kind == 'SCHEMA':
-        acl = f'(SELECT nspacl FROM pg_namespace WHERE oid = to_regnamespace({quoted(rights.name)}))'
-    elif rights.column:
-        column = f'attrelid = {oid(rights.name)} AND attname = {quoted(rights.column)}'
-        acl = f'(SELECT attacl FROM pg_attribute WHERE {column})'
+        acls = f'SELECT 0 AS part, nspacl AS acl FROM pg_namespace WHERE oid = to_regnamespace({quoted(rights.name)})'
+    elif rights.columns:
+        columns = f'attrelid = {oid(rights.name)} AND attname IN ({", ".join(map(quoted, rights.columns))})'
+        acls = f'SELECT attnum AS part, attacl AS acl FROM pg_attribute WHERE {columns}'
     else:
-        acl = f'(SELECT relacl FROM pg_class WHERE oid = {oid(rights.name)})'
+        acls = f'SELECT 0 AS part, relacl AS acl FROM pg_class WHERE oid = {oid(rights.name)}'
     privileges = ', '.join(map(quoted, rights.privileges))
     return (
-        f'(SELECT count(DISTINCT privilege_type) FROM aclexplode({acl}) JOIN pg_roles ON pg_roles.oid = grantee '
-        f'WHERE rolname = {quoted(role)} AND privilege_type IN ({privileges})) = {len(rights.privileges)}'
+        f'(SELECT count(DISTINCT (part, privilege_type)) FROM ({acls}) acls, aclexplode(acl) '
+        f'JOIN pg_roles ON pg_roles.oid = grantee '
+        f'WHERE rolname = {quoted(role)} AND privilege_type IN ({privileges}))'
     )
+
+
+def _listed(columns: tuple[str, ...]) -> str:
+    return f' ({", ".join(columns)})' if columns else ''
 
 
 def _schemas(*schemas: str | None) -> Iterator[Rights]:

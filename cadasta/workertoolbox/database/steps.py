@@ -65,7 +65,7 @@ def pickle_step(table: sa.Table, allow_pickle: bool) -> Step:
     statement = f"""DO $$ BEGIN
     IF NOT {is_refused} THEN
         ALTER TABLE {name} ADD CONSTRAINT {NO_PICKLE}
-            CHECK (substring(result FROM 1 FOR 1) <> '\\x80'::bytea) NOT VALID;
+            CHECK (substring(result FROM 1 FOR 1) <> decode('80', 'hex')) NOT VALID;
     END IF;
 END $$"""
     return Step((literal(statement),), is_refused, name)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
+from celery import states
 from sqlalchemy.dialects import postgresql
 
 from ..architecture import CHORD_UNLOCK, ID_LENGTH
@@ -12,6 +13,11 @@ _JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=Tr
 _TIME = sa.DateTime(timezone=True)
 
 metadata = sa.MetaData()
+
+#: The states whose result is an exception.
+RAISED = (states.FAILURE, states.RETRY, states.REVOKED)
+#: An index has this many bytes of an exception: more than the names of classes have.
+ERROR_LENGTH = 100
 
 #: One row for each task that anyone scheduled, made from its latest message.
 task = sa.Table(
@@ -79,6 +85,18 @@ task.append_constraint(
     )
 )
 
+# Few tasks have an ``eta``, and fewer have one that is ahead.
+task.append_constraint(sa.Index('ix_celery_task_eta', task.c.eta, postgresql_where=task.c.eta.is_not(None)))
+
+
+def error_beginning(result: sa.ColumnElement[Any]) -> sa.ColumnElement[bytes]:
+    """Give the beginning of an exception, which has the name of its class. An index holds it.
+
+    :param result: the column of the table of results, or of a view of it.
+    """
+    return sa.func.substr(result, sa.literal_column('1'), sa.literal_column(str(ERROR_LENGTH)), type_=sa.LargeBinary())
+
+
 #: The messages that cannot be read as a task. Each row keeps the whole message, so that it can be published again.
 rejected = sa.Table(
     'celery_task_rejected',
@@ -91,6 +109,43 @@ rejected = sa.Table(
     sa.Column('message', sa.LargeBinary, nullable=False),
     sa.Column('first_seen', _TIME, nullable=False),
     sa.Column('last_seen', _TIME, nullable=False),
+)
+
+#: One row for each start of a worker, made from its latest report.
+workers = sa.Table(
+    'celery_worker',
+    metadata,
+    sa.Column('boot', sa.String(36), primary_key=True),
+    sa.Column('name', sa.Text, nullable=False),
+    sa.Column('host', sa.Text, nullable=False),
+    sa.Column('pid', sa.BigInteger, nullable=False),
+    sa.Column('queues', _JSON, nullable=False),
+    sa.Column('pool', sa.Text, nullable=False),
+    sa.Column('concurrency', sa.BigInteger, nullable=False),
+    sa.Column('active', sa.BigInteger, nullable=False),
+    sa.Column('held', sa.BigInteger, nullable=False),
+    sa.Column('done', sa.BigInteger, nullable=False),
+    sa.Column('versions', _JSON, nullable=False),
+    # Reports may come in another order than they were sent in.
+    sa.Column('number', sa.BigInteger, nullable=False),
+    sa.Column('first_seen', _TIME, nullable=False),
+    sa.Column('last_seen', _TIME, nullable=False),
+    sa.Column('ended', _TIME),
+)
+
+#: One row for each start of a monitor, which says how far it has read.
+monitors = sa.Table(
+    'celery_monitor',
+    metadata,
+    sa.Column('boot', sa.Text, primary_key=True),
+    sa.Column('host', sa.Text, nullable=False),
+    sa.Column('pid', sa.BigInteger, nullable=False),
+    sa.Column('version', sa.Text, nullable=False),
+    sa.Column('first_seen', _TIME, nullable=False),
+    sa.Column('last_seen', _TIME, nullable=False),
+    # All that had come to the platform queue at this time is stored.
+    sa.Column('caught_up', _TIME),
+    sa.Column('ended', _TIME),
 )
 
 
@@ -117,10 +172,25 @@ def result_tables(names: Mapping[str, str], schemas: Mapping[str, str]) -> tuple
         sa.Column('lease', _TIME),
         sa.Column('runs', sa.Integer),
         sa.Column('replaced', sa.Integer),
+        # The role that stored the row first: see `cadasta.workertoolbox.database.ownership`.
+        sa.Column('role', sa.Text),
     ):
         results.append_column(column)
     # Most results are successes, and nobody searches for them by their state. So the index leaves them out.
-    sa.Index(None, results.c.status, postgresql_where=results.c.status != 'SUCCESS')
+    sa.Index(None, results.c.status, postgresql_where=results.c.status != states.SUCCESS)
+    # PostgreSQL allows 63 bytes.
+    name = results.name[:50]
+    # Many tasks may have failed, and few have not ended: this index has only the latter.
+    sa.Index(
+        f'ix_{name}_open',
+        results.c.status,
+        postgresql_where=results.c.status.not_in(sorted(states.READY_STATES)),
+    )
+    sa.Index(
+        f'ix_{name}_error',
+        error_beginning(results.c.result).label('beginning'),
+        postgresql_where=results.c.status.in_(RAISED),
+    )
     return results, groups
 
 

@@ -1,7 +1,5 @@
 """Create or upgrade the tables and views, and grant roles the rights that they need."""
 
-import logging
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -13,24 +11,15 @@ from ..errors import NotUsable
 from ..seams.sqlalchemy_quoting import POSTGRESQL, QUOTE
 from . import roles
 from .connection import engine
+from .faults import refusing
 from .in_the_way import PATIENCE, briefly, build
 from .indexes import IndexStep, index_step
+from .ownership import ownership_step
 from .quoting import literal
-from .refusals import refusing
 from .steps import NO_PICKLE, Step, columns_step, pickle_step, sequence_step, table_step
-from .tables import present_columns, rejected, result_tables, sorted_indexes, task
+from .tables import monitors, present_columns, rejected, result_tables, sorted_indexes, task, workers
+from .turns import STATEMENTS, turn
 from .views import statements_for_sqlite, view_steps
-
-logger = logging.getLogger(__name__)
-
-# This may be any number that no other program uses for its own locks in this database.
-_LOCK = 6_027_911_034
-_TRY = f'SELECT pg_try_advisory_lock({_LOCK})'
-_HOLDER = f"""
-SELECT pid FROM pg_locks
-WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32) + objid::bigint = {_LOCK}
-AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
-_PAUSE = 0.2
 
 
 class _HasPart(Protocol):
@@ -109,8 +98,8 @@ def script(
     schema = _Schema(names or {}, schemas or {}, worker_role, monitor_role, allow_pickle, janitor_role, reader_role)
     if dialect.name != 'postgresql':
         return _written(dialect, [sa.text('BEGIN'), *schema.for_sqlite(), sa.text('COMMIT')])
-    # Without the advisory lock, two scripts at once would find the same things missing, and one of them would fail.
-    begin = ('BEGIN', f"SET LOCAL lock_timeout = '{PATIENCE}s'", f'SELECT pg_advisory_xact_lock({_LOCK})')
+    # Without the lock, two scripts at once would find the same things missing, and one of them would fail.
+    begin = ('BEGIN', f"SET LOCAL lock_timeout = '{PATIENCE}s'", *STATEMENTS)
     changes = (statement for step in schema.steps(with_indexes=False) for statement in step.statements)
     indexes = (index.concurrently for index in schema.indexes())
     return _written(POSTGRESQL, [*map(sa.text, begin), *changes, sa.text('COMMIT'), *indexes])
@@ -129,7 +118,7 @@ class _Schema(NamedTuple):
 
     @property
     def tables(self) -> tuple[sa.Table, ...]:
-        return (*result_tables(self.names, self.schemas), task, rejected)
+        return (*result_tables(self.names, self.schemas), task, rejected, workers, monitors)
 
     def steps(self, with_indexes: bool) -> Iterator[Step]:
         """Give the parts in PostgreSQL, in the order in which they can be made, in one transaction."""
@@ -139,6 +128,7 @@ class _Schema(NamedTuple):
             yield table_step(table, with_indexes)
             yield columns_step(table)
         yield pickle_step(results, self.allow_pickle)
+        yield ownership_step(results)
         yield from view_steps(results)
         for role, needs in self._roles():
             yield from roles.role_steps(role, needs, self.names, self.schemas)
@@ -173,16 +163,16 @@ class _Schema(NamedTuple):
 
 
 def _upgrade_postgresql(database: sa.Engine, schema: _Schema) -> None:
-    # An index can be built beside others only outside of a transaction, and the lock belongs to the session.
+    # An index can be built beside others only outside of a transaction.
     with database.connect().execution_options(isolation_level='AUTOCOMMIT') as connection:
         steps = list(schema.steps(with_indexes=True))
         indexes = list(schema.indexes())
         if not _missing(connection, steps) and not _missing(connection, indexes):
             return
-        _wait_for_others(connection)
-        _make(database, _missing(connection, steps))
-        for index in _missing(connection, indexes):
-            build(connection, index)
+        with turn(database):
+            _make(database, _missing(connection, steps))
+            for index in _missing(connection, indexes):
+                build(connection, index)
 
 
 def _make(database: sa.Engine, steps: Iterable[Step]) -> None:
@@ -201,18 +191,6 @@ def _make(database: sa.Engine, steps: Iterable[Step]) -> None:
 def _missing(connection: sa.Connection, parts: Sequence[_Part]) -> list[_Part]:
     are_there = connection.execute(literal(f'SELECT {", ".join(part.is_there for part in parts)}')).one()
     return [part for part, is_there in zip(parts, are_there, strict=True) if not is_there]
-
-
-def _wait_for_others(connection: sa.Connection) -> None:
-    # Somebody who waits within a statement would be in the way of the index that the other run builds.
-    if connection.scalar(sa.text(_TRY)):
-        return
-    logger.warning(
-        'Waiting for another run of `celery toolbox tables`, in the session with the pid %s',
-        connection.scalar(literal(_HOLDER)),
-    )
-    while not connection.scalar(sa.text(_TRY)):
-        time.sleep(_PAUSE)
 
 
 def _columns_missing_in_sqlite(connection: sa.Connection, tables: Iterable[sa.Table]) -> Iterator[sa.TextClause]:

@@ -1,6 +1,6 @@
 """Ask a broker what its work queues hold: messages that wait, and messages that consumers have received."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from celery import Celery
@@ -85,6 +85,18 @@ class WorkQueues:
     def untracked(self) -> Depth | None:
         """Count the messages that the platform queue still has; `None` where there is no such queue."""
         return self._kind.depth(str(self.platform)) if self._kind else None
+
+    def depths(self, names: Iterable[str]) -> dict[str, Depth]:
+        """Count the messages in the work queues of the app, and in others; without those that are not there.
+
+        :param names: the names of the others.
+        """
+        kind = self._kind
+        if kind is None:
+            return {}
+        known = {str(queue.name) for queue in self._topology.queues}
+        found = {name: kind.depth(name) for name in sorted({*known, *names} - {str(self.platform)})}
+        return {name: depth for name, depth in found.items() if depth is not None}
 
     def dead_letters(self) -> Iterator[DeadLetters]:
         """Count the messages that the broker has given up, where it tells."""

@@ -17,7 +17,7 @@ from celery import Celery, states
 
 from ..architecture import CHORD_UNLOCK
 from ..check.broker import connection_to
-from ..database.connection import Connected
+from ..database.connection import Connected, prepare_to_read
 from ..database.tables import result_tables, task
 from ..database.values import aware
 from ..database.views import SCHEDULED_VIEW
@@ -25,9 +25,9 @@ from ..durations import written
 from ..results.claim import NOW, text
 from ..tracked.columns import SCHEDULED
 from ..tracked.extent import LARGE
-from ..tracked.filter import Filter, indexed
+from ..tracked.filter import Filter, indexed, without_result
 from ..tracked.portions import VALUES, portions
-from ..tracked.task import TrackedTask
+from ..tracked.task import TrackedTask, tracked_task
 from .answers import Held
 from .held import DeadLetters, WorkQueues
 
@@ -114,6 +114,8 @@ class Losses(Connected):
         self.dead_letters: list[DeadLetters] = []
 
     def _prepare(self) -> None:
+        with self._connection.begin():
+            prepare_to_read(self._connection)
         self._require('view', (SCHEDULED_VIEW,))
         self._connection.rollback()
 
@@ -201,7 +203,8 @@ class Losses(Connected):
             sa.or_(SCHEDULED.expires.is_(None), SCHEDULED.expires > since + timedelta(seconds=GRACE)),
         ]
         # PostgreSQL finds each of them by another index.
-        yield [SCHEDULED.status.is_(None), SCHEDULED.standing == 'queued', *is_due]
+        for is_pending in without_result():
+            yield [is_pending, SCHEDULED.standing == 'queued', *is_due]
         yield [
             SCHEDULED.status.in_(_WAITING),
             SCHEDULED.standing.in_(('queued', 'retrying')),
@@ -323,6 +326,4 @@ def _judged(row: Any, doubt: str, proof: str) -> Suspect:
 
 
 def _task(row: Any) -> TrackedTask:
-    values = {column.name: getattr(row, column.name) for column in _LIGHT}
-    values = {name: aware(value) if isinstance(value, datetime) else value for name, value in values.items()}
-    return TrackedTask(**{**values, 'status': values['status'] or states.PENDING})
+    return tracked_task({column.name: getattr(row, column.name) for column in _LIGHT})

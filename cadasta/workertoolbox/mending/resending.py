@@ -34,7 +34,8 @@ LIMIT = 3
 
 # Nobody claims the watch over a chord, and its success says only that it is over.
 _RELEASE = """
-UPDATE {table} SET status = 'PENDING', result = NULL, traceback = NULL, date_done = {done}, lease = NULL
+UPDATE {table} SET
+    status = 'PENDING', result = NULL, traceback = NULL, date_done = {done}, lease = NULL, role = NULL
 WHERE task_id = :task_id AND status = :status AND COALESCE(runs, 0) = :runs
     AND (lease IS NULL OR lease < {now}) AND (status <> 'SUCCESS' OR :is_watch)"""
 
@@ -43,7 +44,7 @@ UPDATE celery_task SET resent = COALESCE(resent, 0) + 1
 WHERE task_id = :task_id AND COALESCE(resent, 0) = :resent""")
 
 _FOLLOWERS = """
-UPDATE {table} SET status = 'PENDING', result = NULL, traceback = NULL, date_done = {done}
+UPDATE {table} SET status = 'PENDING', result = NULL, traceback = NULL, date_done = {done}, role = NULL
 WHERE task_id IN :task_ids AND status = 'FAILURE' AND runs = 0
     AND NOT EXISTS (SELECT 1 FROM celery_task t WHERE t.task_id = {table}.task_id)
 RETURNING task_id"""

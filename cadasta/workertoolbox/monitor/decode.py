@@ -9,9 +9,12 @@ from ..architecture import ID_LENGTH, SENT
 from ..database.values import plain
 from ..errors import Unreadable
 from .body import load
+from .bounds import shallow
 from .message import Message
-from .nesting import shallow
+from .shown import shown
 
+# A larger body needs less memory outside of the JSON, in bytes.
+_LARGE_BODY = 2**20
 _MAX_INTEGER = 2**31 - 1
 # Headers that have a column, and the one that a transport adds to a message that it delivers again.
 _COLUMN_HEADERS = frozenset(
@@ -34,7 +37,7 @@ _FIRST_PROTOCOL = frozenset(
 )
 _IDS = ('task_id', 'root_id', 'parent_id', 'group_id')
 # Times and bytes are no text.
-_UNCLEANED = ('eta', 'expires', 'sent', 'body')
+_UNCLEANED = frozenset(['eta', 'expires', 'sent', 'body'])
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=plain, separators=(',', ':')).encode
 
@@ -46,12 +49,14 @@ class TaskRow(NamedTuple):
     :param version: orders the messages of one task: how often it was replaced, how often it was retried.
     :param values: the values by column.
     :param text: the values as JSON that PostgreSQL accepts.
+    :param body: the body, where it is too large for this JSON.
     """
 
     task_id: str
     version: tuple[int, int]
     values: dict[str, Any]
     text: str
+    body: bytes | None = None
 
 
 def decode(message: Message, arguments: bool = True) -> TaskRow:
@@ -157,23 +162,31 @@ def _options(message: Message, task_id: str) -> dict[Any, Any]:
 
 
 def _row(values: dict[str, Any], version: tuple[int, int]) -> TaskRow:
-    try:
-        text = _encode(_with_text(values))
-        # PostgreSQL stores neither NUL nor half of a surrogate pair.
-        is_clean = '\\u0000' not in text and (text.isascii() or bool(text.encode()))
-    except (TypeError, ValueError):
-        is_clean = False
-    if not is_clean:
+    body = values['body']
+    is_large = body is not None and len(body) > _LARGE_BODY
+    text = _clean_text(values, not is_large)
+    if text is None:
         values = _cleaned_values(values)
-        text = _encode(_with_text(values))
-    return TaskRow(values['task_id'], version, values, shallow(text))
+        text = _encode(_with_text(values, not is_large))
+    shallow(text)
+    return TaskRow(values['task_id'], version, values, text, body if is_large else None)
 
 
-def _with_text(values: dict[str, Any]) -> dict[str, Any]:
+def _clean_text(values: dict[str, Any], has_body: bool) -> str | None:
+    """Write the values as JSON; `None` where PostgreSQL would refuse it."""
+    try:
+        text = _encode(_with_text(values, has_body))
+        # PostgreSQL stores neither NUL nor half of a surrogate pair.
+        return text if '\\u0000' not in text and (text.isascii() or text.encode()) else None
+    except (TypeError, ValueError):
+        return None
+
+
+def _with_text(values: dict[str, Any], has_body: bool) -> dict[str, Any]:
     """Write the body as PostgreSQL reads bytes, because JSON has none: plainly if it can, in hexadecimal otherwise."""
     body = values['body']
-    if body is None:
-        return values
+    if body is None or not has_body:
+        return {**values, 'body': None}
     is_plain = body.isascii() and b'\0' not in body
     return {**values, 'body': body.decode().replace('\\', r'\\') if is_plain else rf'\x{body.hex()}'}
 
@@ -181,13 +194,16 @@ def _with_text(values: dict[str, Any]) -> dict[str, Any]:
 def _cleaned_values(values: dict[str, Any]) -> dict[str, Any]:
     for name in _IDS:
         if values[name] is not None and _cleaned(values[name]) != values[name]:
-            raise ValueError(f'the {name} {values[name]!r} has characters that no id has')
-    return {name: value if name in _UNCLEANED else _cleaned(value) for name, value in values.items()}
+            raise ValueError(f'the {name} {shown(values[name])} has characters that no id has')
+    for name in values.keys() - _UNCLEANED:
+        # Only one value is there twice at a time.
+        values[name] = _cleaned(values[name])
+    return values
 
 
 def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
-        return value.replace('\0', '\ufffd').encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')
+        return _cleaned_text(value)
     if isinstance(value, dict):
         return {
             _cleaned(key if isinstance(key, str) else str(plain(key))): _cleaned(item) for key, item in value.items()
@@ -201,16 +217,25 @@ def _cleaned(value: Any) -> Any:
     return _cleaned(plain(value))
 
 
+def _cleaned_text(text: str) -> str:
+    text = text.replace('\0', '\ufffd')
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')
+    return text
+
+
 def _text(name: str, value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    raise Unreadable(f'the {name} is {value!r:.100}, not text')
+    raise Unreadable(f'the {name} is {shown(value)}, not text')
 
 
 def _id(name: str, value: Any) -> str | None:
     if value is None or (isinstance(value, str) and len(value) <= ID_LENGTH):
         return value
-    raise Unreadable(f'the {name} is {value!r:.100}, not text of at most {ID_LENGTH} characters')
+    raise Unreadable(f'the {name} is {shown(value)}, not text of at most {ID_LENGTH} characters')
 
 
 def _count(name: str, value: Any) -> int:
@@ -218,7 +243,7 @@ def _count(name: str, value: Any) -> int:
         return 0
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_INTEGER:
         return value
-    raise Unreadable(f'the number of {name} is {value!r:.100}')
+    raise Unreadable(f'the number of {name} is {shown(value)}')
 
 
 def _sent(headers: Mapping[Any, Any], options: dict[Any, Any]) -> datetime | None:
@@ -238,4 +263,4 @@ def _time(name: str, value: Any) -> datetime | None:
         time = datetime.fromisoformat(value)
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
-        raise Unreadable(f'{name} is {value!r:.100}, not a time in ISO 8601') from None
+        raise Unreadable(f'{name} is {shown(value)}, not a time in ISO 8601') from None

@@ -2,24 +2,30 @@
 
 import logging
 import signal
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from celery import Celery
 from sqlalchemy.exc import DBAPIError
 
+from ..database.faults import explained, fault_of
 from ..settings.credentials import masked
+from .message import Message
+from .presence import Lookout
 from .progress import Progress
 from .sources import Limits, Source, connection_of, errors_of, open_source
-from .store import Store
+from .store import Store, Stored
 
 logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
+# How long the monitor leaves a broker alone while it stores a batch, in seconds.
+_TICK = 1.0
 
 
 class Monitor:
@@ -28,7 +34,8 @@ class Monitor:
     The monitor commits a batch before it acknowledges it. So you may kill it at any moment: the broker delivers again
     the messages that nobody acknowledged, and storing them again changes nothing. Any number of monitors may run at
     once. While the database or the broker is away, the monitor acknowledges nothing and tries again until both are
-    back.
+    back. It keeps the batch that it has while the database is away: a broker may drop a message that it has delivered
+    too often.
 
     :param app: an app that is configured by `cadasta.workertoolbox.conf.Config`.
     :param database: the URL of the database with the Task table.
@@ -58,7 +65,7 @@ class Monitor:
         ready_file: Path | None = None,
     ) -> None:
         self._app = app
-        self._store = Store(database, arguments)
+        self._store = Store(database, arguments, once)
         self._limits = Limits(batch, linger, lambda: self._stopping)
         self._once = once
         self._progress = Progress(ready_file)
@@ -68,7 +75,8 @@ class Monitor:
     def run(self) -> None:
         """Drain the queue until `stop` is called, or as far as ``once`` says.
 
-        :raises NotUsable: where the database has no Task table, or lets nobody write it.
+        :raises NotUsable: where the database refuses the connection, has no Task table, or lets nobody write it. The
+            text says what to change.
         """
         try:
             while not self._stopping:
@@ -115,33 +123,68 @@ class Monitor:
                     errors = source.errors
                     self._drain(source)
             except DBAPIError as error:
-                self._back_off('database', error.orig)
+                self._wait_for_database(error, self._limits.sleep)
             except errors as error:
-                self._back_off('broker', error)
+                self._back_off('broker is away', masked(str(error)), self._limits.sleep)
 
     def _drain(self, source: Source) -> None:
         self._progress.begin()
+        lookout = Lookout(source, self._store, self._once)
         with ThreadPoolExecutor(1, 'store') as pool:
             while not self._stopping:
                 is_last = self._once and not source.has_backlog()
                 messages = source.receive()
                 if messages:
-                    storing = pool.submit(self._store.write, messages)
-                    source.fetch_ahead(storing.done)
-                    try:
-                        stored = storing.result()
-                    except Exception:
-                        source.release(messages)
-                        raise
+                    stored = self._keep_until_stored(source, messages, pool, self._store.write)
                     source.acknowledge(messages)
                     self._progress.add(stored)
                 if is_last or (self._once and not messages):
                     self.stop()
+                self._look(lookout, source, pool, is_empty=not messages)
                 self._pause = _FIRST_PAUSE
                 self._progress.report(source.waiting)
+        lookout.end()
 
-    def _back_off(self, what: str, error: BaseException | None) -> None:
+    def _look(self, lookout: Lookout, source: Source, pool: ThreadPoolExecutor, is_empty: bool) -> None:
+        try:
+            lookout.look(is_empty)
+        except DBAPIError as error:
+            # A new connection to the broker would have messages delivered again, and quorum queues count that.
+            self._wait_for_database(error, partial(source.hold, ()))
+            self._keep_until_stored(source, (), pool, self._store.write_anew)
+
+    def _keep_until_stored(
+        self,
+        source: Source,
+        messages: Sequence[Message],
+        pool: ThreadPoolExecutor,
+        write: Callable[[Sequence[Message]], Stored],
+    ) -> Stored:
+        storing = pool.submit(write, messages)
+        is_away = False
+        while True:
+            source.fetch_ahead(storing.done)
+            while not wait([storing], _TICK).done:
+                source.hold(messages, 0)
+            try:
+                stored = storing.result()
+            except Exception as error:
+                if self._stopping or not isinstance(error, DBAPIError):
+                    source.release(messages)
+                    raise
+                is_away = True
+                self._wait_for_database(error, partial(source.hold, messages))
+                storing = pool.submit(self._store.write_anew, messages)
+            else:
+                if is_away:
+                    self._progress.begin()
+                return stored
+
+    def _wait_for_database(self, error: DBAPIError, pause: Callable[[float], None]) -> None:
+        self._back_off(f'database {fault_of(error).value}', explained(error), pause)
+
+    def _back_off(self, what: str, why: str, pause: Callable[[float], None]) -> None:
         self._progress.end()
-        logger.warning('The %s is away, next try in %g s: %s', what, self._pause, masked(str(error)))
-        self._limits.sleep(self._pause)
+        logger.warning('The %s, next try in %g s: %s', what, self._pause, why)
+        pause(self._pause)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)

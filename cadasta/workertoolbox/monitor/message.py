@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..database.values import plain
-from .nesting import shallow
+from .bounds import KEPT, MAX_BODY, MAX_ENVELOPE, MAX_HEADERS, at_most, bounded_envelope
 
 _BODY_ENCODING = 'body_encoding'
 # A transport needs these to deliver a message. They differ between two copies of one message.
@@ -21,7 +21,8 @@ class Message(NamedTuple):
     :param headers: the headers.
     :param properties: the properties, except those that only the transport needs.
     :param routing_key: the routing key that the message was published with.
-    :param problem: the reason why nobody can read the envelope; then the body is the whole message.
+    :param problem: the reason why nobody can read the message; then the body is the whole message, or its beginning.
+    :param memory: the bytes of memory that it may need.
     """
 
     receipt: Any
@@ -30,6 +31,15 @@ class Message(NamedTuple):
     properties: Mapping[str, Any] = {}
     routing_key: str | None = None
     problem: str | None = None
+    memory: int = 0
+
+
+def too_long(size: int) -> str:
+    """Say why a message is cut off.
+
+    :param size: its size, in bytes.
+    """
+    return f'the message has {size} bytes, and at most {MAX_BODY} are read: its first {KEPT} bytes are kept'
 
 
 def from_envelope(receipt: Any, raw: bytes | str) -> Message:
@@ -46,6 +56,24 @@ def from_envelope(receipt: Any, raw: bytes | str) -> Message:
     'the envelope is not base64'
     """
     data = raw.encode('utf-8', 'surrogatepass') if isinstance(raw, str) else raw
+    if len(data) > MAX_ENVELOPE:
+        return cut_off(receipt, data, len(data))
+    message = _read(receipt, data)
+    # The source keeps the envelope as well, to acknowledge it.
+    return message._replace(memory=len(data) + at_most(data))
+
+
+def cut_off(receipt: Any, data: bytes, size: int) -> Message:
+    """Make a message of what is too long to be read.
+
+    :param receipt: what the source acknowledges the message by.
+    :param data: the message, or its beginning.
+    :param size: its size, in bytes.
+    """
+    return Message(receipt, data[:KEPT], problem=too_long(size), memory=KEPT)
+
+
+def _read(receipt: Any, data: bytes) -> Message:
     envelope = data.strip()
     if not envelope.startswith(b'{'):
         try:
@@ -53,13 +81,22 @@ def from_envelope(receipt: Any, raw: bytes | str) -> Message:
         except ValueError as error:
             return Message(receipt, data, problem=f'the envelope is not base64: {error}')
     try:
-        payload = json.loads(shallow(envelope.decode()))
+        payload = json.loads(bounded_envelope(envelope))
     except ValueError as error:
-        return Message(receipt, data, problem=f'the envelope is not JSON: {error}')
+        return Message(receipt, data, problem=f'the envelope is not JSON that can be read: {error}')
     try:
-        return from_payload(receipt, payload)
+        return _within_bounds(from_payload(receipt, payload), len(envelope), payload, data)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         return Message(receipt, data, problem=f'the envelope is not that of a message: {error!r}')
+
+
+def _within_bounds(message: Message, size: int, payload: Mapping[str, Any], data: bytes) -> Message:
+    body = payload.get('body')
+    headers = size - len(body) if isinstance(body, str) else size
+    if headers <= MAX_HEADERS:
+        return message
+    problem = f'its headers and properties have {headers} bytes, and at most {MAX_HEADERS} are read'
+    return Message(message.receipt, data, problem=problem)
 
 
 def from_payload(receipt: Any, payload: Mapping[str, Any]) -> Message:
@@ -85,18 +122,23 @@ def from_payload(receipt: Any, payload: Mapping[str, Any]) -> Message:
     )
 
 
-def whole(message: Message) -> bytes:
+def whole(message: Message, body: bool = True) -> bytes:
     """Write a message down whole, with the envelope of kombu's virtual transports.
 
     :param message: the message.
-    :returns: JSON from which it can be published again. Two copies of one message give the same JSON.
+    :param body: whether to write down its body.
+    :returns: JSON from which it can be published again. Two copies of one message give the same JSON. Of a message that
+        nobody can read, there are only the bytes.
+
+    >>> whole(Message(1, b'[]', routing_key='export'), body=False)
+    b'{"content-encoding": null, "content-type": null, "headers": {}, "properties": {"body_encoding": "base64", \
+"delivery_info": {"routing_key": "export"}}}'
     """
     if message.problem is not None:
-        return message.body
+        return message.body if body else b''
     properties = dict(message.properties)
-    return json.dumps(
+    rest = json.dumps(
         {
-            'body': base64.b64encode(message.body).decode(),
             'content-type': properties.pop('content_type', None),
             'content-encoding': properties.pop('content_encoding', None),
             # A transport adds this header when it delivers a message again.
@@ -110,6 +152,8 @@ def whole(message: Message) -> bytes:
         default=plain,
         sort_keys=True,
     ).encode()
+    # A body of megabytes is copied once.
+    return b''.join([b'{"body": "', base64.b64encode(message.body), b'", ', rest[1:]]) if body else rest
 
 
 def _named(table: Mapping[Any, Any]) -> dict[str, Any]:

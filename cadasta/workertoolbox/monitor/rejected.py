@@ -11,7 +11,7 @@ from celery import Celery
 from kombu import Exchange
 
 from ..database.connection import Connected
-from ..database.refusals import refusing
+from ..database.faults import refusing
 from ..database.tables import rejected
 from ..database.values import zoned
 from ..errors import NotUsable, Unreadable
@@ -21,6 +21,7 @@ from .sources import connection_of, errors_of
 
 # A column with a whole message is not read for a list.
 _SHOWN = [column for column in rejected.columns if column is not rejected.c.message]
+_NO_BODY = 'its body, which has the arguments, is not kept, as by a monitor with --no-arguments'
 # The rows of a list that are in memory at a time.
 _PORTION = 1_000
 
@@ -138,6 +139,8 @@ class PlatformQueue:
         :raises Unreadable: where it is no message that can be published; the text says why.
         """
         message = from_envelope(None, whole)
+        if not message.body:
+            raise Unreadable(f'{_NO_BODY}: {message.problem}' if message.problem else _NO_BODY)
         if message.problem is not None:
             raise Unreadable(f'only its bytes are kept: {message.problem}')
         properties: dict[str, Any] = dict(message.properties)

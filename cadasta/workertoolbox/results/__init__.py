@@ -9,7 +9,7 @@ from celery import Celery
 
 from .clear_errors import refuse_clearly
 
-__all__ = ['claim_in_child', 'claim_tasks', 'refuse_clearly']
+__all__ = ['claim_in_child', 'claim_tasks', 'refuse_clearly', 'refuse_unreadable']
 
 
 def claim_tasks(app: Celery) -> None:
@@ -24,6 +24,18 @@ def claim_tasks(app: Celery) -> None:
     """
     # Steps are named here and not imported: a producer that sets up an app does not load the modules of a worker.
     app.steps['worker'].update(f'{__name__}.{step}' for step in ('lease:Leases', 'limits:Limits', 'worker:Prepare'))
+
+
+def refuse_unreadable(app: Celery) -> None:
+    """Let the workers of an app reject messages that would stop them, wherever they store results.
+
+    :param app: an app whose workers have not started yet.
+
+    >>> app = Celery('export')
+    >>> refuse_unreadable(app)
+    >>> [step.rpartition(':')[2] for step in app.steps['consumer']]
+    ['Readable']
+    """
     app.steps['consumer'].add(f'{__name__}.messages:Readable')
 
 

@@ -12,19 +12,21 @@ from typing import Any
 import sqlalchemy as sa
 from celery import states
 from celery.exceptions import BackendStoreError, Ignore
-from sqlalchemy.exc import DBAPIError, NoSuchTableError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, IntegrityError, NoSuchTableError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from ..architecture import ID_LENGTH
+from ..database.faults import Fault, explained, fault_of
+from ..database.ownership import ROLE
 from ..database.tables import present_columns, result_tables
 from ..database.values import storable
-from ..errors import NotAllowed, UnreadableResult
+from ..errors import NotAllowed, NotUsable, UnreadableResult
 from ..seams.celery_chords import tell_backend
 from ..seams.celery_database import OpenBackend, was_not_sent
 from ..seams.celery_pool import active
 from ..seams.celery_tasks import bare_request
 from . import chords, identity, keeper, waiting
-from .claim import COLUMNS, Claim, Failed, Impossible, Statements, Telling, answer
+from .claim import COLUMNS, Claim, Failed, Impossible, Statements, Telling, answer, insert_parts, text
 from .engines import engine
 from .reading import checked, decoded, exception
 from .refusal import Refused, refusal
@@ -37,6 +39,7 @@ LEASE = 60
 _COLUMNS = ('status', 'result', 'date_done', 'traceback', 'children')
 _EXTENDED_COLUMNS = ('name', 'args', 'kwargs', 'queue', 'stamps')
 _SHOWN = 300
+_IS_FOREIGN = 'SELECT NOT {may_write} FROM {table} AS stored WHERE task_id = :task_id'
 
 
 class Dropped(Ignore):
@@ -90,16 +93,33 @@ class Backend(OpenBackend):
     def exception_safe_to_retry(self, exc: BaseException) -> bool:
         """Tell whether the database may be away: what it refuses for the data's sake, it refuses for ever."""
         is_away = super().exception_safe_to_retry(exc) or isinstance(exc, NoConnectionFree)
-        return is_away and refusal(exc) is None
+        return is_away and refusal(exc) is None and not _refuses_producer(exc)
 
     def retried(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        """Call a function, and again for as long as the database is away, until the worker ends."""
+        """Call a function, and again for as long as the database is away, until the worker ends.
+
+        :raises NotUsable: where the database refuses the connection for good, and this process is no worker, which
+            would have results to keep.
+        """
         self._patience = waiting.Patience()
-        return super().retried(function, *args, **options)
+        self._has_told = False
+        try:
+            return super().retried(function, *args, **options)
+        except DBAPIError as error:
+            if _refuses_producer(error):
+                raise NotUsable(f'The result database refuses the connection: {explained(error)}') from error
+            raise
 
     def pause(self, seconds: float) -> None:
         """Wait before the next try; see `Patience`."""
         self._patience.sleep(seconds)
+
+    def on_backend_retryable_error(self, exc: BaseException) -> None:
+        """Say once for each result what to change, where waiting alone does not help: the result is kept meanwhile."""
+        super().on_backend_retryable_error(exc)
+        if not self._has_told and isinstance(exc, DBAPIError) and fault_of(exc) is Fault.REFUSED:
+            self._has_told = True
+            logger.error('The result database refuses, and the worker tries on until it does not: %s', explained(exc))
 
     # Storing
 
@@ -186,7 +206,13 @@ class Backend(OpenBackend):
         """
         statements = self._claiming_statements()
         if statements is None:
-            super().store_state(task_id, result, state, traceback=traceback, request=request, **options)
+            try:
+                super().store_state(task_id, result, state, traceback=traceback, request=request, **options)
+            except IntegrityError:
+                # Celery locks no row of another role, takes it for missing, and would insert it for ever.
+                if not self._is_foreign(task_id):
+                    raise
+                logger.error('The state %s of task %s is not stored: its row belongs to another role', state, task_id)
             return
         row = self.values(result, state, traceback, request)
         values = {'task_id': task_id, **{name: row[name] for name in self._columns}}
@@ -244,7 +270,7 @@ class Backend(OpenBackend):
         runs = 0 if values['status'] == states.FAILURE and not was_sent else None
         is_stored = statements.store(connection, values, identity.name(), is_own_task, runs)
         if not is_stored and not was_not_sent(request):
-            raise Dropped('it has ended, or runs on another worker')
+            raise Dropped('it has ended, or runs on another worker, or its row belongs to another role')
 
     # Celery goes on after each of these as if the state were stored: with callbacks, with the rest of the chain.
 
@@ -320,9 +346,33 @@ class Backend(OpenBackend):
             if statements is not None:
                 statements.release(connection, task_id, identity.name(), claim)
 
+    def disown(self, task_id: str, claim: Claim) -> None:
+        """Let a worker of another role claim a task that is about to be replaced."""
+        with waiting.outside_limits():
+            self.retried(self._disown, task_id, claim)
+
+    def _disown(self, task_id: str, claim: Claim) -> None:
+        statements = self._claiming_statements()
+        assert statements is not None  # noqa: S101  # otherwise nobody has a claim
+        with self._engine.connect() as connection:
+            statements.disown(connection, task_id, identity.name(), claim)
+
     @property
     def _engine(self) -> sa.Engine:
         return engine(self.url, self.engine_options, self.session_manager.engine_callback)
+
+    @property
+    def _tables(self) -> tuple[sa.Table, sa.Table]:
+        conf = self.app.conf
+        return result_tables(conf.database_table_names or {}, conf.database_table_schemas or {})
+
+    def _is_foreign(self, task_id: str) -> bool:
+        table, _ = self._tables
+        with self._engine.connect() as connection:
+            if ROLE not in present_columns(connection, table):
+                return False
+            query = text(_IS_FOREIGN, insert_parts(table, connection.dialect))
+            return bool(connection.scalar(query, {'task_id': task_id}))
 
     @property
     def _columns(self) -> tuple[str, ...]:
@@ -335,8 +385,7 @@ class Backend(OpenBackend):
         return self._statements
 
     def _probe(self) -> Statements | None:
-        conf = self.app.conf
-        tables = result_tables(conf.database_table_names or {}, conf.database_table_schemas or {})
+        tables = self._tables
         if self._engine.dialect.name not in ('postgresql', 'sqlite'):
             return None
         statements = Statements(tables[0], self._engine.dialect, self._columns)
@@ -364,6 +413,15 @@ def _logging_what_is_dropped(task_id: str) -> Iterator[None]:
         yield
     except Dropped as error:
         logger.warning('A state of task %s is not stored: %s', task_id, error)
+
+
+def _refuses_producer(error: BaseException) -> bool:
+    return (
+        isinstance(error, DBAPIError)
+        and error.statement is None
+        and identity.name() is None
+        and fault_of(error) is Fault.REFUSED
+    )
 
 
 def _is_own(task_id: str, request: Any) -> bool:

@@ -3,6 +3,8 @@
 A row holds the claim of the run that started last: its ``worker``, the number of the run (``runs``), which try of the
 task it is (``replaced``, ``retries``), and until when the worker has vouched for it (``lease``). The clock is the
 database's. A failure has a lease as long as its worker has not told those who depend on the task.
+
+In PostgreSQL, a row also has the ``role`` that made the claim. No other role may change it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,11 +15,12 @@ import sqlalchemy as sa
 from celery import states
 from sqlalchemy.engine import Connection, Dialect
 
+from ..database.ownership import ROLE, may_write
 from ..database.tables import sequence
 from ..seams.sqlalchemy_quoting import QUOTE
 
 #: The columns that version 1.0 did not have or did not fill.
-COLUMNS = ('started', 'worker', 'lease', 'runs', 'retries', 'replaced')
+COLUMNS = ('started', 'worker', 'lease', 'runs', 'retries', 'replaced', ROLE)
 
 _ENDED = f'({", ".join(repr(state) for state in sorted(states.READY_STATES))})'
 _NOT_STARTED = "('PENDING', 'RECEIVED')"
@@ -32,8 +35,8 @@ ON CONFLICT (task_id) DO UPDATE SET
     {changes},
     started = excluded.started, worker = excluded.worker, lease = excluded.lease,
     runs = COALESCE(stored.runs, 0) + CASE WHEN {is_this_claim} THEN 0 ELSE 1 END,
-    retries = excluded.retries, replaced = excluded.replaced
-WHERE
+    retries = excluded.retries, replaced = excluded.replaced, role = excluded.role
+WHERE {may_write} AND (
     stored.status IN {not_started}
     -- A later try. Celery publishes it before it stores that the earlier one is over.
     OR (stored.status NOT IN {ended}
@@ -42,7 +45,7 @@ WHERE
     OR (stored.status NOT IN {not_running} AND (stored.lease IS NULL OR {end_of_lease} < {now})
         AND (excluded.replaced, excluded.retries) >= (COALESCE(stored.replaced, 0), COALESCE(stored.retries, 0)))
     -- This very claim, whose answer was lost.
-    OR ({is_this_claim})
+    OR ({is_this_claim}))
 RETURNING runs"""
 
 _STORE_OWN = """
@@ -51,10 +54,10 @@ WHERE task_id = :task_id AND worker = :worker AND runs = :runs AND status NOT IN
 RETURNING runs"""
 
 _STORE = """
-INSERT INTO {table} AS stored ({id}task_id, {columns}, runs)
-VALUES ({next_id}:task_id, {values}, :runs)
+INSERT INTO {table} AS stored ({id}task_id, {columns}, runs, role)
+VALUES ({next_id}:task_id, {values}, :runs, {role})
 ON CONFLICT (task_id) DO UPDATE SET {changes}, lease = {lease_kept}
-WHERE stored.status NOT IN {kept} AND (
+WHERE {may_write} AND stored.status NOT IN {kept} AND (
     stored.status IN {not_running} OR stored.worker = :worker OR stored.lease IS NULL OR stored.lease < {now})
 RETURNING runs"""
 
@@ -64,7 +67,8 @@ WHERE task_id = :task_id AND status = 'FAILURE' AND lease IS NOT NULL AND {end_o
 RETURNING runs"""
 
 _EXPLAIN = """
-SELECT status, worker, runs, COALESCE(replaced, 0), COALESCE(retries, 0), {remaining} FROM {table} AS stored
+SELECT status, worker, runs, COALESCE(replaced, 0), COALESCE(retries, 0), {remaining}, role, {may_write}
+FROM {table} AS stored
 WHERE task_id = :task_id"""
 
 _RENEW = """
@@ -81,9 +85,15 @@ _RELEASE = """
 UPDATE {table} SET lease = NULL
 WHERE task_id = :task_id AND worker = :worker AND runs = :runs"""
 
+_DISOWN = """
+UPDATE {table} SET role = NULL
+WHERE task_id = :task_id AND worker = :worker AND runs = :runs"""
+
 _PROBE = 'SELECT {columns} FROM {table} WHERE 1 = 0'
 
 # SQLite counts milliseconds, and SQLAlchemy reads microseconds.
+# A task that was never started belongs to nobody.
+_ROLE = {'postgresql': 'CASE WHEN CAST(:runs AS integer) = 0 THEN NULL ELSE current_user END', 'sqlite': 'NULL'}
 #: The present time.
 NOW = {'postgresql': 'now()', 'sqlite': "strftime('%Y-%m-%d %H:%M:%f000', 'now')"}
 _LEASE = {
@@ -184,6 +194,8 @@ class Holder:
     :param runs: how often the task has been started.
     :param attempt: which try of the task it is: how often it replaced itself, and its retries.
     :param remaining: for how many seconds the worker vouches for it; `None` where nobody does.
+    :param role: the role that stored it.
+    :param is_writable: whether the present role may change it.
     """
 
     state: str
@@ -191,6 +203,8 @@ class Holder:
     runs: int | None
     attempt: tuple[int, int]
     remaining: float | None
+    role: str | None
+    is_writable: bool
 
     def is_telling(self, attempt: tuple[int, int]) -> bool:
         """Tell whether the task has failed, and those who depend on it may not know yet.
@@ -199,13 +213,15 @@ class Holder:
         """
         return self.state == states.FAILURE and self.remaining is not None and self.attempt == attempt
 
-    def refuses(self, attempt: tuple[int, int]) -> Over | Running:
+    def refuses(self, attempt: tuple[int, int]) -> Over | Running | Impossible:
         """Tell what becomes of a message whose claim the database refused.
 
         :param attempt: which try of the task the message is.
         """
         if self.state in states.READY_STATES and not self.is_telling(attempt):
             return Over(f'it ended before, as {self.state}')
+        if not self.is_writable:
+            return Impossible(f'its row belongs to role {self.role}, and this worker has another role')
         if self.attempt > attempt or self.state == states.RETRY:
             return Over('a later try of it was sent')
         return Running(self.worker, max(self.remaining or 0.0, 0.0) + 1)
@@ -223,6 +239,7 @@ def insert_parts(table: sa.Table, dialect: Dialect) -> dict[str, str]:
         'id': 'id, ' if on_postgresql else '',
         'next_id': f"nextval('{QUOTE.format_sequence(sequence(table))}'), " if on_postgresql else '',
         'ended': _ENDED,
+        'may_write': may_write(table, 'stored.') if on_postgresql else '1 = 1',
     }
 
 
@@ -243,6 +260,7 @@ class Statements:
             'columns': ', '.join(columns),
             'values': ', '.join(given.values()),
             'changes': ', '.join(f'{column} = excluded.{column}' for column in columns),
+            'role': _ROLE[dialect.name],
             'now': NOW[dialect.name],
             'lease': _LEASE[dialect.name],
             'end_of_lease': _END_OF_LEASE[dialect.name],
@@ -269,6 +287,7 @@ class Statements:
         self._renew = text(_RENEW, parts).bindparams(ids)
         self._cancelled = text(_CANCELLED, parts).bindparams(ids)
         self._release = text(_RELEASE, parts)
+        self._disown = text(_DISOWN, parts)
         self._probe = text(_PROBE, {**parts, 'columns': ', '.join(COLUMNS)})
 
     def probe(self, connection: Connection) -> None:
@@ -323,12 +342,17 @@ class Statements:
         row = connection.execute(self._explain, {'task_id': task_id, 'seconds': seconds}).first()
         if row is None:
             return None
-        state, worker, runs, replaced, retries, remaining = row
-        return Holder(state, worker, runs, (replaced, retries), None if remaining is None else float(remaining))
+        state, worker, runs, replaced, retries, remaining, role, is_writable = row
+        left = None if remaining is None else float(remaining)
+        return Holder(state, worker, runs, (replaced, retries), left, role, bool(is_writable))
 
     def release(self, connection: Connection, task_id: str, worker: str | None, claim: Claim) -> None:
         """Let whoever gets the next message of a task run it at once."""
         connection.execute(self._release, {'task_id': task_id, 'worker': worker, 'runs': claim.runs})
+
+    def disown(self, connection: Connection, task_id: str, worker: str | None, claim: Claim) -> None:
+        """Let a worker of another role claim the next try of a task."""
+        connection.execute(self._disown, {'task_id': task_id, 'worker': worker, 'runs': claim.runs})
 
     def renew(self, connection: Connection, task_ids: Iterable[str], worker: str | None, seconds: int) -> set[str]:
         """Renew the leases of what a worker runs.

@@ -1,19 +1,17 @@
-"""Raise an error at once where the database refuses a worker, and notice a database that has gone silent."""
+"""Raise an error at once where the database refuses a worker, and state what its sessions rely on."""
 
 from typing import Any
 
 from ..errors import NotAllowed
-from ..timeouts import missing_timeouts
-
-_LIBPQ_DRIVERS = ('psycopg2', 'psycopg')
 
 
 def refuse_clearly(engine: Any) -> None:
     """Raise `cadasta.workertoolbox.errors.NotAllowed` where the role of a worker saves a group or forgets a result.
 
     Celery takes the refusal for an outage and tries again for ever, so the caller would hang. This function lets
-    Celery try again only to store a result, which succeeds once somebody has granted the rights. It also gives libpq
-    the timeouts by which a worker notices a silent database.
+    Celery try again only to store a result, which succeeds once somebody has granted the rights. It also gives each
+    session of PostgreSQL the settings on which a worker relies, and libpq the timeouts by which it notices a silent
+    database.
 
     :param engine: the engine of a result backend. Celery calls this function as ``database_engine_callback``.
 
@@ -23,18 +21,14 @@ def refuse_clearly(engine: Any) -> None:
     """
     import sqlalchemy
 
-    # A driver refuses the options of another driver, so the app has no setting for them.
-    if engine.dialect.driver in _LIBPQ_DRIVERS:
-        sqlalchemy.event.listen(engine, 'do_connect', _bound_silence)
+    from ..database.session import settle
+
+    settle(engine)
     sqlalchemy.event.listen(engine, 'handle_error', _on_error)
 
 
-def _bound_silence(dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> None:
-    parameters.update(missing_timeouts(parameters))
-
-
 def _on_error(context: Any) -> None:
-    from ..database.refusals import blames_role
+    from ..database.faults import blames_role
     from ..database.tables import sequence
     from ..seams.celery_results import result_table
 

@@ -1,7 +1,7 @@
 """No task runs without its claim: its class looks at the claim before the task's own ``before_start`` runs.
 
 A task that is replaced hands its claim on: otherwise a copy of its message could run when the lease is over, while the
-replacement waits.
+replacement waits. The replacement may be a task of another service, which has another role in the database.
 """
 
 import logging
@@ -57,6 +57,8 @@ def _guarded(before_start: Callable[..., Any]) -> Callable[..., Any]:
 def _handing_on(on_replace: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(on_replace)
     def handing_on(self: Any, sig: Any) -> Any:
+        if _has_claim(self.request):
+            self.backend.disown(self.request.id, answer(self.request))
         try:
             return on_replace(self, sig)
         except Ignore as replaced:

@@ -5,7 +5,9 @@ import threading
 from typing import Any
 
 from celery import bootsteps
+from sqlalchemy.exc import DBAPIError
 
+from ..database.faults import Fault, explained, fault_of
 from ..seams.celery_pool import active, can_terminate
 from .claim import COLUMNS
 
@@ -32,6 +34,7 @@ class Leases(bootsteps.StartStopStep):
     def _renew_until_the_end(self, worker: Any) -> None:
         pause = threading.Event()
         has_said = False
+        trouble = ''
         running_on: set[str] = set()
         while worker.blueprint.state != bootsteps.TERMINATE:
             wait = EVERY
@@ -43,8 +46,9 @@ class Leases(bootsteps.StartStopStep):
                     running_on &= requests.keys()
                     for task_id in worker.app.backend.renew(set(requests)):
                         _terminate(worker, requests[task_id], running_on)
+                trouble = ''
             except Exception as error:
-                logger.warning('The leases of running tasks cannot be renewed: %s', error)
+                trouble = _say_once(error, trouble)
                 wait = min(EVERY, _SOON)
             pause.wait(wait)
 
@@ -56,6 +60,20 @@ class Leases(bootsteps.StartStopStep):
                 'toolbox tables` with a role that may change the table, and restart the workers.',
                 ', '.join(COLUMNS),
             )
+
+
+def _say_once(error: Exception, said: str) -> str:
+    """Say what keeps the leases from being renewed, unless the log says so already.
+
+    :returns: what was said.
+    """
+    why, level = str(error), logging.WARNING
+    if isinstance(error, DBAPIError):
+        why = explained(error)
+        level = logging.ERROR if fault_of(error) is Fault.REFUSED else level
+    if why != said:
+        logger.log(level, 'The leases of running tasks cannot be renewed: %s', why)
+    return why
 
 
 def _terminate(worker: Any, request: Any, running_on: set[str]) -> None:

@@ -3,14 +3,8 @@
 from kombu.exceptions import EncodeError
 from sqlalchemy.exc import DBAPIError
 
-from ..database.refusals import blames_data, sqlstate
+from ..database.faults import blames_values, was_first
 
-# PostgreSQL has no SQLSTATE of its own for these.
-_TOO_LARGE = ('invalid memory alloc', 'string buffer')
-# A column holds another type; no operator compares it with such a value.
-_OTHER_TYPE = ('42804', '42883')
-# So say psycopg2, psycopg and sqlite3 that there is no such type in the database.
-_NO_TYPE = ("can't adapt type", 'cannot adapt type', 'Error binding parameter')
 _SHOWN = 300
 
 
@@ -29,20 +23,11 @@ def refusal(error: BaseException) -> Refused | None:
     >>> refusal(ConnectionRefusedError())
     """
     if isinstance(error, DBAPIError):
-        is_of_data = (
-            blames_data(error)
-            or sqlstate(error.orig) in _OTHER_TYPE
-            or any(part in str(error.orig) for part in (*_TOO_LARGE, *_NO_TYPE))
-        )
-        if _was_first(error) or not is_of_data:
+        # Celery's own statements, repeated, will find the row that somebody else has inserted.
+        if was_first(error) or not blames_values(error):
             return None
         error = error.orig or error
     elif not isinstance(error, ValueError | OverflowError | MemoryError):
         return None
     first_line, *_ = str(error).strip().splitlines() or [type(error).__name__]
     return Refused(f'The database refuses it: {first_line[:_SHOWN]}')
-
-
-def _was_first(error: DBAPIError) -> bool:
-    """Tell whether somebody else has inserted the row meanwhile: Celery's own statements, repeated, will find it."""
-    return sqlstate(error.orig) == '23505' or 'UNIQUE constraint failed' in str(error.orig)

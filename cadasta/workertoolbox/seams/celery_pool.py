@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from billiard import get_start_method
+from celery.concurrency import ALIASES
 from celery.concurrency.prefork import TaskPool as Prefork
 from celery.worker import state
 
@@ -31,6 +32,35 @@ def is_reserved(task_id: str) -> bool:
     :param task_id: the id of the task.
     """
     return any(request.id == task_id for request in list(state.reserved_requests))
+
+
+def held() -> int:
+    """Count the messages that this worker holds.
+
+    They are those of the tasks that it runs, has prefetched, or that wait for their ``eta``. It uses
+    ``celery.worker.state.reserved_requests`` and ``scheduled_requests``.
+    """
+    return len(state.reserved_requests) + len(state.scheduled_requests)
+
+
+def accepted() -> int:
+    """Count the tasks that this worker has started since its own start.
+
+    It uses ``celery.worker.state.all_total_count``.
+    """
+    count: int = state.all_total_count[0]
+    return count
+
+
+def name_of(pool: Any) -> str:
+    """Tell the name by which ``celery worker --pool`` knows a pool; the name of its module, if it is not Celery's.
+
+    It uses ``celery.concurrency.ALIASES``.
+
+    :param pool: the pool of a worker.
+    """
+    module = type(pool).__module__
+    return next((name for name, path in ALIASES.items() if str(path).partition(':')[0] == module), module)
 
 
 def spawns(worker: Any) -> bool:

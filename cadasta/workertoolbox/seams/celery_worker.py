@@ -7,6 +7,7 @@ from celery import Celery, signals
 from celery.app.trace import build_tracer
 from celery.concurrency.solo import TaskPool as Solo
 from celery.worker import WorkController
+from celery.worker.state import maybe_shutdown
 
 
 def initialise_worker(app: Celery) -> None:
@@ -30,6 +31,16 @@ class _InitialisedWorker(WorkController):
 
     def on_init_blueprint(self) -> None:
         signals.celeryd_after_setup.send(sender=self.hostname, instance=self, conf=self.app.conf)
+
+
+def end_if_told() -> None:
+    """End a worker that somebody has told to end, for code that keeps its main loop waiting.
+
+    It uses ``celery.worker.state.maybe_shutdown``, which the main loop calls. A signal does not wake the loop.
+
+    :raises SystemExit: if somebody has.
+    """
+    maybe_shutdown()
 
 
 def blocks(pool: Any) -> bool:

@@ -3,10 +3,34 @@
 from queue import LifoQueue
 from typing import Any
 
+from kombu.connection import ConnectionPool, PooledConnection
 from kombu.pools import connections, producers
+
+#: The class of the connections in a pool of kombu.
+Pooled: type[Any] = PooledConnection
 
 # A connection that is closed shuts the socket down, for the process that opened it as well.
 _kept: list[Any] = []
+
+
+class PoolOf(ConnectionPool):
+    """A pool of connections of a class, which is a subclass of `Pooled`.
+
+    It uses ``connection._info``, as the pools of kombu do. They make connections of one class only, whatever the class
+    of the connection is that they are for.
+
+    :param kind: the class.
+    :param connection: the connection that the pool is for.
+    :param limit: the largest number of its connections.
+    """
+
+    def __init__(self, kind: Any, connection: Any, limit: int | None = None, **kwargs: Any) -> None:
+        self._kind = kind
+        super().__init__(connection, limit, **kwargs)
+
+    def new(self) -> Any:
+        """Make a connection."""
+        return self._kind(self, **dict(self.connection._info(resolve=False)))
 
 
 def empty_pools() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..seams.celery_settings import NEW_NAMES, OPTIONS
 from . import environment, variables
+from .service_links import is_service_link
 from .variables import VARIABLES
 
 # Celery's loader asks for this setting, and Celery's table of options lacks it.
@@ -73,7 +74,7 @@ def of_environment(environ: Mapping[str, str], prefix: str, given: Container[str
     names = {key: name for name in VARIABLES for key in variables.names_of(name, prefix)}
     names.update({f'{prefix}{name.upper()}': name for name in OPTIONS})
     for key in environ:
-        meant = None if key in names else _meant(key, prefix, names)
+        meant = None if key in names or is_service_link(key, environ[key]) else _meant(key, prefix, names)
         if meant is not None and names.get(meant) not in given:
             yield f'{key} in the environment has no effect. Did you mean {meant}?'
     for name in VARIABLES:

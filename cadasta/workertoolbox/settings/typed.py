@@ -232,6 +232,7 @@ class Keywords(TypedDict, total=False):
     CHORD_UNLOCK_MAX_RETRIES: int
     RUN_ONCE: bool
     FAIR_QUEUES: bool
+    REPORT: bool
     ENV_PREFIX: str
     QUEUE_PREFIX: str
 
@@ -457,5 +458,6 @@ class Base(Mapping[str, Any]):
     CHORD_UNLOCK_MAX_RETRIES: int
     RUN_ONCE: bool
     FAIR_QUEUES: bool
+    REPORT: bool
     ENV_PREFIX: str
     QUEUES: _Names

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from .. import DEFAULT_QUEUES
 from ..architecture import PLATFORM_QUEUE
 from . import environment, parsers
+from .service_links import is_service_link
 
 
 class Variable(NamedTuple):
@@ -34,6 +35,7 @@ VARIABLES = {
     'CHORD_UNLOCK_MAX_RETRIES': Variable(43200, parsers.retries),
     'RUN_ONCE': Variable(True, parsers.flag),
     'FAIR_QUEUES': Variable(False, parsers.flag),
+    'REPORT': Variable(True, parsers.flag),
     'ENV_PREFIX': Variable('CELERY_'),
 }
 #: The name of ``ENV_PREFIX`` in the environment.
@@ -91,7 +93,8 @@ def read(environ: Mapping[str, str], prefix: str, given: Container[str] = ()) ->
     for name, variable in VARIABLES.items():
         if name in given:
             continue
-        key = next((key for key in names_of(name, prefix) if key in environ), None)
+        keys = (key for key in names_of(name, prefix) if key in environ)
+        key = next((key for key in keys if not is_service_link(key, environ[key])), None)
         if key is not None:
             value = environment.cast(key, environ[key], 'list') if name == 'QUEUES' else environ[key]
             found[name] = variable.parse(parsers.FromEnvironment(key), value)

@@ -38,8 +38,8 @@ class Column(NamedTuple):
         return 'left' if self.title in _LEFT or self.shrinks else 'right'
 
 
-# Ids, which have nothing to compare with those above and below.
-_LEFT = ('ID', 'EXAMPLE', 'DIGEST')
+# Texts, which have no digits to compare with those above and below.
+_LEFT = ('ID', 'EXAMPLE', 'DIGEST', 'STANDING', 'POOL', 'TOOLBOX', 'PROCESS')
 
 
 def show(console: Console, columns: Sequence[Column], rows: Iterable[Any]) -> None:

@@ -9,6 +9,7 @@ from .query import TrackedTasks
 from .stats import TaskStats
 from .task import STATES, Cursor, TrackedTask
 from .tree import Node, overall, tree
+from .workers import ReportedWorker
 
 __all__ = [
     'STATES',
@@ -19,6 +20,7 @@ __all__ = [
     'Filter',
     'Node',
     'NotUsable',
+    'ReportedWorker',
     'TaskStats',
     'TrackedTask',
     'TrackedTasks',

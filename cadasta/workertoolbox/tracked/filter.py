@@ -9,18 +9,18 @@ from typing import Any
 import sqlalchemy as sa
 from celery import states
 
-from ..database.tables import task
+from ..database.tables import ERROR_LENGTH, RAISED, error_beginning, task
 from ..database.values import storable
-from .columns import EVERYTHING, SCHEDULED, as_text
+from .columns import EVERYTHING, RESULTS, SCHEDULED, as_text
 from .task import STATES, Cursor
 
-# The states whose result is an exception.
-_RAISED = (states.FAILURE, states.RETRY, states.REVOKED)
 _AHEAD = SCHEDULED.eta > sa.func.now()
 _EXPIRED = SCHEDULED.expires <= sa.func.now()
 _IGNORED = as_text(SCHEDULED.options['ignore_result']).in_(('true', '1'))
+# A task that is `running` or `lost` has none of these states.
+_NOT_RUNNING = [state for state in STATES if state != states.STARTED]
 # By standing: the states that a stored task with this standing may have, and the conditions that it then meets. Other
-# tasks may meet them as well. A task that is `running` or `lost` has none of these states.
+# tasks may meet them as well.
 _REQUIRED: dict[str, dict[str, list[sa.ColumnElement[bool]]]] = {
     'waiting': {states.PENDING: [_AHEAD], states.RECEIVED: [_AHEAD]},
     'queued': {states.PENDING: [], states.RECEIVED: []},
@@ -118,8 +118,8 @@ def others(where: Filter, columns: Any) -> Iterator[sa.ColumnElement[bool]]:
         yield as_text(given) == storable(value)
     if where.error is not None:
         beginnings = [f'{{"exc_type":{gap}{json.dumps(where.error)}'.encode() for gap in (' ', '')]
-        yield columns.status.in_(_RAISED)
-        yield sa.or_(*(sa.func.substr(columns.result, 1, len(text)) == text for text in beginnings))
+        yield columns.status.in_(RAISED)
+        yield sa.or_(*(_has_beginning(columns.result, text) for text in beginnings))
     if where.worker is not None:
         yield _begins(columns.worker, storable(where.worker))
     if where.standing is not None:
@@ -138,13 +138,13 @@ def by_state(where: Filter) -> list[list[sa.ColumnElement[bool]]]:
 
     :param where: the tasks to find.
     """
-    required = [] if where.state is None else [has_state(SCHEDULED, where.state)]
     if where.standing is None:
-        return [required]
-    status = SCHEDULED.status
+        return [[]] if where.state is None else [[found] for found in _with_state(where.state)]
+    required = [] if where.state is None else [has_state(SCHEDULED, where.state)]
     if where.standing not in _REQUIRED:
-        return [[status == states.STARTED, *required], [status != states.SUCCESS, status.not_in(STATES), *required]]
-    return [[has_state(SCHEDULED, state), *met, *required] for state, met in _REQUIRED[where.standing].items()]
+        return [[SCHEDULED.status.not_in(_NOT_RUNNING), *required]]
+    conditions = _REQUIRED[where.standing].items()
+    return [[found, *met, *required] for state, met in conditions for found in _with_state(state)]
 
 
 def by_stored_state(where: Filter) -> Iterator[sa.ColumnElement[bool]]:
@@ -158,7 +158,7 @@ def by_stored_state(where: Filter) -> Iterator[sa.ColumnElement[bool]]:
     if where.standing in _REQUIRED:
         yield status.in_(list(_REQUIRED[where.standing]))
     elif where.standing is not None:
-        yield status.not_in([state for state in STATES if state != states.STARTED])
+        yield status.not_in(_NOT_RUNNING)
 
 
 def has_state(columns: Any, state: str) -> sa.ColumnElement[bool]:
@@ -171,12 +171,37 @@ def has_state(columns: Any, state: str) -> sa.ColumnElement[bool]:
     return status.is_(None) if state == STATES[0] else status == storable(state)
 
 
+def without_result() -> Iterator[sa.ColumnElement[bool]]:
+    """Make the conditions that a task which is stored is PENDING. A task meets one of them.
+
+    PostgreSQL reads whole tables for a condition on the state alone. The first of these needs the indexes of the ids.
+    The row of a result is PENDING if somebody sends the task again.
+    """
+    for met in (RESULTS.result_id.is_(None), RESULTS.result_status == states.PENDING):
+        yield SCHEDULED.task_id.in_(sa.select(RESULTS.task_id).where(met))
+
+
 def is_after(cursor: Cursor) -> sa.ColumnElement[bool]:
     """Make the condition that a task which is stored comes after a place in the list.
 
     :param cursor: a place, of a task that is stored.
     """
     return _place(SCHEDULED.first_seen, SCHEDULED.task_id) < _place(*cursor)
+
+
+def _with_state(state: str) -> Iterator[sa.ColumnElement[bool]]:
+    if state == STATES[0]:
+        yield from without_result()
+    else:
+        yield has_state(SCHEDULED, state)
+
+
+def _has_beginning(result: Any, text: bytes) -> sa.ColumnElement[bool]:
+    # An index has the beginnings in their order. It has not the whole of a long name.
+    least = text[:ERROR_LENGTH]
+    above = least[:-1] + bytes([least[-1] + 1])
+    beginning = error_beginning(result)
+    return sa.and_(beginning >= least, beginning < above, sa.func.substr(result, 1, len(text)) == text)
 
 
 def _begins(column: Any, beginning: str) -> sa.ColumnElement[bool]:

@@ -7,9 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ..database.connection import Connected
-from ..database.refusals import refusing
-from ..database.values import storable, zoned
+from ..database.connection import Connected, prepare_to_read
+from ..database.faults import refusing
+from ..database.tables import monitors, workers
+from ..database.values import storable
 from ..database.views import SCHEDULED_VIEW, VIEW
 from .columns import EVERYTHING
 from .counts import Count, counted, counting
@@ -21,7 +22,9 @@ from .listing import scheduled, unscheduled
 from .portions import VALUES, portions
 from .relations import bare, relatives
 from .stats import TaskStats, gathered, listing, summed, summing
-from .task import STATES, Cursor, TrackedTask
+from .task import Cursor, TrackedTask, tracked_task
+from .workers import ReportedWorker, worker_of
+from .workers import listing as listing_of_workers
 from .workflow_search import related, senders
 
 #: The most tasks that are read of one workflow, unless the caller asks for more.
@@ -51,10 +54,9 @@ class TrackedTasks(Connected):
     def _prepare(self) -> None:
         # Each statement is a transaction of its own: a long one would keep PostgreSQL from cleaning up old rows.
         self._connection.execution_options(isolation_level='AUTOCOMMIT')
+        prepare_to_read(self._connection)
         if self._engine.dialect.name == 'postgresql':
             self._connection.execute(sa.text('SET default_transaction_read_only = on'))
-            # In another time zone, the last times of the last year would be in a year that Python does not know.
-            self._connection.execute(sa.text("SET TIME ZONE 'UTC'"))
         else:
             self._connection.execute(sa.text('PRAGMA query_only = on'))
             self._connection.execute(sa.text('PRAGMA case_sensitive_like = on'))
@@ -74,7 +76,7 @@ class TrackedTasks(Connected):
         :returns: the tasks. They are fewer than the limit only where there are no more.
         :raises NotUsable: where the role may not read the views.
         """
-        return [_tracked_task(row, extent) for row in self._page(where, limit, before, extent)]
+        return [tracked_task(read(row._mapping, extent)) for row in self._page(where, limit, before, extent)]
 
     def stream(self, where: Filter, limit: int, extent: Extent = WHOLE) -> Iterator[TrackedTask]:
         """List tasks as `page` does, but in portions, so that they need not be in memory all at once.
@@ -109,7 +111,7 @@ class TrackedTasks(Connected):
             sa.select(*selected(EVERYTHING, extent)).where(EVERYTHING.task_id.in_(some), *met)
             for some in portions(ids, VALUES)
         )
-        return [_tracked_task(row, extent) for query in queries for row in self._run(query)]
+        return [tracked_task(read(row._mapping, extent)) for query in queries for row in self._run(query)]
 
     def detailed(self, tasks: Iterable[TrackedTask], extent: Extent = WHOLE) -> Iterator[TrackedTask]:
         """Read more of tasks, in portions, which have few tasks where their values are large.
@@ -196,6 +198,16 @@ class TrackedTasks(Connected):
             return summed(self._run(summing(since)), since)
         return summed(gathered(self._stream(listing(since))), since)
 
+    def workers(self, since: datetime) -> list[ReportedWorker]:
+        """List the workers that were seen since a time, the one that was seen last first.
+
+        :param since: the time, with a time zone.
+        :returns: a worker for each start.
+        :raises NotUsable: where there is no table of workers, or the role may not read it.
+        """
+        self._require('table', (workers.name, monitors.name))
+        return [worker_of(row) for row in self._run(listing_of_workers(self._engine.dialect.name, since))]
+
     def _page(self, where: Filter, limit: int, before: Cursor | None, extent: Extent | None) -> list[Any]:
         found: list[Any] = []
         if before is None or before.first_seen is not None:
@@ -254,8 +266,3 @@ class TrackedTasks(Connected):
             with refusing(' to show tasks'):
                 rows = connection.execute(query, execution_options={'yield_per': _PORTION})
             yield from rows
-
-
-def _tracked_task(row: Any, extent: Extent) -> TrackedTask:
-    values: dict[str, Any] = {name: zoned(value) for name, value in read(row._mapping, extent).items()}
-    return TrackedTask(**{**values, 'status': values['status'] or STATES[0]})

@@ -1,10 +1,13 @@
 """A task, as a row of the view of tasks and results."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from celery import states
+
+from ..database.values import zoned
 
 #: The states that Celery gives, in the order in which a task goes through them. A task may have a state of its own,
 #: too.
@@ -138,3 +141,16 @@ class TrackedTask:
         # The clocks of two machines differ. A row of version 1.0 does not say when the task was sent, and its monitor
         # may have stored it after a worker had run it.
         return max(self.date_done - self.scheduled, timedelta())
+
+
+def tracked_task(values: Mapping[str, Any]) -> TrackedTask:
+    """Make a task of the values of its row.
+
+    :param values: the values by column, as the database gives them.
+
+    >>> task = tracked_task({'task_id': '1', 'status': None, 'first_seen': datetime(2030, 1, 1)})
+    >>> task.status, str(task.first_seen)
+    ('PENDING', '2030-01-01 00:00:00+00:00')
+    """
+    found = {name: zoned(value) for name, value in values.items()}
+    return TrackedTask(**{**found, 'status': found['status'] or STATES[0]})

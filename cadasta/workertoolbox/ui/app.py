@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from ..database.connection import engine
+from ..database.faults import explained
 from ..errors import NotUsable
 from ..settings.credentials import masked
 from . import texts
@@ -53,6 +54,7 @@ def create_app(url: str, show_arguments: bool = False, hosts: Collection[str] | 
     '400 BAD REQUEST'
     """
     engine(url)
+    names = None if hosts is None else {_PORT.sub('', host).lower() for host in hosts}
     app = Flask(__name__)
     app.config.update(DATABASE=url, SHOW_ARGUMENTS=show_arguments)
     app.jinja_env.undefined = StrictUndefined
@@ -64,8 +66,13 @@ def create_app(url: str, show_arguments: bool = False, hosts: Collection[str] | 
 
     @app.before_request
     def refuse_other_names() -> None:
-        if hosts is not None and _PORT.sub('', request.host) not in hosts:
-            abort(400, 'This page does not answer to the host name of the request.')
+        name = _PORT.sub('', request.host)
+        if names is not None and name.lower() not in names:
+            abort(
+                400,
+                f'This page does not answer to the host name {name!r}. If a proxy or a name server of yours uses it, '
+                'start the page with `celery toolbox ui --allow-host NAME`, or with the variable TOOLBOX_ALLOW_HOST.',
+            )
 
     @app.after_request
     def add_headers(response: Response) -> Response:
@@ -87,6 +94,6 @@ def _error_page(error: HTTPException) -> Response:
 
 
 def _database_page(error: DBAPIError | NotUsable) -> Response:
-    reason = masked(str(error.orig if isinstance(error, DBAPIError) else error).strip())
+    reason = explained(error) if isinstance(error, DBAPIError) else masked(str(error))
     logger.error('%r: %s', request.path, reason)
     return Response(render_template('error.html', title='The database cannot be read', text=reason), 503)

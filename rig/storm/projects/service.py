@@ -30,6 +30,14 @@ def make_app(name: str, *modules: str, **settings: Any) -> Celery:
             # A task that a worker holds waits for that worker. So a worker holds no more tasks than it can run.
             worker_prefetch_multiplier=1,
             result_backend_max_sleep_between_retries_ms=500,
+            # Whoever sends a message waits for a broker that restarts. By default Celery gives up within a second, and
+            # then a task that sends another one fails.
+            task_publish_retry_policy={
+                'max_retries': None,
+                'interval_start': 0,
+                'interval_step': 0.1,
+                'interval_max': 0.5,
+            },
             **settings,
         )
     )

@@ -22,7 +22,7 @@ _file = os.open(os.environ['JOURNAL'], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 app = Celery('once')
 app.config_from_object(
     Config(
-        QUEUES=['once'],
+        QUEUES=json.loads(os.environ.get('QUEUES', '["once"]')),
         result_backend_max_sleep_between_retries_ms=500,
         **json.loads(os.environ.get('SETTINGS', '{}')),
     )
@@ -91,9 +91,9 @@ def again(self: Task) -> str:
 
 
 @app.task(name='once.replaced', bind=True)
-def replaced(self: Task, seconds: float = 0) -> None:
+def replaced(self: Task, seconds: float = 0, queue: str = 'once') -> None:
     run(self, None, 0)
-    raise self.replace(plain.s().set(countdown=seconds))
+    raise self.replace(plain.s().set(countdown=seconds, queue=queue))
 
 
 @app.task(name='once.rejected', bind=True, acks_late=True)

@@ -1,6 +1,7 @@
 """Sources of messages: each kind of transport has a way to take batches from the platform queue."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from celery import Celery
@@ -9,6 +10,7 @@ from kombu.transport import pyamqp
 
 from ...seams.amqp_frames import tolerant_frame_handler
 from ...timeouts import BROKER
+from ..bounds import KEPT, MAX_BODY
 from .amqp import AMQPSource
 from .base import Limits, Source
 from .virtual import VirtualSource
@@ -26,7 +28,7 @@ def connection_of(app: Celery) -> Connection:
     timeouts = BROKER.get(connection.transport.driver_type, {})
     connection.transport_options = {**timeouts, **connection.transport_options}
     if isinstance(connection.transport, pyamqp.Transport):
-        connection.transport_options['frame_handler'] = tolerant_frame_handler
+        connection.transport_options['frame_handler'] = partial(tolerant_frame_handler, longest=MAX_BODY, kept=KEPT)
     return connection
 
 

@@ -9,12 +9,16 @@ from typing import Any
 
 from kombu import Connection
 
-from ...seams.amqp_frames import REASON, UNREAD
-from ..message import Message
-from .base import MAX_BATCH_BYTES, PATIENCE, Limits
+from ...seams.amqp_frames import BODY_SIZE, HEADER_SIZE, REASON, UNREAD
+from ..message import Message, too_long
+from .base import MAX_BATCH_BYTES, PATIENCE, Limits, within_memory
 
 # A wait of this many seconds is long enough to spare the processor, and too short to delay an acknowledgement.
 _GLANCE = 0.005
+#: While the database is away, the monitor reads ahead until its messages may need this much memory, in bytes.
+MAX_HELD_BYTES = 4 * MAX_BATCH_BYTES
+# The values of a header need up to twenty times its size. What Celery sends is smaller than the first number, in bytes.
+_USUAL_HEADER, _GROWTH = 2_048, 20
 
 
 class AMQPSource:
@@ -30,15 +34,17 @@ class AMQPSource:
         self._queue = queue
         self._limits = limits
         self._pending: list[Message] = []
-        self._pending_bytes = 0
+        # The memory of the messages that are pending, and of those that the monitor is storing.
+        self._pending_memory = 0
+        self._stored_memory = 0
         channel.auto_decode = False
-        # The queue gives its oldest messages first.
-        self._backlog = self.waiting()
+        self.mark()
         # The monitor stores one batch and has fetched another ahead, and a third is on its way.
         channel.basic_qos(0, 3 * limits.batch, False)
         channel.basic_consume(queue, callback=self._on_message)
 
     def receive(self) -> Sequence[Message]:
+        self._stored_memory = 0
         self._connection.heartbeat_check()
         if not self._pending:
             self._drain(PATIENCE)
@@ -48,7 +54,10 @@ class AMQPSource:
             if left <= 0:
                 break
             self._drain(min(left, PATIENCE))
-        batch, self._pending, self._pending_bytes = self._pending, [], 0
+        batch = list(within_memory(self._pending[: self._limits.batch]))
+        self._pending = self._pending[len(batch) :]
+        self._stored_memory = sum(message.memory for message in batch)
+        self._pending_memory -= self._stored_memory
         self._backlog -= len(batch)
         return batch
 
@@ -59,6 +68,23 @@ class AMQPSource:
     def acknowledge(self, messages: Sequence[Message]) -> None:
         self._channel.basic_ack(messages[-1].receipt, multiple=True)
 
+    def hold(self, messages: Sequence[Message], seconds: float) -> None:
+        """Wait, and let RabbitMQ know that the monitor is there.
+
+        RabbitMQ closes a connection on which nobody reads what it sends. So this reads the messages that are on their
+        way, as far as they fit into memory.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            self._connection.heartbeat_check()
+            nap = max(_GLANCE, min(end - time.monotonic(), PATIENCE))
+            if self._stored_memory + self._pending_memory < MAX_HELD_BYTES:
+                self._drain(nap)
+            else:
+                time.sleep(nap)
+            if time.monotonic() >= end or self._limits.stopping():
+                return
+
     def release(self, messages: Sequence[Message]) -> None:
         """Do nothing: RabbitMQ takes back the unacknowledged messages when the connection closes."""
 
@@ -66,11 +92,15 @@ class AMQPSource:
         count: int = self._channel.queue_declare(self._queue, passive=True).message_count
         return count
 
+    def mark(self) -> None:
+        # The queue gives its oldest messages first. The answer comes behind those that are on their way.
+        self._backlog = self.waiting() + len(self._pending)
+
     def has_backlog(self) -> bool:
         return self._backlog > 0
 
     def _is_full(self) -> bool:
-        return len(self._pending) >= self._limits.batch or self._pending_bytes >= MAX_BATCH_BYTES
+        return len(self._pending) >= self._limits.batch or self._stored_memory + self._pending_memory >= MAX_BATCH_BYTES
 
     def _drain(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -82,14 +112,14 @@ class AMQPSource:
         body = message.body
         if isinstance(body, str):
             body = body.encode()
-        problem = None
+        memory = 2 * len(body) + _GROWTH * max(0, properties.pop(HEADER_SIZE, 0) - _USUAL_HEADER)
+        problem = too_long(properties.pop(BODY_SIZE)) if BODY_SIZE in properties else None
         if UNREAD in properties:
             problem = f'its properties cannot be read: {properties[REASON]}'
             body = _whole(properties[UNREAD], body)
-        self._pending_bytes += len(body)
-        self._pending.append(
-            Message(message.delivery_tag, body, headers, properties, message.delivery_info['routing_key'], problem)
-        )
+        self._pending_memory += memory
+        routing_key = message.delivery_info['routing_key']
+        self._pending.append(Message(message.delivery_tag, body, headers, properties, routing_key, problem, memory))
 
 
 def _whole(properties: bytes, body: bytes) -> bytes:

@@ -1,14 +1,14 @@
 """The methods of every source of messages."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from ..message import Message
 
 #: A source waits this long for a message at a time, in seconds.
 PATIENCE = 1.0
-#: A batch is full when its bodies have this many bytes together, even if it has few messages.
+#: A batch is full when its messages may need this much memory together, in bytes, even if they are few.
 MAX_BATCH_BYTES = 8 * 2**20
 
 
@@ -29,6 +29,22 @@ class Limits(NamedTuple):
         end = time.monotonic() + seconds
         while not self.stopping() and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, 0.1))
+
+
+def within_memory(messages: Iterable[Message]) -> Iterator[Message]:
+    """Give messages until a batch of them is full.
+
+    :param messages: the messages; each is made when it is asked for.
+
+    >>> [message.receipt for message in within_memory(Message(n, b'', memory=MAX_BATCH_BYTES // 2) for n in range(9))]
+    [0, 1]
+    """
+    left = MAX_BATCH_BYTES
+    for message in messages:
+        yield message
+        left -= message.memory
+        if left <= 0:
+            return
 
 
 class Source(Protocol):
@@ -52,11 +68,21 @@ class Source(Protocol):
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """Remove from the queue the messages that `receive` returned last."""
 
+    def hold(self, messages: Sequence[Message], seconds: float) -> None:
+        """Keep the messages that `receive` returned last while the monitor cannot store them, without giving them back.
+
+        :param messages: the messages.
+        :param seconds: for how long. It ends early if the monitor is about to stop.
+        """
+
     def release(self, messages: Sequence[Message]) -> None:
         """Give back the messages that `receive` returned last, because the monitor could not store them."""
 
     def waiting(self) -> int:
         """Count the messages that are left in the queue."""
 
+    def mark(self) -> None:
+        """Note what is in the queue now, for `has_backlog`. Between two batches, all that was received is stored."""
+
     def has_backlog(self) -> bool:
-        """Tell whether messages may be left that were in the queue when the source was opened."""
+        """Tell whether messages may be left that were in the queue at the last `mark`, or when it was opened."""

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 MAX_CALL = 10
 #: After a monitor was killed, its messages stay hidden for at most this time, in seconds.
 MAX_HIDDEN = 60
+# How often the monitor hides, within that time, messages that it cannot store.
+_RENEWALS = 3
 
 
 class SQSSource:
@@ -32,12 +34,13 @@ class SQSSource:
         self._patience = channel.wait_time_seconds
         self._interval = connection.transport.polling_interval or PATIENCE
         self._hidden = min(channel.visibility_timeout, MAX_HIDDEN)
-        self._opened = self._now()
-        self._has_backlog = True
+        self._renewal = 0.0
+        self.mark()
 
     def receive(self) -> Sequence[Message]:
         # SQS neither keeps an order nor counts exactly. So this asks when each message was sent, by the clock of SQS.
         self._has_backlog = False
+        self._plan_renewal()
         batch = self._call(self._patience)
         if not batch and not self._patience:
             self._limits.sleep(self._interval)
@@ -59,9 +62,20 @@ class SQSSource:
                 # SQS delivers the message again. The monitor stores it again, which changes nothing.
                 logger.warning('SQS did not delete a message: %s', failure.get('Message') or failure['Code'])
 
+    def hold(self, messages: Sequence[Message], seconds: float) -> None:
+        """Wait, and keep the messages hidden: a queue with a redrive policy counts how often it shows them."""
+        end = time.monotonic() + seconds
+        while True:
+            if time.monotonic() >= self._renewal:
+                self._plan_renewal()
+                self._change_visibility(messages, self._hidden)
+            left = end - time.monotonic()
+            if left <= 0 or self._limits.stopping():
+                return
+            self._limits.sleep(min(left, self._hidden / _RENEWALS))
+
     def release(self, messages: Sequence[Message]) -> None:
-        for entries in _entries(messages, VisibilityTimeout=0):
-            self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+        self._change_visibility(messages, 0)
 
     def waiting(self) -> int:
         attributes = self._client.get_queue_attributes(
@@ -69,11 +83,23 @@ class SQSSource:
         )['Attributes']
         return int(attributes['ApproximateNumberOfMessages'])
 
+    def mark(self) -> None:
+        self._marked = self._now()
+        # The next call tells.
+        self._has_backlog = True
+
     def has_backlog(self) -> bool:
         return self._has_backlog
 
+    def _plan_renewal(self) -> None:
+        self._renewal = time.monotonic() + self._hidden / _RENEWALS
+
+    def _change_visibility(self, messages: Sequence[Message], seconds: int) -> None:
+        for entries in _entries(messages, VisibilityTimeout=seconds):
+            self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+
     def _has_room(self, batch: list[Message]) -> bool:
-        return len(batch) < self._limits.batch and sum(len(message.body) for message in batch) < MAX_BATCH_BYTES
+        return len(batch) < self._limits.batch and sum(message.memory for message in batch) < MAX_BATCH_BYTES
 
     def _call(self, patience: int) -> list[Message]:
         answer = self._client.receive_message(
@@ -84,7 +110,7 @@ class SQSSource:
             AttributeNames=['SentTimestamp'],
         )
         messages = answer.get('Messages', ())
-        if any(int(message['Attributes']['SentTimestamp']) <= self._opened for message in messages):
+        if any(int(message['Attributes']['SentTimestamp']) <= self._marked for message in messages):
             self._has_backlog = True
         return [from_envelope(message['ReceiptHandle'], message['Body']) for message in messages]
 

@@ -39,8 +39,7 @@ class VirtualSource:
         self._queue = queue
         self._limits = limits
         self._interval = connection.transport.polling_interval or 0.1
-        # The queue gives its oldest messages first.
-        self._backlog = self.waiting()
+        self.mark()
 
     def receive(self) -> Sequence[Message]:
         batch: list[Message] = []
@@ -50,7 +49,7 @@ class VirtualSource:
             if held is None:
                 break
             batch.append(from_envelope(held.delivery_tag, dumps(held.payload)))
-            size += len(batch[-1].body)
+            size += batch[-1].memory
         if not batch:
             self._limits.sleep(self._interval)
         self._backlog -= len(batch)
@@ -63,6 +62,9 @@ class VirtualSource:
         for message in messages:
             self._channel.basic_ack(message.receipt)
 
+    def hold(self, messages: Sequence[Message], seconds: float) -> None:
+        self._limits.sleep(seconds)
+
     def release(self, messages: Sequence[Message]) -> None:
         for message in messages:
             self._channel.basic_reject(message.receipt, requeue=True)
@@ -70,6 +72,10 @@ class VirtualSource:
     def waiting(self) -> int:
         count: int = self._channel.queue_declare(self._queue, passive=True).message_count
         return count
+
+    def mark(self) -> None:
+        # The queue gives its oldest messages first.
+        self._backlog = self.waiting()
 
     def has_backlog(self) -> bool:
         return self._backlog > 0

@@ -1,6 +1,8 @@
 -- Every task that the monitor stored, with its result. The status is NULL where there is no result.
 --
--- The condition on the status is in the join, so that PostgreSQL finds the tasks without a result by an anti-join.
+-- The condition on the status is in the join, so that PostgreSQL finds the tasks without a result by an anti-join. Where
+-- result_id alone says which these are, PostgreSQL reads the indexes of both tables and no rows. It leaves out a join
+-- whose columns nobody asks for.
 SELECT
     t.task_id,
     r.status,
@@ -54,6 +56,10 @@ SELECT
         WHEN t.eta > now() THEN 'waiting'
         ELSE 'queued'
     END AS standing,
-    t.resent
+    t.resent,
+    -- The row of the result, whatever its state is. Somebody who sends a task again sets the state to PENDING before.
+    stored.task_id AS result_id,
+    stored.status AS result_status
 FROM celery_task t
 LEFT JOIN {results} r ON r.task_id = t.task_id AND r.status <> 'PENDING'
+LEFT JOIN {results} stored ON stored.task_id = t.task_id

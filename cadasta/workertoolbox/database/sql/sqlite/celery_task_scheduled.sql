@@ -51,6 +51,10 @@ SELECT
         WHEN t.eta > datetime('now') THEN 'waiting'
         ELSE 'queued'
     END AS standing,
-    t.resent
+    t.resent,
+    -- The row of the result, whatever its state is. Somebody who sends a task again sets the state to PENDING before.
+    stored.task_id AS result_id,
+    stored.status AS result_status
 FROM celery_task t
 LEFT JOIN {results} r ON r.task_id = t.task_id AND r.status <> 'PENDING'
+LEFT JOIN {results} stored ON stored.task_id = t.task_id

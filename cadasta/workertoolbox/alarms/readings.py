@@ -1,0 +1,133 @@
+"""Read in the database how the platform is. All ages are by the clock of the database."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from celery import states
+
+from ..database.tables import monitors, rejected, task, workers
+from ..database.values import aware
+from ..tracked import ReportedWorker, TrackedTasks
+from ..tracked.columns import SCHEDULED
+
+#: A worker that has been silent for longer than this was missed already, or is missed by nobody.
+SILENT_FOR = timedelta(days=1)
+#: The database has so long to answer, in seconds.
+TIMEOUT = 10
+#: So many rows are counted, and no more.
+MOST = 10_000
+# A queue moves where one of so many of its newest tasks has started.
+_NEWEST = 1000
+_NOT_RUNNING = (*sorted(states.READY_STATES), 'RECEIVED', 'RETRY')
+
+_NOW = {'postgresql': 'SELECT now()', 'sqlite': "SELECT strftime('%Y-%m-%d %H:%M:%f000', 'now')"}
+
+
+class Readings(TrackedTasks):
+    """A connection to the database that the monitor writes, as a context manager. It writes nothing.
+
+    :param url: the database's URL.
+    :raises NotUsable: where a table or view is missing.
+    :raises sqlalchemy.exc.DBAPIError: where the database cannot be reached; any method may raise it.
+
+    >>> from cadasta.workertoolbox import upgrade
+    >>> upgrade('sqlite:///tasks.db')
+    >>> with Readings('sqlite:///tasks.db') as readings:
+    ...     readings.lag(), readings.lost(), readings.rejected()
+    (None, 0, 0)
+    """
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        if self._engine.dialect.name == 'postgresql':
+            self._connection.execute(sa.text(f"SET statement_timeout = '{TIMEOUT}s'"))
+        self._require('table', (task.name, rejected.name, workers.name, monitors.name))
+
+    def lag(self) -> float | None:
+        """Tell how long ago a monitor had stored all that was in the platform queue, in seconds; `None` for never."""
+        return self._age(self._scalar(sa.select(sa.func.max(monitors.c.caught_up))))
+
+    def has_monitor(self) -> bool:
+        """Tell whether any monitor has not said that it ended. It may have been killed."""
+        return bool(self._scalar(sa.select(monitors.c.boot).where(monitors.c.ended.is_(None)).limit(1)))
+
+    def newest(self) -> float | None:
+        """Tell how long ago the monitor last stored a new task or a report, in seconds; `None` for never."""
+        newest_task = sa.select(task.c.last_seen).order_by(task.c.first_seen.desc()).limit(1)
+        found = [self._scalar(query) for query in (newest_task, sa.select(sa.func.max(workers.c.last_seen)))]
+        ages = [age for age in map(self._age, found) if age is not None]
+        return min(ages, default=None)
+
+    def lost(self) -> int:
+        """Count the tasks that have started and for which no worker vouches any more."""
+        query = sa.select(SCHEDULED.task_id).where(SCHEDULED.status.not_in(_NOT_RUNNING), SCHEDULED.standing == 'lost')
+        return self._count(query)
+
+    def rejected(self) -> int:
+        """Count the messages that could not be read."""
+        return self._count(sa.select(rejected.c.digest))
+
+    def reported(self) -> list[ReportedWorker]:
+        """List the workers that were seen lately."""
+        return self.workers(self._now() - SILENT_FOR)
+
+    def stuck(self, routing_key: str) -> float | None:
+        """Tell for how long a queue has had tasks to start and nobody started any, in seconds.
+
+        :param routing_key: the routing key of its tasks.
+        :returns: `None` where no task is known that has to start.
+        """
+        newest = _newest(routing_key)
+        waiting_since = self._age(
+            self._scalar(sa.select(sa.func.min(newest.first_seen)).where(newest.standing == 'queued'))
+        )
+        return None if waiting_since is None else min(waiting_since, self._idle(newest))
+
+    def idle(self, routing_key: str) -> float:
+        """Tell how long ago a task of a queue last started or ended, in seconds; infinity for never."""
+        return self._idle(_newest(routing_key))
+
+    def _idle(self, newest: Any) -> float:
+        # Workers of version 1.0 do not say when a task started.
+        times = [self._scalar(sa.select(sa.func.max(column))) for column in (newest.started, newest.date_done)]
+        return min((age for age in map(self._age, times) if age is not None), default=float('inf'))
+
+    def _count(self, query: Any) -> int:
+        return int(self._scalar(sa.select(sa.func.count()).select_from(query.limit(MOST).subquery())))
+
+    def _age(self, time: Any) -> float | None:
+        if time is None:
+            return None
+        return max((self._now() - aware(time)).total_seconds(), 0)
+
+    def _now(self) -> datetime:
+        now = self._scalar(sa.text(_NOW[self._engine.dialect.name]))
+        return aware(datetime.fromisoformat(now) if isinstance(now, str) else now)
+
+    def _scalar(self, query: Any) -> Any:
+        return next((row[0] for row in self._run(query)), None)
+
+
+def _newest(routing_key: str) -> Any:
+    columns = (SCHEDULED.started, SCHEDULED.date_done, SCHEDULED.first_seen, SCHEDULED.standing)
+    query = sa.select(*columns).where(SCHEDULED.routing_key == routing_key)
+    return query.order_by(SCHEDULED.first_seen.desc()).limit(_NEWEST).subquery().c
+
+
+def silent(reported: list[ReportedWorker]) -> list[ReportedWorker]:
+    """List the silent workers, without those that were started again."""
+    seen: set[str] = set()
+    found = []
+    # The one that was seen last comes first.
+    for worker in reported:
+        if worker.standing == 'silent' and worker.name not in seen:
+            found.append(worker)
+        seen.add(worker.name)
+    return found
+
+
+def consumers(reported: list[ReportedWorker]) -> Counter[str]:
+    """Count the living workers that consume each queue."""
+    return Counter(queue for worker in reported if worker.standing == 'alive' for queue in worker.queues)

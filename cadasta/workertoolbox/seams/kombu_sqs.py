@@ -1,0 +1,107 @@
+"""kombu: what its transport for Amazon SQS does with the answers of Amazon."""
+
+import json
+from abc import ABC, abstractmethod
+from functools import partial
+from typing import Any
+
+from botocore.config import Config  # type: ignore[import-untyped]  # has no types
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from kombu.exceptions import InconsistencyError
+from kombu.transport import SQS
+from vine import promise
+
+_FIRST_ERROR = 300
+
+#: The transport of kombu.
+Transport: type[Any] = SQS.Transport
+#: kombu raises this error for a queue that is not there.
+NoSuchQueue: type[Exception] = SQS.DoesNotExistQueueException
+#: The errors that kombu raises for an answer of Amazon, beside those of `connection_errors` of its transport.
+ERRORS: tuple[type[Exception], ...] = (
+    ClientError,
+    SQS.AccessDeniedQueueException,
+    NoSuchQueue,
+    InconsistencyError,
+)
+
+
+class AnsweringChannel(SQS.Channel, ABC):
+    """A channel that hears of each answer to a call that asks for messages, whatever it is.
+
+    It overrides ``_get_from_sqs``. kombu calls it from the event loop of a worker, and passes over an answer that it
+    cannot use: it raises an error that ends the worker, and it never asks for messages of this queue again.
+
+    It overrides ``_new_boto_client`` and ``_create_queue`` as well: boto3 raises no error of its own for an answer that
+    is no JSON object.
+    """
+
+    #: The limits of a client, in seconds, where the transport option ``client-config`` has none.
+    timeouts: dict[str, Any] = {}  # noqa: RUF012  # a subclass replaces it
+
+    @abstractmethod
+    def answered(self, url: str) -> None:
+        """Hear that Amazon has answered.
+
+        :param url: the URL of the queue.
+        """
+
+    @abstractmethod
+    def refused(self, url: str, error: Exception) -> float:
+        """Hear that Amazon has not answered, or has reported an error.
+
+        :param url: the URL of the queue.
+        :param error: the error.
+        :returns: the seconds after which the worker asks again.
+        """
+
+    def _get_from_sqs(self, queue_name: str, queue_url: str, connection: Any, count: int = 1, callback: Any = None):  # type: ignore[no-untyped-def]
+        def on_answer(answer: Any) -> None:
+            messages = _readable(answer)
+            self.answered(queue_url)
+            # What comes of the messages is no matter of the answer, so an error of theirs does not come here.
+            self.hub.call_soon(partial(callback, {'Messages': messages}))
+
+        def on_error(error: Exception) -> None:
+            # kombu raises a plain `Exception` for a status, and boto3 raises anything for an answer of another shape.
+            if type(error) not in (Exception, InconsistencyError):
+                error = InconsistencyError(f'its answer cannot be read ({type(error).__name__}: {error})')
+            self.hub.call_later(self.refused(queue_url, error), callback, {})
+
+        return super()._get_from_sqs(
+            queue_name, queue_url, connection, count=count, callback=promise(on_answer, on_error=on_error)
+        )
+
+    def _new_boto_client(self, *args: Any, config: Any = None, **kwargs: Any) -> Any:
+        given = self.transport_options.get('client-config') or {}
+        limits = Config(**{name: value for name, value in self.timeouts.items() if name not in given})
+        client = super()._new_boto_client(*args, config=limits if config is None else limits.merge(config), **kwargs)
+        client.meta.events.register('before-parse.sqs', _refuse_garbage)
+        return client
+
+    def _create_queue(self, queue_name: str, attributes: Any) -> Any:
+        answer = super()._create_queue(queue_name, attributes)
+        if 'QueueUrl' not in answer:
+            raise InconsistencyError(f'Amazon SQS answered without the URL of queue {queue_name!r}')
+        return answer
+
+
+def _readable(answer: Any) -> list[Any]:
+    if not isinstance(answer, dict):
+        # kombu makes an empty list of an error of the server, and of a connection that failed.
+        raise InconsistencyError('it is out of reach, or reports an error of its own')
+    return [
+        message
+        for message in answer.get('Messages') or ()
+        if isinstance(message.get('Body'), str) and isinstance(message.get('ReceiptHandle'), str)
+    ]
+
+
+def _refuse_garbage(response_dict: Any, **kwargs: Any) -> None:
+    try:
+        is_readable = isinstance(json.loads(response_dict['body'] or '{}'), dict)
+    except ValueError:
+        # A proxy may report an error in HTML. boto3 takes the status of such an answer for the error.
+        is_readable = response_dict['status_code'] >= _FIRST_ERROR
+    if not is_readable:
+        raise InconsistencyError('Amazon SQS, or a proxy before it, answered with something that is no JSON object')

@@ -1,0 +1,124 @@
+"""What kombu does with the answers of Amazon SQS, and what a channel hears of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from kombu import Connection, Queue
+from kombu.asynchronous import Hub, set_event_loop
+
+from cadasta.workertoolbox.seams import kombu_sqs
+from rig.servers.broker import Broker
+from rig.servers.moto_server import ANSWERS, CUT, FAULTS, HANG_UP
+from rig.servers.sqs import SQS, SQSBroker
+
+pytestmark = pytest.mark.parametrize('broker', ['sqs'], indirect=True)
+
+
+class Channel(kombu_sqs.AnsweringChannel):
+    timeouts = {'connect_timeout': 3, 'read_timeout': 4}  # noqa: RUF012
+    heard: list[str]
+
+    def answered(self, url: str) -> None:
+        self.heard.append('')
+
+    def refused(self, url: str, error: Exception) -> float:
+        self.heard.append(str(error))
+        return 0.01
+
+
+class Transport(kombu_sqs.Transport):
+    Channel = Channel
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    hub = Hub()
+    set_event_loop(hub)
+    yield hub
+    hub.close()
+    set_event_loop(None)
+
+
+@pytest.fixture
+def connection(broker: SQSBroker, sqs_server: SQS) -> Iterator[Connection]:
+    options = {**broker.options, 'client-config': {'retries': {'total_max_attempts': 1}, 'read_timeout': 5}}
+    with Connection(broker.url, transport=Transport, transport_options=options) as connection:
+        yield connection
+        sqs_server.fail()
+
+
+def consume(connection: Connection, bodies: list[Any]) -> Any:
+    channel = connection.default_channel
+    channel.heard = []
+    consumer = connection.Consumer(Queue('export'), channel=channel, no_ack=True)
+    consumer.register_callback(lambda body, message: bodies.append(body))
+    consumer.consume()
+    return channel
+
+
+def test_a_channel_hears_of_each_answer(broker: SQSBroker, sqs_server: SQS, hub: Hub, connection: Connection) -> None:
+    bodies: list[Any] = []
+    channel = consume(connection, bodies)
+    loop = hub.create_loop()
+
+    def hear(count: int) -> list[str]:
+        del channel.heard[:]
+        while len(channel.heard) < count:
+            next(loop)
+        return channel.heard
+
+    for answer in FAULTS:
+        sqs_server.fail(answer=answer, action='ReceiveMessage', prefix=broker.prefix)
+        # The first may be the answer to a call that was under way.
+        heard = hear(2)[-1]
+        expected = {
+            'html': '',
+            'empty': '',
+            'half': '',
+            'list': 'its answer cannot be read',
+            'wrong': 'its answer cannot be read',
+            **dict.fromkeys(('unavailable', 'internal', HANG_UP, CUT), 'it is out of reach'),
+        }.get(answer, f'HTTP {ANSWERS.get(answer, [0])[0]}')
+        assert expected in heard, answer
+        assert bool(expected) is bool(heard), answer
+    sqs_server.fail()
+    with connection.Producer() as producer:
+        producer.publish('hello', routing_key='export')
+    while not bodies:
+        next(loop)
+    assert bodies == ['hello']
+
+
+def test_each_answer_to_boto3_is_an_error_of_the_transport(
+    broker: SQSBroker, sqs_server: SQS, connection: Connection
+) -> None:
+    channel = connection.default_channel
+    errors = (*Transport.connection_errors, *kombu_sqs.ERRORS)
+    for answer in FAULTS:
+        sqs_server.fail(answer=answer, prefix=broker.prefix)
+        with pytest.raises(errors):
+            channel.queue_declare('export')
+
+
+def test_kombu_knows_less(broker: Broker, sqs_server: SQS) -> None:
+    """Where kombu takes these for errors of a connection, this seam may go."""
+    sqs_server.fail(answer='forbidden', prefix=broker.prefix)
+    with broker.connect() as connection:
+        assert not issubclass(ClientError, connection.connection_errors)
+        with pytest.raises(ClientError):
+            connection.connect()
+    sqs_server.fail(answer='list', prefix=broker.prefix)
+    with broker.connect() as connection, pytest.raises(AttributeError):
+        connection.connect()
+    sqs_server.fail()
+
+
+def test_time_limits_are_those_of_the_channel_unless_an_app_has_its_own(connection: Connection) -> None:
+    config = connection.default_channel.sqs().meta.config
+    assert (config.connect_timeout, config.read_timeout) == (3, 5)
+    released = connection.default_channel._new_release_client(connection.default_channel.sqs()).meta.config
+    assert (released.connect_timeout, released.read_timeout) == (5, 5)
