@@ -70,6 +70,7 @@ def test_a_monitor_that_reads_another_queue(tmp_path: Path) -> None:
     broker.close()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ('database', 'broker_url', 'code', 'text'),
     [

@@ -129,6 +129,7 @@ def test_a_broker_that_is_away_is_named_once(
     )
 
 
+@pytest.mark.process
 @pytest.mark.parametrize('url', ['amqp://guest:guest@127.0.0.1:{port}//', 'redis://127.0.0.1:{port}/0'])
 def test_a_sender_raises_what_the_client_raises_and_begins_anew(url: str) -> None:
     sender = Sender(app_on(broker_url=url.format(port=free_port())))

@@ -52,6 +52,7 @@ def test_redis_comes_back_with_its_messages(broker: Broker, crash: bool) -> None
     assert broker.count('export') == 2
 
 
+@pytest.mark.process
 def test_refused_connections() -> None:
     with socket.create_server(('127.0.0.1', 0)) as server, closing(Proxy(server.getsockname()[1])) as proxy:
         for _ in range(2):
