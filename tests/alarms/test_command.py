@@ -56,11 +56,13 @@ def test_a_monitor_that_reads_another_queue(tmp_path: Path) -> None:
     database = TaskDatabase(f'sqlite:///{tmp_path}/tasks.db')
     app, other = app_of(broker), app_of(broker, PLATFORM_QUEUE_NAME='another')
     app.send_task('export.project')
+    wait_until(lambda: broker.count(PLATFORM_QUEUE) == 1, 'the message')
     Monitor(app, database.url, once=True).run()
     for column in ('first_seen', 'last_seen'):
         database.execute(f"UPDATE celery_task SET {column} = datetime('now', '-700 seconds')")
     for _ in range(20):
         app.send_task('export.project')
+    wait_until(lambda: broker.count(PLATFORM_QUEUE) == 20, 'the messages')
     database.execute('DELETE FROM celery_monitor')
     Monitor(other, database.url, once=True).run()
     result = run(app, 'check', '--platform', '--json', TOOLBOX_DATABASE=database.url)
