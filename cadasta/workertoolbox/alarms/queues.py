@@ -14,7 +14,7 @@ MOST = 200
 
 
 class Queues(NamedTuple):
-    """What the broker says.
+    """The queues, as the broker sees them.
 
     :param platform: the platform queue; `None` where there is none, or the broker tells nothing.
     :param work: the work queues that are there, by name.

@@ -32,7 +32,7 @@ class Problem(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What is wrong, and the numbers that were found.
+    """The problems of the platform, and the numbers that were found.
 
     :param problems: what is wrong.
     :param summary: what was found, in words.

@@ -101,7 +101,7 @@ def _judge(app: Celery, database: str | None, warn: float, crit: float, json: bo
         with usable_database(), usable_broker(app):
             verdict = judge_platform(app, database_of(app, database), Limits(warn, crit))
     except click.ClickException as error:
-        # What cannot be reached is away. Anything else is a mistake of whoever set up the check.
+        # A broker or database that cannot be reached is away. Any other error is a mistake in the set-up of the check.
         is_away = isinstance(error.__cause__, Exception) and not isinstance(error.__cause__, ToolboxError)
         state = State.CRITICAL if is_away else State.UNKNOWN
         text = ' '.join(error.message.split())

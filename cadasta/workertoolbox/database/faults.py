@@ -13,7 +13,7 @@ from ..settings.credentials import masked
 
 
 class Fault(Enum):
-    """What an error of a database asks for. Its value says what the database does."""
+    """The kinds of errors of a database, by what they ask for. The value says what the database does."""
 
     #: Nobody answers, or the database takes nothing for now. Wait, and say so.
     AWAY = 'is away'
@@ -83,7 +83,7 @@ _BAD_PARAMETERS = re.compile(
     r'invalid response to SSL negotiation|expected authentication request|server does not support SSL|'
     r'certificate verify failed|does not match host name|(certificate|key) file ".*"'
 )
-# Where a host has two addresses, or there are several hosts, libpq tells of each. The last one decided.
+# libpq tells of each address that it tried, if a host has two or there are several hosts. The last one decided.
 _ATTEMPT = 'connection to server at '
 
 _URL = 'in the URL of the database, or in RESULT_DB_{}'

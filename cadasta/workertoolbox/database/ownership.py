@@ -1,4 +1,4 @@
-"""Who may write a row of results in PostgreSQL: the role that stored it first, which is that of a service.
+"""Let only the role that stored a row of results first write it, in PostgreSQL. It is the role of a service.
 
 A row without a role belongs to nobody, and any service may write it: the row is older than the column, or its task has
 never been started. A worker of version 1.0 would wait for ever for a row that it may read and not write, and brokers

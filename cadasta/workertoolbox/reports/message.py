@@ -23,7 +23,7 @@ _MAX_NUMBER = 2**53
 
 
 class WorkerReport(NamedTuple):
-    """What a worker says of itself.
+    """The state of a worker, as the worker reports it.
 
     :param boot: the id that the worker chose when it started.
     :param number: 1 for its first report, 2 for its second, and so on.

@@ -59,7 +59,7 @@ class AnsweringChannel(SQS.Channel, ABC):
         def on_answer(answer: Any) -> None:
             messages = _readable(answer)
             self.answered(queue_url)
-            # What comes of the messages is no matter of the answer, so an error of theirs does not come here.
+            # The loop handles the messages later, so that an error in them is not taken for one of the answer.
             self.hub.call_soon(partial(callback, {'Messages': messages}))
 
         def on_error(error: Exception) -> None:

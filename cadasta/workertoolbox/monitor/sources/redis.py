@@ -18,7 +18,7 @@ from ..message import Message, cut_off, from_envelope
 from .base import MAX_BATCH_BYTES, Limits, within_memory
 
 # Returns the oldest messages of the queue, as many as the limits allow. The queue has a list for each step of priority.
-# Of a message that is too long, it returns the beginning, the size, and a digest by which `_REMOVE` knows it.
+# If a message is too long, it returns the beginning, the size, and a digest by which `_REMOVE` knows the message.
 _PEEK = """
 local count, size, longest, kept = unpack(ARGV)
 count, size, longest, kept = tonumber(count), tonumber(size), tonumber(longest), tonumber(kept)
