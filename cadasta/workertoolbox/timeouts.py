@@ -88,3 +88,12 @@ def _seconds(value: Any) -> float:
             f'least 1, such as {VISIBILITY}'
         )
     return seconds
+
+
+def connect_once(connection: Any) -> None:
+    """Connect to a broker, and try each server of a list once. The caller says how long to wait before the next try.
+
+    :param connection: a connection of kombu.
+    :raises Exception: what the client of the broker raises.
+    """
+    connection.ensure_connection(max_retries=max(0, len(connection.alt) - 1), reraise_as_library_errors=False)

@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from celery import states
 
-from ..database.tables import monitors, rejected, task, workers
+from ..database.dialects import NOW
+from ..database.tables import MONITOR_TABLES, monitors, rejected, task, workers
 from ..database.values import aware
 from ..tracked import ReportedWorker, TrackedTasks
 from ..tracked.columns import SCHEDULED
+from ..tracked.filter import Filter, by_state
 
 #: A worker that has been silent for longer than this was missed already, or is missed by nobody.
 SILENT_FOR = timedelta(days=1)
@@ -20,9 +21,6 @@ TIMEOUT = 10
 MOST = 10_000
 # A queue moves where one of so many of its newest tasks has started.
 _NEWEST = 1000
-_NOT_RUNNING = (*sorted(states.READY_STATES), 'RECEIVED', 'RETRY')
-
-_NOW = {'postgresql': 'SELECT now()', 'sqlite': "SELECT strftime('%Y-%m-%d %H:%M:%f000', 'now')"}
 
 
 class Readings(TrackedTasks):
@@ -43,11 +41,11 @@ class Readings(TrackedTasks):
         super()._prepare()
         if self._engine.dialect.name == 'postgresql':
             self._connection.execute(sa.text(f"SET statement_timeout = '{TIMEOUT}s'"))
-        self._require('table', (task.name, rejected.name, workers.name, monitors.name))
+        self._require('table', [table.name for table in MONITOR_TABLES])
 
     def lag(self) -> float | None:
         """Tell how long ago a monitor had stored all that was in the platform queue, in seconds; `None` for never."""
-        return self._age(self._scalar(sa.select(sa.func.max(monitors.c.caught_up))))
+        return self._age(sa.select(sa.func.max(monitors.c.caught_up)))
 
     def has_monitor(self) -> bool:
         """Tell whether any monitor has not said that it ended. It may have been killed."""
@@ -56,14 +54,12 @@ class Readings(TrackedTasks):
     def newest(self) -> float | None:
         """Tell how long ago the monitor last stored a new task or a report, in seconds; `None` for never."""
         newest_task = sa.select(task.c.last_seen).order_by(task.c.first_seen.desc()).limit(1)
-        found = [self._scalar(query) for query in (newest_task, sa.select(sa.func.max(workers.c.last_seen)))]
-        ages = [age for age in map(self._age, found) if age is not None]
-        return min(ages, default=None)
+        return self._least_age(newest_task, sa.select(sa.func.max(workers.c.last_seen)))
 
     def lost(self) -> int:
         """Count the tasks that have started and for which no worker vouches any more."""
-        query = sa.select(SCHEDULED.task_id).where(SCHEDULED.status.not_in(_NOT_RUNNING), SCHEDULED.standing == 'lost')
-        return self._count(query)
+        (conditions,) = by_state(Filter(standing='lost'))
+        return self._count(sa.select(SCHEDULED.task_id).where(*conditions, SCHEDULED.standing == 'lost'))
 
     def rejected(self) -> int:
         """Count the messages that could not be read."""
@@ -71,7 +67,7 @@ class Readings(TrackedTasks):
 
     def reported(self) -> list[ReportedWorker]:
         """List the workers that were seen lately."""
-        return self.workers(self._now() - SILENT_FOR)
+        return self.workers(_moment(self._scalar(sa.select(self._now))) - SILENT_FOR)
 
     def stuck(self, routing_key: str) -> float | None:
         """Tell for how long a queue has had tasks to start and nobody started any, in seconds.
@@ -80,10 +76,8 @@ class Readings(TrackedTasks):
         :returns: `None` where no task is known that has to start.
         """
         newest = _newest(routing_key)
-        waiting_since = self._age(
-            self._scalar(sa.select(sa.func.min(newest.first_seen)).where(newest.standing == 'queued'))
-        )
-        return None if waiting_since is None else min(waiting_since, self._idle(newest))
+        waits = self._age(sa.select(sa.func.min(newest.first_seen)).where(newest.standing == 'queued'))
+        return None if waits is None else min(waits, self._idle(newest))
 
     def idle(self, routing_key: str) -> float:
         """Tell how long ago a task of a queue last started or ended, in seconds; infinity for never."""
@@ -91,23 +85,30 @@ class Readings(TrackedTasks):
 
     def _idle(self, newest: Any) -> float:
         # Workers of version 1.0 do not say when a task started.
-        times = [self._scalar(sa.select(sa.func.max(column))) for column in (newest.started, newest.date_done)]
-        return min((age for age in map(self._age, times) if age is not None), default=float('inf'))
+        age = self._least_age(*(sa.select(sa.func.max(column)) for column in (newest.started, newest.date_done)))
+        return float('inf') if age is None else age
 
     def _count(self, query: Any) -> int:
         return int(self._scalar(sa.select(sa.func.count()).select_from(query.limit(MOST).subquery())))
 
-    def _age(self, time: Any) -> float | None:
-        if time is None:
-            return None
-        return max((self._now() - aware(time)).total_seconds(), 0)
+    def _least_age(self, *queries: Any) -> float | None:
+        return min((age for age in map(self._age, queries) if age is not None), default=None)
 
-    def _now(self) -> datetime:
-        now = self._scalar(sa.text(_NOW[self._engine.dialect.name]))
-        return aware(datetime.fromisoformat(now) if isinstance(now, str) else now)
+    def _age(self, query: Any) -> float | None:
+        ((time, now),) = self._run(sa.select(query.scalar_subquery(), self._now))
+        return None if time is None else max((_moment(now) - aware(time)).total_seconds(), 0)
+
+    @property
+    def _now(self) -> sa.ColumnElement[Any]:
+        return NOW[self._engine.dialect.name]
 
     def _scalar(self, query: Any) -> Any:
         return next((row[0] for row in self._run(query)), None)
+
+
+def _moment(now: datetime | str) -> datetime:
+    # SQLite has no type for times.
+    return aware(datetime.fromisoformat(now) if isinstance(now, str) else now)
 
 
 def _newest(routing_key: str) -> Any:

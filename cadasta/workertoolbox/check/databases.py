@@ -14,7 +14,7 @@ from ..database.columns import missing_columns
 from ..database.connection import engine
 from ..database.faults import refusing
 from ..database.steps import NO_PICKLE
-from ..database.tables import monitors, present_columns, rejected, result_tables, sequence, task, workers
+from ..database.tables import MONITOR_TABLES, present_columns, rejected, result_tables, sequence, task
 from ..database.views import SCHEDULED_VIEW, VIEW
 from ..durations import written
 from ..errors import NotUsable
@@ -119,7 +119,7 @@ class _Tasks:
 
     def look_for_columns(self) -> Outcome:
         inspector = sa.inspect(self._connection)
-        tables = [table.name for table in (task, rejected, workers, monitors) if inspector.has_table(table.name)]
+        tables = [table.name for table in MONITOR_TABLES if inspector.has_table(table.name)]
         return Outcome(tuple(_lacking(self._connection, [*tables, SCHEDULED_VIEW, VIEW])))
 
     def look_at_rights(self) -> Outcome:
@@ -266,7 +266,7 @@ def _connect(url: str, stack: ExitStack, is_read_only: bool = True) -> sa.Connec
 
 def _newest_task(connection: sa.Connection) -> Outcome:
     inspector = sa.inspect(connection)
-    missing = [table.name for table in (task, rejected, workers, monitors) if not inspector.has_table(table.name)]
+    missing = [table.name for table in MONITOR_TABLES if not inspector.has_table(table.name)]
     if missing:
         return Outcome(tuple(Problem(name, _MISSING, _CREATE) for name in missing))
     # The database has an index on `first_seen`, by which it finds the newest task, and none on `last_seen`.

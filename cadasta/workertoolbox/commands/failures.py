@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from celery.bin.base import CeleryCommand, handle_preload_options
 
-from .ages import ago
+from .ages import newer_than_option
 from .database_option import database_of, database_option, usable_database
 from .options import option
 
@@ -21,14 +21,7 @@ _NOT_STORED = '(not stored)'
 
 @click.command(cls=CeleryCommand)
 @database_option
-@option(
-    '--newer-than',
-    metavar='AGE',
-    default='1d',
-    show_default=True,
-    callback=ago,
-    help='Failures in this time: 15m, 2h, 3d.',
-)
+@newer_than_option('Failures')
 @option('--by', type=click.Choice(['error', 'task']), help='Count by error alone, or by name of task alone.')
 @option('--name', metavar='NAME', help='Tasks of this name. With a * at its end, tasks whose names begin so.')
 @option('--queue', metavar='KEY', help='Tasks of this routing key.')

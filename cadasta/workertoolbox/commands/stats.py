@@ -7,21 +7,14 @@ from datetime import datetime
 import click
 from celery.bin.base import CeleryCommand, handle_preload_options
 
-from .ages import ago
+from .ages import newer_than_option
 from .database_option import database_of, database_option, usable_database
 from .options import option
 
 
 @click.command(cls=CeleryCommand)
 @database_option
-@option(
-    '--newer-than',
-    metavar='AGE',
-    default='1d',
-    show_default=True,
-    callback=ago,
-    help='Tasks first seen in this time: 15m, 2h, 3d.',
-)
+@newer_than_option('Tasks first seen')
 @option('--json', is_flag=True, help='Print a JSON document a line for each name.')
 @click.pass_context
 @handle_preload_options

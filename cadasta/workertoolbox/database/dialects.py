@@ -1,4 +1,4 @@
-"""What differs between the databases."""
+"""The parts of SQL that differ between PostgreSQL and SQLite."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-#: The clock of the database, because those of two monitors differ.
+#: The present time. It is that of the database, because the clocks of two machines differ.
 NOW: dict[str, sa.ColumnElement[Any]] = {
     'postgresql': sa.func.now(),
     # SQLite counts milliseconds, and SQLAlchemy reads microseconds.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ..seams.sqlalchemy_quoting import QUOTE
 from .quoting import literal, oid, quoted
 from .steps import Step
-from .tables import monitors, rejected, result_tables, sequence, task, workers
+from .tables import MONITOR_TABLES, monitors, rejected, result_tables, sequence, task, workers
 from .views import SCHEDULED_VIEW, VIEW
 
 
@@ -50,13 +50,13 @@ def worker(names: Mapping[str, str], schemas: Mapping[str, str]) -> Iterator[Rig
 
 def monitor(names: Mapping[str, str], schemas: Mapping[str, str]) -> Iterator[Rights]:
     """Give the rights of the monitor, which stores tasks and the reports of workers."""
-    for table in (task, rejected, workers, monitors):
+    for table in MONITOR_TABLES:
         yield Rights('TABLE', table.name, ('SELECT', 'INSERT', 'UPDATE'))
 
 
 def reader(names: Mapping[str, str], schemas: Mapping[str, str]) -> Iterator[Rights]:
     """Give the rights of whoever looks at tasks: on a terminal, on the page, or in a dashboard."""
-    for name in (VIEW, SCHEDULED_VIEW, task.name, rejected.name, workers.name, monitors.name):
+    for name in (VIEW, SCHEDULED_VIEW, *(table.name for table in MONITOR_TABLES)):
         yield Rights('TABLE', name, ('SELECT',))
 
 

@@ -148,6 +148,9 @@ monitors = sa.Table(
     sa.Column('ended', _TIME),
 )
 
+#: The tables that the monitor writes.
+MONITOR_TABLES = (task, rejected, workers, monitors)
+
 
 def result_tables(names: Mapping[str, str], schemas: Mapping[str, str]) -> tuple[sa.Table, sa.Table]:
     """Copy the tables of Celery's database backend.

@@ -17,7 +17,7 @@ from .indexes import IndexStep, index_step
 from .ownership import ownership_step
 from .quoting import literal
 from .steps import NO_PICKLE, Step, columns_step, pickle_step, sequence_step, table_step
-from .tables import monitors, present_columns, rejected, result_tables, sorted_indexes, task, workers
+from .tables import MONITOR_TABLES, present_columns, result_tables, sorted_indexes
 from .turns import STATEMENTS, turn
 from .views import statements_for_sqlite, view_steps
 
@@ -118,7 +118,7 @@ class _Schema(NamedTuple):
 
     @property
     def tables(self) -> tuple[sa.Table, ...]:
-        return (*result_tables(self.names, self.schemas), task, rejected, workers, monitors)
+        return (*result_tables(self.names, self.schemas), *MONITOR_TABLES)
 
     def steps(self, with_indexes: bool) -> Iterator[Step]:
         """Give the parts in PostgreSQL, in the order in which they can be made, in one transaction."""

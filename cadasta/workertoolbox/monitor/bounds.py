@@ -6,7 +6,7 @@ gigabyte when they are parsed.
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 
 #: The monitor reads no body that is larger than this, also once it is decompressed, in bytes.
@@ -46,11 +46,7 @@ def bounded(data: bytes) -> str:
     >>> bounded(b'[[1], {"[": 2}]')
     '[[1], {"[": 2}]'
     """
-    text = data.decode()
-    if len(data) > MAX_MEMORY // _MOST_OF_A_BYTE:
-        _refuse(_memory(data, text), MAX_MEMORY)
-    shallow(text)
-    return text
+    return _decoded(data, MAX_MEMORY, _memory)
 
 
 def bounded_envelope(data: bytes) -> str:
@@ -63,16 +59,15 @@ def bounded_envelope(data: bytes) -> str:
     >>> bounded_envelope(b'{"body": "[7]"}')
     '{"body": "[7]"}'
     """
+    return _decoded(data, MAX_HEADERS_MEMORY, lambda data, _: _values_memory(data))
+
+
+def _decoded(data: bytes, most: int, memory: Callable[[bytes, str], int]) -> str:
     text = data.decode()
-    if len(data) > MAX_HEADERS_MEMORY // _MOST_OF_A_BYTE:
-        _refuse(_values_memory(data), MAX_HEADERS_MEMORY)
+    if len(data) > most // _MOST_OF_A_BYTE and (needed := memory(data, text)) > most:
+        raise ValueError(f'its values need {needed / 2**20:.1f} MiB of memory, and may need {most / 2**20:.0f}')
     shallow(text)
     return text
-
-
-def _refuse(needed: int, most: int) -> None:
-    if needed > most:
-        raise ValueError(f'its values need {needed / 2**20:.1f} MiB of memory, and may need {most / 2**20:.0f}')
 
 
 def shallow(text: str) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ..database.faults import explained, fault_of
 from ..settings.credentials import masked
+from ..timeouts import connect_once
 from .message import Message
 from .presence import Lookout
 from .progress import Progress
@@ -113,10 +114,7 @@ class Monitor:
             errors = errors_of(connection)
             try:
                 with self._store:
-                    # kombu tries each server of a list once.
-                    connection.ensure_connection(
-                        max_retries=max(0, len(connection.alt) - 1), reraise_as_library_errors=False
-                    )
+                    connect_once(connection)
                     source = open_source(
                         connection, self._app.amqp.queues[self._app.conf.PLATFORM_QUEUE_NAME], self._limits
                     )

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from .. import __version__
+from ..database.dialects import INSERTS, NOW
 from ..database.tables import monitors
-from .dialects import INSERTS, NOW
 from .optional_table import OptionalTable
 from .sources import Source
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ..database.dialects import INSERTS, NOW
 from ..database.tables import workers
 from ..errors import Unreadable
 from ..reports.message import MAX_BODY, WorkerReport, from_body
 from .body import load
-from .dialects import INSERTS, NOW
 from .message import Message
 from .optional_table import OptionalTable
 

@@ -10,13 +10,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 from ..database.connection import Connected
+from ..database.dialects import INSERTS, NOW
 from ..database.faults import Fault, fault_of, refusing
 from ..database.tables import rejected, task
 from ..database.values import storable
 from ..errors import Unreadable
 from ..reports.message import is_report
 from .decode import TaskRow, decode
-from .dialects import INSERTS, NOW
 from .message import Message, whole
 from .presence import Presence
 from .reports import Reports
@@ -185,7 +185,7 @@ class Store(Connected):
                 self._most = middle
                 logger.warning('The database gives up a statement with %d rows. The next has %d.', len(items), middle)
             return [*self._store_some(items[:middle], statement), *self._store_some(items[middle:], statement)]
-        # What was slow may have been waiting for others.
+        # The slow statement may have been waiting for others.
         self._most = min(self._most + 1, MAX_ROWS)
         return []
 

@@ -8,6 +8,7 @@ from kombu.transport import virtual
 
 from ..architecture import FIFO
 from ..seams.kombu_virtual import GROUP
+from ..timeouts import connect_once
 from .message import HEADER, VERSION, WorkerReport
 
 #: RabbitMQ drops a report that no monitor has read after this time, in seconds. A later one says more.
@@ -54,9 +55,7 @@ class Sender:
 
     def _connect(self) -> None:
         self._connection = self._app.connection_for_write()
-        # kombu tries each server of a list once.
-        retries = max(0, len(self._connection.alt) - 1)
-        self._connection.ensure_connection(max_retries=retries, reraise_as_library_errors=False)
+        connect_once(self._connection)
         self._channel = self._connection.channel()
         self._is_virtual = isinstance(self._channel, virtual.Channel)
 
