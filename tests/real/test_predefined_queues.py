@@ -16,7 +16,7 @@ from ..conformance.apps import make_app
 pytestmark = pytest.mark.slow
 
 # In seconds.
-VISIBILITY_TIMEOUT = 3
+VISIBILITY_TIMEOUT = 5
 
 
 @pytest.mark.parametrize('broker', ['sqs'], indirect=True)

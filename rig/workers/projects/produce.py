@@ -116,7 +116,8 @@ def held(tasks: Any, *queues: str) -> None:
 
 def taken(tasks: Any) -> None:
     """Sends tasks for a worker with one process: one that it runs, one that waits for its time, and four others."""
-    tasks.BUSY['late'].apply_async((3,), queue='prefork')
+    # A busy machine takes seconds to kill its worker.
+    tasks.BUSY['late'].apply_async((10,), queue='prefork')
     tasks.BUSY['late'].apply_async((0,), queue='prefork', countdown=9)
     for _ in range(4):
         tasks.BUSY['late'].apply_async((0,), queue='prefork')
