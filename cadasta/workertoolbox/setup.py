@@ -59,6 +59,9 @@ def declare_topology(app: Celery) -> None:
 
 def leave_platform_queue(app: Celery) -> None:
     """Keep a worker from consuming the platform queue, whose messages are copies: their tasks would run twice."""
+    # A producer does not load the modules of a worker.
+    from .unconsumed import leave_unconsumed
+
     name = app.conf.PLATFORM_QUEUE_NAME
     if name in (selected_queues(app) or ()):
         raise SystemExit(
@@ -67,6 +70,7 @@ def leave_platform_queue(app: Celery) -> None:
             f'Start the worker without {name!r} in -Q, or without -Q.'
         )
     app.amqp.queues.deselect([name])
+    leave_unconsumed(app, name)
 
 
 SETUP_FUNCS: list[Callable[[Celery], None]] = [limit_chord_unlock, declare_topology, leave_platform_queue]

@@ -59,11 +59,11 @@ class Services:
             self._environment({**self.broker.environment, **environment}),
         )
 
-    def start_proxied_worker(self, project: str, *options: str) -> Process:
+    def start_proxied_worker(self, project: str, *options: str, **environment: str) -> Process:
         """Starts a worker whose connections `broker.cut()` and `broker.refuse()` end."""
         return self.processes.start(
             self._celery(project, 'worker', '-l', 'INFO', *options),
-            self._environment(self.broker.proxied_environment),
+            self._environment({**self.broker.proxied_environment, **environment}),
         )
 
     def start_workers(self) -> list[Process]:

@@ -48,12 +48,17 @@ class Platform:
         monitor = Monitor(self.service.app, self.url, linger=0)
         thread = threading.Thread(target=monitor.run)
         thread.start()
-        yield
-        monitor.stop()
-        thread.join()
+        try:
+            yield
+        finally:
+            monitor.stop()
+            thread.join()
 
     def row(self, task_id: str, column: str) -> Any:
         return self.database.execute(f'SELECT {column} FROM celery_task WHERE task_id = %s', task_id)[0][0]
+
+    def is_tracked(self, task_id: str) -> bool:
+        return bool(self.database.execute('SELECT 1 FROM celery_task WHERE task_id = %s', task_id))
 
     def later(self) -> None:
         """Lets time pass for the rows. A worker that lives renews its leases."""

@@ -34,7 +34,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def consumer(state: Any = bootsteps.RUN) -> Any:
-    return SimpleNamespace(blueprint=SimpleNamespace(state=state))
+    return SimpleNamespace(blueprint=SimpleNamespace(state=state), hub=None)
 
 
 def pauses(step: restarts.Pause, clock: Clock, lasted: list[float | None]) -> list[int]:

@@ -11,6 +11,7 @@ from typing import Any
 from celery import Celery, bootsteps
 
 from ..seams.celery_worker import end_if_told
+from ..seams.kombu_hub import use_event_loop
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Pause(bootsteps.StartStopStep):
         since, self._since = self._since, None
         if consumer.blueprint.state != bootsteps.RUN:
             return
+        use_event_loop(consumer.hub)
         if since is not None and time.monotonic() - since >= LASTING:
             self._pause = 0.0
         if self._pause:
