@@ -12,6 +12,7 @@ from celery import Celery
 
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.monitor import tally as tally_module
+from cadasta.workertoolbox.monitor.metrics import answers
 from cadasta.workertoolbox.monitor.presence import Lookout
 from cadasta.workertoolbox.monitor.tally import Tally
 from rig.monitor.programs import Toolbox
@@ -83,8 +84,16 @@ def test_a_monitor_while_its_servers_come_and_go(broker: Broker, monitor: Proces
     wait_until(lambda: now()['toolbox_monitor_lag_seconds'] > behind, 'the lag to grow')
     broker.listen()
     wait_until(lambda: health()[0] == 200, 'the broker')
-    assert judge('check', 'metrics', text=get(f'{address}/metrics')[1].encode()) == ''
     assert monitor.stop() == 0
+
+
+@pytest.mark.process
+def test_promtool_takes_the_metrics() -> None:
+    tally = Tally()
+    assert tally.counted(7) == 7
+    text = answers(tally)['/metrics']().body
+    assert samples(text.decode())['toolbox_monitor_waiting_messages'] == 7
+    assert judge('check', 'metrics', text=text) == ''
 
 
 @pytest.mark.process
