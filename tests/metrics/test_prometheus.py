@@ -89,6 +89,7 @@ def test_prometheus(prometheus: Prometheus, addresses: dict[str, str]) -> None:
     assert {name for name in described if f'``{name}``' not in manual} == set()
 
 
+@pytest.mark.process
 def test_rules(tmp_path: Path) -> None:
     """Alarms are raised for what they are meant for, and for nothing else."""
     (tmp_path / 'rules.yml').write_text((FILES / 'rules.yml').read_text())
