@@ -8,7 +8,12 @@ import shutil
 # The path of a user often lacks the folders where Debian keeps the programs of the administrator.
 SEARCHED = os.pathsep.join([os.environ.get('PATH', os.defpath), '/usr/local/sbin', '/usr/sbin', '/sbin'])
 #: The packages of Debian whose names differ from that of the program in them.
-PACKAGES = {'chromedriver': 'chromium-driver', 'epmd': 'erlang-base', 'systemd-analyze': 'systemd'}
+PACKAGES = {
+    'chromedriver': 'chromium-driver',
+    'epmd': 'erlang-base',
+    'promtool': 'prometheus',
+    'systemd-analyze': 'systemd',
+}
 
 
 class MissingError(Exception):

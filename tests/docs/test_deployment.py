@@ -18,6 +18,7 @@ import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
 
+from cadasta.workertoolbox.commands import toolbox
 from rig.servers.filesystem import FilesystemBroker
 from rig.servers.process import Process, Processes
 from rig.servers.programs import find_program
@@ -190,6 +191,18 @@ def test_probes(manual: Manual, tmp_path: Path) -> None:
     long_ago = time.time() - 600
     os.utime(ready, (long_ago, long_ago))
     assert (probe('readinessProbe'), probe('livenessProbe')) == (True, False)
+
+
+def test_probes_over_http(manual: Manual) -> None:
+    for caption in ('monitor.yaml', 'page.yaml'):
+        container = yaml.safe_load(manual.file(PAGE, caption))
+        (port,) = container['ports']
+        probe = container['readinessProbe']['httpGet']
+        assert (probe['path'], probe['port']) == ('/healthz', port['name'])
+        _, command, *arguments = container['args']
+        given = toolbox.commands[command].make_context(command, arguments).params
+        assert given.get('metrics_port', given.get('port')) == port['containerPort']
+        assert given.get('metrics_host', given.get('host')) == '0.0.0.0'
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -11,11 +12,13 @@ from cadasta.workertoolbox.database.connection import prepare_to_read
 from cadasta.workertoolbox.tracked import TrackedTasks
 from rig.monitor.databases import TaskDatabase
 
+Reader = TypeVar('Reader', bound=TrackedTasks)
+
 
 @contextmanager
-def explained(tasks: TaskDatabase) -> Iterator[tuple[TrackedTasks, list[str]]]:
+def explained(tasks: TaskDatabase, kind: type[Reader] = TrackedTasks) -> Iterator[tuple[Reader, list[str]]]:
     """Gives a reader, and the plans of PostgreSQL for its queries, if it reads no table that it can do without."""
-    with TrackedTasks(tasks.url) as tracked, tasks.engine.begin() as connection:
+    with kind(tasks.url) as tracked, tasks.engine.begin() as connection:
         prepare_to_read(connection)
         connection.execute(sa.text('SET enable_seqscan = off'))
         plans: list[str] = []

@@ -1,7 +1,7 @@
 """Read in the database how the platform is. All ages are by the clock of the database."""
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,10 +11,13 @@ from ..database.tables import MONITOR_TABLES, monitors, rejected, task, workers
 from ..database.values import aware
 from ..tracked import ReportedWorker, TrackedTasks
 from ..tracked.columns import SCHEDULED
+from ..tracked.ended import EndedTask, ended, ending
 from ..tracked.filter import Filter, by_state
 
 #: A worker that has been silent for longer than this was missed already, or is missed by nobody.
 SILENT_FOR = timedelta(days=1)
+#: A monitor that has not written for longer than this is not at work. It writes each 10 seconds.
+AT_WORK = timedelta(minutes=1)
 #: The database has so long to answer, in seconds.
 TIMEOUT = 10
 #: So many rows are counted, and no more.
@@ -67,7 +70,48 @@ class Readings(TrackedTasks):
 
     def reported(self) -> list[ReportedWorker]:
         """List the workers that were seen lately."""
-        return self.workers(_moment(self._scalar(sa.select(self._now))) - SILENT_FOR)
+        return self.workers(self.now() - SILENT_FOR)
+
+    def monitors(self) -> int:
+        """Count the monitors that are at work: they have written so lately, and have not said that they ended."""
+        is_at_work = (monitors.c.ended.is_(None), monitors.c.last_seen >= self.now() - AT_WORK)
+        return self._count(sa.select(monitors.c.boot).where(*is_at_work))
+
+    def recent_names(self) -> list[str]:
+        """List the names of the tasks that were first seen last."""
+        newest = sa.select(task.c.name).order_by(task.c.first_seen.desc()).limit(_NEWEST).subquery()
+        return sorted(row.name for row in self._run(sa.select(newest.c.name).distinct()))
+
+    def ended(self, after: datetime, until: datetime, most: int) -> list[EndedTask]:
+        """Find the tasks that ended after a time, and not later than another one.
+
+        :param after: the first time.
+        :param until: the other time.
+        :param most: the most tasks to find.
+        """
+        first, last = (time.astimezone(UTC).replace(tzinfo=None) for time in (after, until))
+        return ended(self._run(ending(first, last, most)))
+
+    def queued(self, routing_key: str, newest: int = _NEWEST) -> tuple[int, float]:
+        """Count the tasks of a queue that have yet to start.
+
+        :param routing_key: the routing key of its tasks.
+        :param newest: so many of its newest tasks are looked at.
+        :returns: their number, and for how long nobody has started any of them, in seconds.
+        """
+        found = _newest(routing_key, newest)
+        is_queued = found.standing == 'queued'
+        times = [
+            sa.func.min(sa.case((is_queued, found.first_seen))),
+            *map(sa.func.max, (found.started, found.date_done)),
+        ]
+        ((number, now, *moments),) = self._run(sa.select(sa.func.count().filter(is_queued), self._now, *times))
+        ages = [(_moment(now) - aware(time)).total_seconds() for time in moments if time is not None]
+        return number, max(min(ages), 0.0) if number else 0.0
+
+    def now(self) -> datetime:
+        """Tell the time of the database."""
+        return _moment(self._scalar(sa.select(self._now)))
 
     def stuck(self, routing_key: str) -> float | None:
         """Tell for how long a queue has had tasks to start and nobody started any, in seconds.
@@ -111,10 +155,10 @@ def _moment(now: datetime | str) -> datetime:
     return aware(datetime.fromisoformat(now) if isinstance(now, str) else now)
 
 
-def _newest(routing_key: str) -> Any:
+def _newest(routing_key: str, newest: int = _NEWEST) -> Any:
     columns = (SCHEDULED.started, SCHEDULED.date_done, SCHEDULED.first_seen, SCHEDULED.standing)
     query = sa.select(*columns).where(SCHEDULED.routing_key == routing_key)
-    return query.order_by(SCHEDULED.first_seen.desc()).limit(_NEWEST).subquery().c
+    return query.order_by(SCHEDULED.first_seen.desc()).limit(newest).subquery().c
 
 
 def silent(reported: list[ReportedWorker]) -> list[ReportedWorker]:

@@ -1,7 +1,6 @@
 """The command ``celery toolbox ui``."""
 
 import signal
-import socket
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
@@ -10,6 +9,7 @@ import click
 from celery.bin.base import CeleryCommand, handle_preload_options
 
 from .database_option import database_of, database_option, usable_database
+from .listening import listen
 from .options import option
 
 # A client that sends half of a request, or reads no answer, holds a connection and nothing else. After 20 seconds of
@@ -69,10 +69,7 @@ def ui(
             f'{error.name} is not installed. The page needs: pip install cadasta-workertoolbox[ui]'
         ) from error
     url = database_of(ctx.obj.app, database)
-    try:
-        listener = socket.create_server((host, port), family=socket.AF_INET6 if ':' in host else socket.AF_INET)
-    except OSError as error:
-        raise click.ClickException(f'Cannot listen on {host}, port {port}: {error.strerror}') from error
+    listener = listen(host, port, 'Change --host or --port.')
     address, port = listener.getsockname()[:2]
     name = f'[{address}]' if ':' in address else address
     is_private = ip_address(address).is_loopback

@@ -20,6 +20,7 @@ from .presence import Lookout
 from .progress import Progress
 from .sources import Limits, Source, connection_of, errors_of, open_source
 from .store import Store, Stored
+from .tally import Peer, Tally
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,8 @@ class Monitor:
         self._limits = Limits(batch, linger, lambda: self._stopping)
         self._once = once
         self._progress = Progress(ready_file)
+        #: What the monitor has done, for whoever watches it.
+        self.tally = Tally()
         self._stopping = False
         self._pause = _FIRST_PAUSE
 
@@ -123,10 +126,10 @@ class Monitor:
             except DBAPIError as error:
                 self._wait_for_database(error, self._limits.sleep)
             except errors as error:
-                self._back_off('broker is away', masked(str(error)), self._limits.sleep)
+                self._back_off('broker', 'is away', masked(str(error)), self._limits.sleep)
 
     def _drain(self, source: Source) -> None:
-        self._progress.begin()
+        self._begin()
         lookout = Lookout(source, self._store, self._once)
         with ThreadPoolExecutor(1, 'store') as pool:
             while not self._stopping:
@@ -140,7 +143,9 @@ class Monitor:
                     self.stop()
                 self._look(lookout, source, pool, is_empty=not messages)
                 self._pause = _FIRST_PAUSE
-                self._progress.report(source.waiting)
+                self.tally.move()
+                self.tally.catch_up(lookout.caught_up)
+                self._progress.report(lambda: self.tally.counted(source.waiting()))
         lookout.end()
 
     def _look(self, lookout: Lookout, source: Source, pool: ThreadPoolExecutor, is_empty: bool) -> None:
@@ -158,7 +163,7 @@ class Monitor:
         pool: ThreadPoolExecutor,
         write: Callable[[Sequence[Message]], Stored],
     ) -> Stored:
-        storing = pool.submit(write, messages)
+        storing = pool.submit(self.tally.measured, write, messages)
         is_away = False
         while True:
             source.fetch_ahead(storing.done)
@@ -172,17 +177,22 @@ class Monitor:
                     raise
                 is_away = True
                 self._wait_for_database(error, partial(source.hold, messages))
-                storing = pool.submit(self._store.write_anew, messages)
+                storing = pool.submit(self.tally.measured, self._store.write_anew, messages)
             else:
                 if is_away:
-                    self._progress.begin()
+                    self._begin()
                 return stored
 
     def _wait_for_database(self, error: DBAPIError, pause: Callable[[float], None]) -> None:
-        self._back_off(f'database {fault_of(error).value}', explained(error), pause)
+        self._back_off('database', fault_of(error).value, explained(error), pause)
 
-    def _back_off(self, what: str, why: str, pause: Callable[[float], None]) -> None:
+    def _begin(self) -> None:
+        self._progress.begin()
+        self.tally.begin()
+
+    def _back_off(self, peer: Peer, state: str, why: str, pause: Callable[[float], None]) -> None:
         self._progress.end()
-        logger.warning('The %s, next try in %g s: %s', what, self._pause, why)
+        self.tally.failed(peer, f'The {peer} {state}: {why}')
+        logger.warning('The %s %s, next try in %g s: %s', peer, state, self._pause, why)
         pause(self._pause)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)

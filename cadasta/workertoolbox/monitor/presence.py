@@ -90,6 +90,8 @@ class Lookout:
         self._once = once
         # When it was opened, the source noted what was in the queue.
         self._marked: float | None = time.monotonic()
+        #: All that was in the queue at this moment of the monotonic clock is stored; 0 as long as nobody knows one.
+        self.caught_up = 0.0
         self._tell(self._marked, None)
 
     def look(self, is_empty: bool) -> None:
@@ -98,9 +100,12 @@ class Lookout:
         :param is_empty: whether the queue had nothing when the monitor last asked. All that it had is stored.
         """
         now = time.monotonic()
+        if is_empty:
+            self.caught_up = now
         # Another monitor may have taken what was there. Then the source never finds it.
         if self._marked is not None and (is_empty or not self._source.has_backlog()):
             self._tell(now, now - self._marked)
+            self.caught_up = max(self.caught_up, self._marked)
             self._marked = None
         elif now - self._told >= EVERY and self._marked is None and not self._once:
             self._source.mark()

@@ -12,10 +12,9 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from ..database.connection import engine
-from ..database.faults import explained
 from ..errors import NotUsable
-from ..settings.credentials import masked
 from . import texts
+from .probes import probes
 from .views import pages
 
 logger = logging.getLogger(__name__)
@@ -63,6 +62,7 @@ def create_app(url: str, show_arguments: bool = False, hosts: Collection[str] | 
     app.context_processor(lambda: {'now': datetime.now(UTC)})
     app.url_map.merge_slashes = False
     app.register_blueprint(pages)
+    app.register_blueprint(probes)
 
     @app.before_request
     def refuse_other_names() -> None:
@@ -94,6 +94,6 @@ def _error_page(error: HTTPException) -> Response:
 
 
 def _database_page(error: DBAPIError | NotUsable) -> Response:
-    reason = explained(error) if isinstance(error, DBAPIError) else masked(str(error))
+    reason = texts.reason(error)
     logger.error('%r: %s', request.path, reason)
     return Response(render_template('error.html', title='The database cannot be read', text=reason), 503)

@@ -6,8 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from markupsafe import Markup
+from sqlalchemy.exc import DBAPIError
 
+from ..database.faults import explained
 from ..durations import written
+from ..errors import NotUsable
+from ..settings.credentials import masked
 from ..tracked.task import TrackedTask
 
 _CLASSES = {
@@ -91,6 +95,11 @@ def whole(value: Any) -> str:
     return (
         f'{text}… and {plural(more, "more byte" if isinstance(value, bytes) else "more character")}' if more else text
     )
+
+
+def reason(error: DBAPIError | NotUsable) -> str:
+    """Say why the database cannot be read, without a credential."""
+    return explained(error) if isinstance(error, DBAPIError) else masked(str(error))
 
 
 FILTERS: dict[str, Callable[..., str]] = {

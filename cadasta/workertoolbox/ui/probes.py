@@ -1,0 +1,47 @@
+"""Answer the programs that watch the platform and the page."""
+
+from flask import Blueprint, current_app
+from flask.blueprints import BlueprintSetupState
+from sqlalchemy.exc import DBAPIError
+from werkzeug.wrappers import Response
+
+from ..alarms.readings import Readings
+from ..errors import NotUsable
+from ..metrics.endpoint import Answer, health
+from ..metrics.exposition import CONTENT_TYPE, exposed
+from . import texts
+from .ended import EndedTasks
+from .metrics import metrics as current
+
+probes = Blueprint('probes', __name__)
+
+
+@probes.record
+def begin(state: BlueprintSetupState) -> None:
+    state.app.extensions[probes.name] = EndedTasks()
+
+
+@probes.get('/metrics')
+def metrics() -> Response:
+    ended: EndedTasks = current_app.extensions[probes.name]
+    with Readings(current_app.config['DATABASE']) as readings:
+        ended.look(readings)
+        found = [*current(readings), *ended.metrics()]
+    return _response(Answer(200, CONTENT_TYPE, exposed(found)))
+
+
+@probes.get('/healthz')
+def healthz() -> Response:
+    with Readings(current_app.config['DATABASE']) as readings:
+        readings.now()
+    return _response(health(None))
+
+
+@probes.errorhandler(DBAPIError)
+@probes.errorhandler(NotUsable)
+def unhealthy(error: DBAPIError | NotUsable) -> Response:
+    return _response(health(f'The database cannot be read: {texts.reason(error)}'))
+
+
+def _response(answer: Answer) -> Response:
+    return Response(answer.body, answer.status, content_type=answer.kind)
