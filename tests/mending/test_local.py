@@ -173,13 +173,15 @@ def test_which_rows_are_released(local: Local) -> None:
     local.app.send_task('export.project', task_id='1')
     local.track()
 
-    def is_sent(state: str, **values: Any) -> bool:
+    def is_sent(state: str, meanwhile: str = '', **values: Any) -> bool:
         local.tasks.execute(results.delete())
         local.tasks.execute(task.update().values(resent=None))
         store(local.tasks, '1', state, **{'runs': 2, 'result': b'1', 'traceback': '', 'role': 'ada', **values})
         before = local.broker.count('export')
         with Resending(local.app, local.tasks.url) as sender:
             parcel = sender.parcel('1')
+            if meanwhile:
+                local.tasks.execute(f'UPDATE celery_taskmeta SET {meanwhile}')
             with suppress(NotSendable):
                 sender.send(parcel)
         (row,) = local.tasks.execute(results.select())
@@ -199,6 +201,32 @@ def test_which_rows_are_released(local: Local) -> None:
     assert not is_sent('STARTED', lease=ago(-60))
     assert not is_sent('FAILURE', lease=ago(-60))
     assert not is_sent('SUCCESS')
+    assert not is_sent('FAILURE', meanwhile="status = 'RETRY'")
+    assert not is_sent('FAILURE', meanwhile='runs = 3')
+
+
+def test_which_followers_are_released(local: Local) -> None:
+    """They are those that never ran and that nobody has sent."""
+    steps = [local.app.signature('export.step', app=local.app).set(task_id=task_id) for task_id in 'abcde']
+    chain(*steps).apply_async()
+    local.track()
+    store(local.tasks, 'a', 'FAILURE', runs=1)
+    store(local.tasks, 'b', 'FAILURE', runs=0, result=b'1', role='ada')
+    store(local.tasks, 'c', 'FAILURE', runs=1)
+    store(local.tasks, 'd', 'REVOKED', runs=0)
+    store(local.tasks, 'e', 'FAILURE', runs=0)
+    schedule(local.tasks, 'e')
+    with Resending(local.app, local.tasks.url) as sender:
+        sender.send(sender.parcel('a'))
+    assert {task_id for task_id, state in local.states().items() if state == 'PENDING'} == {'a', 'b'}
+    (row,) = local.tasks.execute("SELECT * FROM celery_taskmeta WHERE task_id = 'b'")
+    assert (row['result'], row['role'], row['runs']) == (None, None, 0)
+    # It was cancelled, and takes nobody along.
+    local.tasks.execute("UPDATE celery_taskmeta SET status = 'REVOKED' WHERE task_id = 'a'")
+    local.tasks.execute("UPDATE celery_taskmeta SET status = 'FAILURE' WHERE task_id = 'b'")
+    with Resending(local.app, local.tasks.url) as sender:
+        sender.send(sender.parcel('a'))
+    assert local.states()['b'] == 'FAILURE'
 
 
 @pytest.mark.parametrize(
