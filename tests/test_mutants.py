@@ -1,4 +1,4 @@
-"""Mutation testing is set up for files and tests that exist: `mutmut run` takes a night, and nobody runs it in CI."""
+"""Mutation testing is set up for files and tests that exist: `mutmut run` takes hours, and CI does not run it."""
 
 from __future__ import annotations
 
