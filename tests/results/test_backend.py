@@ -160,6 +160,81 @@ def test_a_lease_that_is_over(table: Table) -> None:
     assert table.row('status, worker, runs') == ('STARTED', 'b', 2)
 
 
+def test_a_run_that_takes_over_has_a_lease_of_its_own(table: Table) -> None:
+    """Otherwise a third copy would run beside it."""
+    table.monkeypatch.setattr(backends, 'LEASE', -1)
+    start(table.backend('a'), retries=1)
+    table.execute("UPDATE celery_taskmeta SET started = NULL, lease = '2001-01-01 00:00:00.000000'")
+    assert start(table.backend('b'), retries=0).toolbox_claim == Over('a later try of it was sent')
+    assert start(table.backend('b'), retries=1).toolbox_claim == Claim(2)
+    assert table.row("worker, started IS NULL, lease < '2002-01-01'") == ('b', False, False)
+
+
+def test_two_runs_with_the_same_number(table: Table) -> None:
+    """Somebody has pruned the row of the first."""
+    zombie = start(table.backend('a'))
+    table.execute('DELETE FROM celery_taskmeta')
+    assert start(table.backend('b')).toolbox_claim == zombie.toolbox_claim == Claim(1)
+    table.backend('a').mark_as_done('1', 7, zombie)
+    assert table.row('status, worker') == ('STARTED', 'b')
+
+
+def test_two_runs_of_one_worker(table: Table) -> None:
+    """The main process was silent for as long as the lease."""
+    backend = table.backend('a')
+    table.monkeypatch.setattr(backends, 'LEASE', -1)
+    zombie = start(backend)
+    table.execute('UPDATE celery_taskmeta SET result = NULL')
+    assert start(backend).toolbox_claim == Claim(2)
+    backend.mark_as_done('1', 7, zombie)
+    assert table.row('status, runs') == ('STARTED', 2)
+
+
+def test_what_was_cancelled_while_it_ran_stays_so(table: Table) -> None:
+    backend = table.backend('a')
+    request = start(backend)
+    table.execute("UPDATE celery_taskmeta SET status = 'REVOKED'")
+    assert backend.renew({'1', '2'}) == {'1'}
+    assert table.backend('b').renew({'1'}) == set()
+    backend.mark_as_done('1', 7, request)
+    assert table.row() == 'REVOKED'
+
+
+def test_who_gives_up_a_claim(table: Table) -> None:
+    """It is the run that has it, and none of another task."""
+    table.monkeypatch.setattr(backends, 'LEASE', -1)
+    zombie, request = start(table.backend('a')), start(table.backend('b'))
+    number = 'CAST(id AS integer) + 1000'
+    table.execute(
+        f'INSERT INTO celery_taskmeta (id, task_id, status, worker, runs, lease) '
+        f"SELECT {number}, '2', status, worker, runs, lease FROM celery_taskmeta"
+    )
+
+    def leased() -> list[bool]:
+        return [not table.row('lease IS NULL', task_id=task_id) for task_id in '12']
+
+    table.backend('a').release('1', request.toolbox_claim)
+    table.backend('b').release('1', zombie.toolbox_claim)
+    assert leased() == [True, True]
+    table.backend('b').release('1', request.toolbox_claim)
+    assert leased() == [False, True]
+
+
+def test_what_has_no_claim_leaves_the_lease_to_who_has(table: Table) -> None:
+    start(table.backend('a'))
+    table.backend('a').store_result('1', None, 'PROGRESS', request=Context(id='1'))
+    assert table.row('status, lease IS NULL') == ('PROGRESS', False)
+    table.backend('b').mark_as_failure('1', ValueError(), request=Context(id='1'))
+    assert table.row() == 'PROGRESS'
+    table.monkeypatch.setattr(backends, 'LEASE', -1)
+    table.backend('a').renew({'1'})
+    # Nobody vouches for the run any more.
+    table.backend('b').mark_as_failure('1', ValueError(), request=Context(id='1'))
+    assert table.row('status, lease') == ('FAILURE', None)
+    table.backend('b').renew({'1'})
+    assert table.row('lease') is None
+
+
 def test_a_server_that_was_started_a_moment_ago(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """The workers could not renew their leases before; they have time to do so."""
     table = Table(url_of(database), monkeypatch)

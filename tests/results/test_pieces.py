@@ -6,6 +6,7 @@ import os
 import select
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,11 +16,15 @@ from celery import Celery, Task, bootsteps
 from celery.exceptions import Ignore, Reject
 from kombu.exceptions import OperationalError
 
+from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.results import keeper, lease, limits, waiting
 from cadasta.workertoolbox.results.backend import Dropped
-from cadasta.workertoolbox.results.claim import Claim, Impossible, Running
+from cadasta.workertoolbox.results.claim import Claim, Failed, Impossible, Over, Running
+from cadasta.workertoolbox.results.comeback import send_back
 from cadasta.workertoolbox.results.engines import engine
-from cadasta.workertoolbox.results.guard import act, guard
+from cadasta.workertoolbox.results.guard import act, guard, release
+from rig.servers.broker import PLATFORM_QUEUE
+from rig.servers.memory import MemoryBroker
 
 # Engines
 
@@ -183,11 +188,11 @@ def test_what_runs_on_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_class_that_two_tasks_share(celery_app: Celery) -> None:
-    class Shared(Task):
-        ran = 0
+    ran = []
 
+    class Shared(Task):
         def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
-            type(self).ran += 1
+            ran.append((self.name, task_id, args, kwargs))
 
         def run(self) -> None: ...
 
@@ -195,10 +200,13 @@ def test_a_class_that_two_tasks_share(celery_app: Celery) -> None:
         task = Shared()
         task.name = name
         celery_app.register_task(task)
-    for _ in range(2):
-        guard(celery_app)
-    celery_app.tasks['export.one'].before_start('1', (), {})
-    assert Shared.ran == 1
+    assert [guard(celery_app) for _ in range(2)] == [True, False]
+    celery_app.tasks['export.one'].before_start('1', (7,), {'a': 1})
+    assert ran == [('export.one', '1', (7,), {'a': 1})]
+    celery_app.tasks['export.two'].push_request(id='2', toolbox_claim=Over('it ended before'))
+    with pytest.raises(Ignore, match='it ended before'):
+        celery_app.tasks['export.two'].before_start('2', (), {})
+    assert len(ran) == 1
 
 
 @pytest.mark.parametrize(
@@ -235,10 +243,103 @@ def test_what_is_stored_of_a_task_that_is_replaced(
     assert states == stored
 
 
-def test_a_task_that_no_table_can_hold() -> None:
-    task = SimpleNamespace(name='export.project', request=SimpleNamespace(id='1', toolbox_claim=Impossible('too long')))
-    with pytest.raises(Reject, match='too long'):
+@pytest.mark.parametrize(
+    ('claim', 'raised', 'why', 'said'),
+    [
+        (None, None, '', None),
+        ('forged', None, '', None),
+        (Claim(1), None, '', None),
+        (Over('it ended before, as SUCCESS'), Ignore, 'it ended before', ('WARNING', 'it ended before, as SUCCESS')),
+        (Impossible('too long'), Reject, 'too long', ('ERROR', 'too long')),
+        (Failed(1), KeyError, 'no parcel', ('WARNING', 'it failed before, and its errbacks are called now')),
+        (Running('a', 2.6), Ignore, 'It runs on a', ('WARNING', 'it runs on a. This copy comes back in 3 s')),
+    ],
+)
+def test_what_becomes_of_each_claim(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    claim: Any,
+    raised: type[Exception] | None,
+    why: str,
+    said: tuple[str, str] | None,
+) -> None:
+    sent_back = []
+    monkeypatch.setattr('cadasta.workertoolbox.results.guard.send_back', lambda *arguments: sent_back.append(arguments))
+    results = {'1': SimpleNamespace(result=KeyError('no parcel'))}
+    request = SimpleNamespace(id='1', toolbox_claim=claim)
+    task = SimpleNamespace(name='export.project', request=request, AsyncResult=results.__getitem__)
+    if raised is None:
         act(task)
+    else:
+        with pytest.raises(raised, match=why) as refused:
+            act(task)
+        # The broker must not deliver it again at once.
+        assert not getattr(refused.value, 'requeue', False)
+    assert [(record.levelname, record.message) for record in caplog.records] == (
+        [(said[0], f'Task export.project[1] is not run: {said[1]}')] if said else []
+    )
+    assert sent_back == ([(task, 2.6)] if isinstance(claim, Running) else [])
+
+
+@pytest.mark.parametrize(
+    ('state', 'claim', 'released'),
+    [
+        ('REJECTED', Claim(2), [('1', Claim(2))]),
+        ('REJECTED', None, []),
+        ('REJECTED', Running('a', 3), []),
+        ('SUCCESS', Claim(2), []),
+        (None, Claim(2), []),
+    ],
+)
+def test_a_task_that_gives_back_its_message_gives_up_its_claim(
+    state: str | None, claim: Any, released: list[Any]
+) -> None:
+    given_up: list[Any] = []
+    backend = SimpleNamespace(release=lambda *arguments: given_up.append(arguments))
+    release(SimpleNamespace(request=SimpleNamespace(id='1', toolbox_claim=claim), backend=backend), state)
+    assert given_up == released
+
+
+def test_a_copy_that_comes_back_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own queue gets it, and no other: the platform has it."""
+    broker = MemoryBroker()
+    app = Celery('export', set_as_current=False)
+    app.config_from_object(Config(QUEUES=['export', 'msg'], **broker.settings))
+
+    @app.task(name='export.project')
+    def project(*args: Any, **kwargs: Any) -> None: ...
+
+    step = app.signature('export.step', app=app)
+    options: dict[str, Any] = {'headers': {'customer': 42}, 'priority': 3, 'link': step, 'reply_to': 'me'}
+    project.apply_async(('a',), {'b': None}, task_id='1', retries=2, expires=600, time_limit=60, **options)
+    assert len(broker.drain(PLATFORM_QUEUE)) == 1
+    (first,) = broker.drain('export')
+    # So a worker makes a request of a message.
+    args, kwargs, embedded = first.body
+    delivery = {'exchange': 'task_exchange', 'routing_key': 'export'}
+    request = {**first.headers, **embedded, 'args': args, 'kwargs': kwargs, 'properties': first.properties}
+    project.push_request(
+        **request, delivery_info=delivery, hostname='w1@here', is_eager=False, toolbox_claim=Running('a', 60)
+    )
+    before = datetime.now(UTC)
+    send_back(project, 60)
+    assert broker.drain(PLATFORM_QUEUE) == []
+    (second,) = broker.drain('export')
+    assert second.body == first.body
+    eta = datetime.fromisoformat(second.headers.pop('eta'))
+    assert before + timedelta(seconds=60) <= eta <= datetime.now(UTC) + timedelta(seconds=60)
+    del first.headers['eta']
+    assert {name: second.headers.get(name) for name in first.headers} == first.headers
+    assert not {'toolbox_claim', 'hostname', 'args', 'delivery_info', 'callbacks'} & second.headers.keys()
+    kept = ('correlation_id', 'reply_to', 'priority')
+    assert [second.properties[name] for name in kept] == [first.properties[name] for name in kept]
+
+    # It may have come back before, by the queue's name alone.
+    project.request.delivery_info = {'exchange': '', 'routing_key': 'msg'}
+    send_back(project, 0)
+    assert len(broker.drain('msg')) == 1
+    assert broker.drain('export') == []
+    broker.close()
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ class WorkQueues:
 
     def dead_letters(self) -> Iterator[DeadLetters]:
         """Count the messages that the broker has given up, where it tells."""
-        for queue in self._topology.queues:
+        for queue in sorted(self._topology.queues, key=lambda queue: str(queue.name)):
             found = self._dead_letters(queue)
             if found is not None and found[1]:
                 yield DeadLetters(queue.name, *found)
