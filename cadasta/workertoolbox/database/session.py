@@ -45,7 +45,7 @@ def is_pooled(connection: sa.Connection) -> bool:
     """
     # A pooler gives each client a number of its own making.
     given: int = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
-    return given != connection.scalar(sa.text('SELECT pg_backend_pid()'))
+    return bool(given != connection.scalar(sa.text('SELECT pg_backend_pid()')))
 
 
 def _complete(dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> None:
