@@ -41,11 +41,11 @@ def settle(engine: sa.Engine) -> None:
 def is_pooled(connection: sa.Connection) -> bool:
     """Tell whether a pooler such as PgBouncer is in between. It may use another session for each transaction.
 
-    :param connection: a connection to PostgreSQL, by a driver that uses libpq.
+    :param connection: a connection to PostgreSQL. Only a driver that uses libpq tells.
     """
     # A pooler gives each client a number of its own making.
-    given: int = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
-    return bool(given != connection.scalar(sa.text('SELECT pg_backend_pid()')))
+    info: Any = getattr(connection.connection.driver_connection, 'info', None)
+    return info is not None and bool(info.backend_pid != connection.scalar(sa.text('SELECT pg_backend_pid()')))
 
 
 def _complete(dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> None:
