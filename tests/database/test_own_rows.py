@@ -16,12 +16,16 @@ from psycopg2 import errors
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.database.upgrade import upgrade
 from cadasta.workertoolbox.errors import NotUsable
+from cadasta.workertoolbox.monitor.message import Message
+from cadasta.workertoolbox.monitor.store import Store, Stored
 from cadasta.workertoolbox.results import identity
 from cadasta.workertoolbox.results.backend import Dropped
 from cadasta.workertoolbox.results.cancelling import Cancelling
 from cadasta.workertoolbox.results.claim import Answer, Claim, Impossible, Over
 from rig.monitor.databases import url_of
 from rig.servers.postgres import Database, Postgres
+
+from ..monitor.messages import message
 
 PASSWORD = 'secret'
 TABLE = 'celery_taskmeta'
@@ -173,6 +177,31 @@ def test_grants_of_version_1_0_are_narrowed(database: Database) -> None:
             assert cursor.rowcount == 1
             with pytest.raises(errors.InsufficientPrivilege):
                 cursor.execute(f"UPDATE {TABLE} SET task_id = '2'")
+
+
+@pytest.mark.parametrize('table', ['celery_task', 'celery_task_rejected', 'celery_worker', 'celery_monitor'])
+def test_grants_of_older_monitors_are_narrowed(services: Services, table: str) -> None:
+    """A monitor may store, and lock no table. It is at work while the rights are narrowed."""
+    database = services.database
+    role = f'{database.name}_monitor'
+    upgrade(url_of(database), monitor_role=role)
+    database.execute(f'GRANT UPDATE ON {table} TO {role}')
+    database.execute(f"ALTER ROLE {role} PASSWORD '{PASSWORD}'")
+    database.execute(f'GRANT CONNECT ON DATABASE {database.name} TO {role}')
+    lock = f'BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE NOWAIT; ROLLBACK'
+    with Store(url_of(database, role, PASSWORD)) as store, services.session('monitor') as cursor:
+        cursor.execute(lock)
+        upgrade(url_of(database), monitor_role=role)
+        upgrade(url_of(database), monitor_role=role)
+        with pytest.raises(errors.InsufficientPrivilege):
+            cursor.execute(lock)
+        cursor.execute('ROLLBACK')
+        for key in ('task_id', 'digest', 'boot', 'resent'):
+            with pytest.raises((errors.InsufficientPrivilege, errors.UndefinedColumn)):
+                cursor.execute(f'UPDATE {table} SET {key} = NULL')
+        for _ in range(2):
+            assert store.write([message(table), Message(1, b'', {'id': table})]) == Stored(1, 1)
+            store.tell(0.0)
 
 
 # The backend

@@ -15,7 +15,7 @@ from celery import Celery
 from celery.app.task import Context
 
 from cadasta.workertoolbox.check.databases import check_results, check_tasks
-from cadasta.workertoolbox.check.settings import _read_only, _remarks
+from cadasta.workertoolbox.check.settings import _remarks
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.database.connection import engine
 from cadasta.workertoolbox.database.pruning import Pruning, Retention
@@ -278,9 +278,3 @@ def test_parameters_of_libpq(driver: str, given: dict[str, str], expected: str |
     _complete(SimpleNamespace(driver=driver), None, (), parameters)
     assert parameters.get('client_encoding') == expected
     assert ('tcp_user_timeout' in parameters) == (driver != 'pg8000')
-
-
-def test_a_standby() -> None:
-    """A second server that follows the first would take too long."""
-    standby: Any = SimpleNamespace(scalar=lambda query: 'pg_is_in_recovery' in str(query))
-    assert _read_only(standby, {}) == 'it is a standby, and takes nothing'

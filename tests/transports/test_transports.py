@@ -12,7 +12,7 @@ from kombu.transport import SQS, get_transport_cls
 from kombu.utils.collections import eqhash
 
 from cadasta.workertoolbox.conf import Config
-from cadasta.workertoolbox.transports import amqp
+from cadasta.workertoolbox.transports import amqp, redis
 from cadasta.workertoolbox.transports.connection import Connection
 from cadasta.workertoolbox.transports.sqs import LONGEST_PAUSE, Channel, Transport
 
@@ -35,6 +35,8 @@ class OfAnApp(SQS.Transport):
         ({'broker_url': 'amqp://'}, amqp.Transport),
         ({'broker_url': 'amqps://'}, amqp.SSLTransport),
         ({'broker_transport': 'kombu.transport.pyamqp:Transport'}, amqp.Transport),
+        ({'broker_url': 'rediss://'}, redis.Transport),
+        ({'broker_url': 'sentinel://'}, redis.SentinelTransport),
     ],
 )
 def test_an_app_with_a_config_uses_it(settings: dict[str, object], transport: type) -> None:

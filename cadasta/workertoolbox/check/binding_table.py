@@ -20,6 +20,9 @@ class BindingTable:
     def __init__(self, channel: Any) -> None:
         self._channel = channel
 
+    def obstacles(self) -> Iterator[tuple[str, str]]:
+        return iter(())
+
     def problems(self, queues: list[Queue]) -> Iterator[Problem]:
         for queue in queues:
             for exchange, key in bindings_of(queue):

@@ -13,7 +13,7 @@ from ..settings.credentials import masked
 from .binding_table import BindingTable
 from .finding import Finding, Outcome, Problem, in_order
 from .platform_queue import Depth, watch
-from .rabbitmq import RabbitMQ, takes_no_messages
+from .rabbitmq import RabbitMQ
 
 #: The check waits this long for an answer of the broker, in seconds.
 TIMEOUT = 3
@@ -22,14 +22,16 @@ _CHANGE = (
     'Mend what the error names: start the broker, or look at broker_url, broker_transport_options and the credentials. '
     f'The check waits {written(timedelta(seconds=TIMEOUT))} for an answer.'
 )
-_FREE = (
-    '"rabbitmqctl status" tells which, and what its limits are. Free some, or raise the limit. Until then, delay() '
-    'raises an error, and tasks that send others wait.'
-)
 
 
 class Kind(Protocol):
     """Looks at one kind of broker. Its methods change nothing."""
+
+    def obstacles(self) -> Iterator[tuple[str, str]]:
+        """Look for what keeps the broker from taking messages, or from keeping them.
+
+        :returns: for each, what the check has seen, and the change that mends it.
+        """
 
     def problems(self, queues: list[Queue]) -> Iterator[Problem]:
         """Look for exchanges and queues that are missing or wrong."""
@@ -70,9 +72,8 @@ class _Broker:
     def reach(self) -> Outcome:
         self._connection.ensure_connection(max_retries=1, interval_start=0)
         self._kind = kind_of(self._connection, self._platform)
-        if isinstance(self._kind, RabbitMQ) and takes_no_messages(self._connection):
-            return Outcome((Problem(self.url, 'it is short of memory or disk space, and takes no messages', _FREE),))
-        return Outcome(note=self.url)
+        obstacles = self._kind.obstacles() if self._kind else ()
+        return Outcome(tuple(Problem(self.url, seen, change) for seen, change in obstacles), note=self.url)
 
     def look_at_queues(self) -> Outcome:
         if self._kind is None:
@@ -131,4 +132,8 @@ def kind_of(connection: Connection, platform: str) -> Kind | None:
         from .sqs import SQS
 
         return SQS(channel, platform)
-    return BindingTable(channel) if connection.transport.driver_type in ('redis', 'filesystem') else None
+    if connection.transport.driver_type == 'redis':
+        from .redis import Redis
+
+        return Redis(channel)
+    return BindingTable(channel) if connection.transport.driver_type == 'filesystem' else None

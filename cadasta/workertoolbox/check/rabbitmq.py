@@ -15,6 +15,10 @@ from .platform_queue import Depth
 
 # RabbitMQ gives this limit to a quorum queue without one, since this version.
 _LIMIT, _LIMITED_SINCE = 20, 4
+_FREE = (
+    '"rabbitmqctl status" tells which, and what its limits are. Free some, or raise the limit. Until then, delay() '
+    'raises an error, and tasks that send others wait.'
+)
 _START = 'Start a worker, or call cadasta.workertoolbox.setup.setup_app(app): both declare what is missing.'
 
 
@@ -29,6 +33,10 @@ class RabbitMQ:
     def __init__(self, connection: Connection, platform: str = '') -> None:
         self._connection = connection
         self._platform = platform
+
+    def obstacles(self) -> Iterator[tuple[str, str]]:
+        if takes_no_messages(self._connection):
+            yield 'it is short of memory or disk space, and takes no messages', _FREE
 
     def problems(self, queues: list[Queue]) -> Iterator[Problem]:
         for exchange in {exchange.name: exchange for queue in queues for exchange, _ in bindings_of(queue)}.values():

@@ -29,6 +29,9 @@ class SQS:
         self._channel = channel
         self._platform = platform
 
+    def obstacles(self) -> Iterator[tuple[str, str]]:
+        return iter(())
+
     def problems(self, queues: list[Queue]) -> Iterator[Problem]:
         for queue in queues:
             where = f'queue {name_of(self._channel, queue.name)!r}'

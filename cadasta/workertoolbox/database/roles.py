@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+import sqlalchemy as sa
+
 from ..seams.sqlalchemy_quoting import QUOTE
 from .quoting import literal, oid, quoted
 from .steps import Step
@@ -43,15 +45,24 @@ def worker(names: Mapping[str, str], schemas: Mapping[str, str]) -> Iterator[Rig
     name = QUOTE.format_table(results)
     yield from _schemas(results.schema)
     yield Rights('TABLE', name, ('SELECT', 'INSERT'))
-    changed = tuple(column.name for column in results.columns if column.name not in ('id', 'task_id'))
-    yield Rights('TABLE', name, ('UPDATE',), changed, is_narrower=True)
+    yield Rights('TABLE', name, ('UPDATE',), _without(results, 'id', 'task_id'), is_narrower=True)
     yield Rights('SEQUENCE', QUOTE.format_sequence(sequence(results)), ('USAGE',))
 
 
 def monitor(names: Mapping[str, str], schemas: Mapping[str, str]) -> Iterator[Rights]:
-    """Give the rights of the monitor, which stores tasks and the reports of workers."""
-    for table in MONITOR_TABLES:
-        yield Rights('TABLE', table.name, ('SELECT', 'INSERT', 'UPDATE'))
+    """Give the rights of the monitor, which stores tasks and the reports of workers.
+
+    It changes what a later message says otherwise. As a worker, it may lock no table.
+    """
+    changed = {
+        task: _without(task, 'task_id', 'resent'),
+        rejected: ('last_seen',),
+        workers: _without(workers, 'boot', 'first_seen'),
+        monitors: ('last_seen', 'caught_up', 'ended'),
+    }
+    for table, columns in changed.items():
+        yield Rights('TABLE', table.name, ('SELECT', 'INSERT'))
+        yield Rights('TABLE', table.name, ('UPDATE',), columns, is_narrower=True)
 
 
 def reader(names: Mapping[str, str], schemas: Mapping[str, str]) -> Iterator[Rights]:
@@ -129,6 +140,10 @@ def _count(rights: Rights, role: str) -> str:
 
 def _listed(columns: tuple[str, ...]) -> str:
     return f' ({", ".join(columns)})' if columns else ''
+
+
+def _without(table: sa.Table, *kept: str) -> tuple[str, ...]:
+    return tuple(column.name for column in table.columns if column.name not in kept)
 
 
 def _schemas(*schemas: str | None) -> Iterator[Rights]:

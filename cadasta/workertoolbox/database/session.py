@@ -38,6 +38,16 @@ def settle(engine: sa.Engine) -> None:
     sa.event.listen(engine, 'connect', _state)
 
 
+def is_pooled(connection: sa.Connection) -> bool:
+    """Tell whether a pooler such as PgBouncer is in between. It may use another session for each transaction.
+
+    :param connection: a connection to PostgreSQL. Only a driver that uses libpq tells.
+    """
+    # A pooler gives each client a number of its own making.
+    info: Any = getattr(connection.connection.driver_connection, 'info', None)
+    return info is not None and bool(info.backend_pid != connection.scalar(sa.text('SELECT pg_backend_pid()')))
+
+
 def _complete(dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> None:
     # A driver refuses the parameters of another driver.
     if dialect.driver in _LIBPQ_DRIVERS:

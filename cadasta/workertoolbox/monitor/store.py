@@ -12,9 +12,10 @@ from sqlalchemy.exc import DBAPIError
 from ..database.connection import Connected
 from ..database.dialects import INSERTS, NOW
 from ..database.faults import Fault, fault_of, refusing
+from ..database.session import is_pooled
 from ..database.tables import rejected, task
 from ..database.values import storable
-from ..errors import Unreadable
+from ..errors import NotUsable, Unreadable
 from ..reports.message import is_report
 from .decode import TaskRow, decode
 from .message import Message, whole
@@ -84,7 +85,12 @@ class Store(Connected):
         if self._engine.dialect.name == 'postgresql':
             # Each statement is a transaction of its own, which saves the round trips of BEGIN and COMMIT.
             self._connection.execution_options(isolation_level='AUTOCOMMIT')
-            self._connection.execute(_DURABLE)
+            if self._connection.execute(_DURABLE).first() and is_pooled(self._connection):
+                raise NotUsable(
+                    'The database commits before it has written, and a pooler such as PgBouncer may undo that the '
+                    'monitor switches this off. Let the monitor connect to PostgreSQL directly, or run: ALTER ROLE ... '
+                    'SET synchronous_commit = on'
+                )
             self._connection.commit()
             # A role without rights, or a database that is read-only, refuses this, too. So the monitor takes no message
             # that it would have to give back: a broker may count how often it delivers one, and drop it.
