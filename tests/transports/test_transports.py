@@ -12,7 +12,7 @@ from kombu.transport import SQS, get_transport_cls
 from kombu.utils.collections import eqhash
 
 from cadasta.workertoolbox.conf import Config
-from cadasta.workertoolbox.transports import amqp
+from cadasta.workertoolbox.transports import amqp, redis
 from cadasta.workertoolbox.transports.connection import Connection
 from cadasta.workertoolbox.transports.sqs import LONGEST_PAUSE, Channel, Transport
 
@@ -32,6 +32,8 @@ class OfAnApp(SQS.Transport):
         ({'broker_transport': 'cadasta.workertoolbox.transports.sqs:Transport'}, Transport),
         ({'broker_transport': OfAnApp}, OfAnApp),
         ({'broker_url': 'memory://'}, get_transport_cls('memory')),
+        ({'broker_url': 'redis://'}, redis.Transport),
+        ({'broker_url': 'sentinel://'}, get_transport_cls('sentinel')),
         ({'broker_url': 'amqp://'}, amqp.Transport),
         ({'broker_url': 'amqps://'}, amqp.SSLTransport),
         ({'broker_transport': 'kombu.transport.pyamqp:Transport'}, amqp.Transport),

@@ -31,6 +31,11 @@ class Connection(kombu.Connection):
             from . import amqp
 
             ours = {pyamqp.Transport: amqp.Transport, pyamqp.SSLTransport: amqp.SSLTransport}
+        elif transport.driver_type == 'redis':
+            from ..seams import kombu_redis
+            from . import redis
+
+            ours = {kombu_redis.Transport: redis.Transport}
         return ours.get(transport, transport)
 
     def Pool(self, limit: int | None = None, **kwargs: Any) -> Any:  # noqa: N802  # as kombu calls it
