@@ -13,6 +13,7 @@ import gevent
 import pytest
 from celery import Celery, chain, chord, group
 from celery.exceptions import Ignore, SoftTimeLimitExceeded
+from celery.local import Proxy
 from celery.signals import before_task_publish
 from kombu.exceptions import EncodeError
 from kombu.transport.memory import Channel
@@ -54,6 +55,14 @@ def test_tasks_are_sent_at_the_end(app: Celery, broker: Broker) -> None:
     assert ids(broker) == ids(broker, PLATFORM_QUEUE) == expected
     send(app, 'after')
     assert ids(broker) == ['after']
+
+
+@memory
+def test_a_proxy_stands_for_its_app(app: Celery, broker: Broker) -> None:
+    with batch(Proxy(lambda: app)):
+        send(app, '1')
+        assert broker.count('export') == 0
+    assert ids(broker) == ['1']
 
 
 @memory
@@ -183,17 +192,17 @@ def test_events_of_celery_are_sent_as_well(make: Make, broker: Broker) -> None:
 
 
 @memory
-def test_a_connection_to_another_broker_gets_its_message_at_once(
+def test_a_connection_of_the_callers_own_gets_its_message_at_once(
     app: Celery, broker: Broker, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     other = FilesystemBroker(tmp_path_factory.mktemp('other'))
-    with other.connect() as elsewhere, app.connection_for_write() as own, batch(app):
+    with other.connect() as elsewhere, app.producer_or_acquire() as producer, batch(app):
         send(app, 'elsewhere', connection=elsewhere)
         assert ids(other) == ['elsewhere']
-        send(app, 'own', connection=own)
+        send(app, 'from the pool', producer=producer)
         assert broker.count('export') == 0
     other.close()
-    assert ids(broker) == ['own']
+    assert ids(broker) == ['from the pool']
 
 
 @memory

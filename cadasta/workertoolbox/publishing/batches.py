@@ -8,6 +8,7 @@ from celery.exceptions import Ignore
 
 from ..apps import has_config
 from ..errors import NotConfigured
+from ..seams.celery_app import app_itself
 from .collecting import Collection, collecting, collection_of
 from .sending import send
 
@@ -21,10 +22,10 @@ def batch(app: Celery) -> Iterator[None]:
     a thousand messages, and on Redis in pipelines. The platform gets the copy of each message first. The settings
     ``task_publish_retry`` and ``task_publish_retry_policy`` apply to all of it.
 
-    The batch has the tasks that this thread, greenlet or coroutine publishes by this app to its own broker. The retry
-    of a task that runs is sent at once, and so is a task that is given the ``connection=`` of another broker. If the
-    block ends because ``self.replace()`` raised ``Ignore``, its tasks are sent. A batch within a batch of the same app
-    adds its tasks to the outer one. A process that is forked within the block leaves the batch to its parent.
+    The batch has the tasks that this thread, greenlet or coroutine publishes by this app. The retry of a task that runs
+    is sent at once, and so is a task that is given a ``connection=`` from outside the app's pool. If the block ends
+    because ``self.replace()`` raised ``Ignore``, its tasks are sent. A batch within a batch of the same app adds its
+    tasks to the outer one. A process that is forked within the block leaves the batch to its parent.
 
     :param app: an app that is configured by a `cadasta.workertoolbox.Config`.
     :raises NotConfigured: where the app is configured by something else.
@@ -43,6 +44,8 @@ def batch(app: Celery) -> Iterator[None]:
             f'App {app.main!r} is not configured by a Config, so the platform gets no copy of its tasks. Configure it '
             'by app.config_from_object(Config(…)), or publish its tasks without a batch.'
         )
+    # A proxy such as `celery.current_app` is not the app that publishes.
+    app = app_itself(app)
     with collecting(app) as collection:
         try:
             yield

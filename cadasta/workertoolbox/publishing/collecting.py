@@ -7,13 +7,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
-from weakref import WeakSet
 
 from celery import Celery, current_task
 from kombu.compression import compress
 from kombu.serialization import dumps
 
 from ..seams.celery_sending import choose_producers
+from ..seams.kombu_pools import is_from
 from ..topology import Refusal
 
 
@@ -48,19 +48,10 @@ class Collection:
         self._lock = Lock()
         self._messages: list[Message] = []
         self._is_open = True
-        self._own_connections: WeakSet[Any] = WeakSet()
 
     def is_for(self, app: Celery) -> bool:
         """Tell whether it takes messages of an app. It takes none in a child of its process."""
         return self._is_open and self.app is app and self._pid == os.getpid()
-
-    def is_own(self, connection: Any) -> bool:
-        """Tell whether a connection leads to the broker to which the collection will be sent."""
-        if connection not in self._own_connections:
-            if connection.info() != self.app.pool.connection.info():
-                return False
-            self._own_connections.add(connection)
-        return True
 
     def add(self, *messages: Message) -> bool:
         """Take messages.
@@ -157,7 +148,7 @@ def collecting(app: Celery) -> Iterator[Collection]:
 
 def _chosen(app: Celery, producer: Any, headers: Mapping[str, Any]) -> Any:
     collection = collection_of(app)
-    if collection is None or _is_retry(headers) or not collection.is_own(producer.connection):
+    if collection is None or _is_retry(headers) or not is_from(app.producer_pool.connections, producer.connection):
         return producer
     return Collector(collection, producer)
 

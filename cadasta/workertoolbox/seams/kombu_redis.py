@@ -26,8 +26,9 @@ class RememberingChannel(redis.Channel):
 
     def create_publish_batch(self, max_size: int) -> Any:
         """Make what the producer puts the messages of a batch into."""
+        made = _Batch(self, max_size)
         self.tables = {}
-        return _Batch(self, max_size)
+        return made
 
     def get_table(self, exchange: str) -> Any:
         """Look up the bindings of an exchange."""
