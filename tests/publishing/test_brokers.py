@@ -120,6 +120,15 @@ def test_sqs_refuses_a_whole_call(make: Make, broker: SQSBroker, server: SQS) ->
     assert ids(broker) == ids(broker, PLATFORM_QUEUE) == ['before']
 
 
+@sqs
+def test_one_message_that_cannot_be_made(app: Celery, broker: SQSBroker, server: SQS) -> None:
+    app.send_task('export.project', task_id='before')
+    error = not_sent(app, IDS[:2], headers={'unfit': object()})
+    assert error.task_ids == tuple(IDS[:2])
+    assert 'not JSON serializable' in str(error)
+    assert ids(broker) == ids(broker, PLATFORM_QUEUE) == ['before']
+
+
 @on_redis
 def test_redis_is_asked_once_where_messages_go(app: Celery, broker: Broker, redis_server: Redis) -> None:
     app.send_task('export.project', task_id='before')

@@ -19,6 +19,7 @@ from kombu.exceptions import EncodeError
 from kombu.transport.memory import Channel
 
 from cadasta.workertoolbox import BadTaskId, Config, NotAllSent, NotConfigured, batch
+from cadasta.workertoolbox.publishing.collecting import Collection, Collector
 from rig.servers.broker import PLATFORM_QUEUE, Broker
 from rig.servers.environment import clean_environment
 from rig.servers.filesystem import FilesystemBroker
@@ -189,6 +190,12 @@ def test_events_of_celery_are_sent_as_well(make: Make, broker: Broker) -> None:
             send(app, '1')
         receiver.capture(limit=1, timeout=60, wakeup=False)
     assert [event['uuid'] for event in seen] == ['1']
+
+
+@memory
+def test_celery_may_ask_for_the_connection(app: Celery) -> None:
+    with app.producer_or_acquire() as producer:
+        assert Collector(Collection(app, None), producer).connection is producer.connection
 
 
 @memory

@@ -140,3 +140,16 @@ def test_a_message_is_recorded_and_not_sent(broker: SQSBroker, connection: Conne
     assert broker.count('export.fifo') == 1
     channel.basic_publish(message, exchange='', routing_key='export.fifo')
     assert broker.count('export.fifo') == 2
+
+
+def test_the_url_of_a_queue_is_looked_up_for_a_recording(broker: SQSBroker, connection: Connection) -> None:
+    recorded: list[Any] = []
+    with connection.clone() as other:
+        # It lists the queues that there are at its beginning.
+        channel = other.default_channel
+        Queue('export')(connection.default_channel).declare()
+        message = channel.prepare_message('body', properties={'delivery_info': {}})
+        channel.basic_publish(
+            message, exchange='', routing_key='export', recorder=lambda *arguments: recorded.append(arguments)
+        )
+    assert recorded[0][1]['QueueUrl'] == broker.queues()['export']

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from amqp import NotFound, RecoverableConnectionError
+from amqp import NotFound
 from kombu.exceptions import OperationalError
 from kombu.transport import pyamqp
 
@@ -23,8 +23,6 @@ class ConfirmedBatch:
     def __init__(self, channel: Any) -> None:
         self.channel = channel
         self._connection = channel.connection
-        if self._connection is None:
-            raise RecoverableConnectionError('RabbitMQ has closed the channel')
         self._own: Any = self._connection.channel()
         self._own.confirm_select()
         self._own.events['basic_ack'].add(self._confirm)

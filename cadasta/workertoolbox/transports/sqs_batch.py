@@ -130,7 +130,8 @@ def _call(url: str, entries: list[_Entry]) -> list[str]:
     :raises kombu.exceptions.OperationalError: where Amazon could not take some at the last try.
     """
     reasons: list[str] = []
-    for pause in (*PAUSES, None):
+    pauses = [*PAUSES]
+    while entries:
         answer = entries[0].client.send_message_batch(
             QueueUrl=url,
             Entries=[{**entry.arguments, 'Id': str(place)} for place, entry in enumerate(entries)],
@@ -141,12 +142,11 @@ def _call(url: str, entries: list[_Entry]) -> list[str]:
         refused = {place for place, failure in failures.items() if failure['SenderFault']}
         reasons += [_reason(failures[place]) for place in refused]
         entries = [entry for place, entry in enumerate(entries) if not entry.is_sent and place not in refused]
-        if not entries:
-            break
-        if pause is None:
+        if entries and not pauses:
             why = ', '.join({_reason(failure) for failure in failures.values()})
             raise OperationalError(f'Amazon SQS could not take {len(entries)} messages of {url}: {why}')
-        time.sleep(pause)
+        if entries:
+            time.sleep(pauses.pop(0))
     return reasons
 
 
