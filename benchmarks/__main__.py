@@ -4,7 +4,7 @@ import argparse
 import sys
 from itertools import chain
 
-from . import importing, losses, monitor, publishing, storing, storms
+from . import batches, importing, losses, monitor, publishing, storing, storms
 from .table import show
 
 if __name__ == '__main__':
@@ -14,6 +14,7 @@ if __name__ == '__main__':
             chain(
                 publishing.measure(30),
                 importing.measure(15),
+                batches.measure(),
                 monitor.measure(),
                 storing.measure(),
                 losses.measure(),

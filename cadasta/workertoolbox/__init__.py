@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         UnreadableResult,
     )
     from .monitor.loop import Monitor
+    from .publishing import NotAllSent, batch
     from .setup import SETUP_FUNCS, setup_app
     from .tests import build_functional_tests
     from .topology import Declaration, Topology, WorkQueue, key_of
@@ -65,6 +66,7 @@ __all__ = [
     'Monitor',
     'NoCurrentApp',
     'Node',
+    'NotAllSent',
     'NotAllowed',
     'NotConfigured',
     'NotConfirmed',
@@ -80,6 +82,7 @@ __all__ = [
     'Unreadable',
     'UnreadableResult',
     'WorkQueue',
+    'batch',
     'build_functional_tests',
     'create_app',
     'extract_followups',
@@ -111,6 +114,7 @@ _NAMES_BY_MODULE = {
         'UnreadableResult',
     ),
     'monitor.loop': ('Monitor',),
+    'publishing': ('NotAllSent', 'batch'),
     'setup': ('SETUP_FUNCS', 'setup_app'),
     'tests': ('build_functional_tests',),
     'topology': ('Declaration', 'Topology', 'WorkQueue', 'key_of'),

@@ -39,6 +39,12 @@ ANSWERS: dict[str, tuple[int, str]] = {
 #: The connection is closed without an answer, and in the middle of one.
 HANG_UP, CUT = 'hang up', 'cut'
 FAULTS = (*ANSWERS, HANG_UP, CUT)
+#: Answers to a call for several messages of which Amazon takes all but the last: by name, what it says of that one. A
+#: message that is alone is taken.
+PARTLY: dict[str, dict[str, Any]] = {
+    'last is busy': {'SenderFault': False, 'Code': 'InternalError', 'Message': 'try again later'},
+    'last is refused': {'SenderFault': True, 'Code': 'InvalidMessageContents', 'Message': 'not this one'},
+}
 
 moto = DomainDispatcherApplication(create_backend_app)
 # moto hands one message to two receivers that ask at the same moment.
@@ -61,6 +67,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers['Content-Length']))
+        # `AmazonSQS.SendMessage`
+        action = self.headers['X-Amz-Target'].rpartition('.')[2]
+        failed: list[dict[str, Any]] = []
+        if is_faulty(action, json.loads(body)):
+            if fault['answer'] not in PARTLY:
+                calls[f'{fault["answer"]} {action}'] += 1
+                self.fail(fault['answer'])
+                return
+            body, failed = without_last(json.loads(body), PARTLY[fault['answer']])
         environ = EnvironBuilder(
             path=self.path,
             base_url=f'http://{self.headers["Host"]}',
@@ -68,17 +83,14 @@ class Handler(BaseHTTPRequestHandler):
             headers=list(self.headers.items()),
             data=body,
         ).get_environ()
-        # `AmazonSQS.SendMessage`
-        action = self.headers['X-Amz-Target'].rpartition('.')[2]
-        if is_faulty(action, json.loads(body)):
-            calls[f'{fault["answer"]} {action}'] += 1
-            self.fail(fault['answer'])
-            return
         with lock:
             calls[action] += 1
             models.Queue.BASE_ATTRIBUTES = ATTRIBUTES if action == 'GetQueueAttributes' else FIXED_ATTRIBUTES
             chunks, status, headers = run_wsgi_app(moto, environ, buffered=True)
-            self.answer(int(status.split()[0]), b''.join(chunks), dict(headers))
+            answer = b''.join(chunks)
+            if failed:
+                answer = json.dumps({**json.loads(answer), 'Failed': failed}).encode()
+            self.answer(int(status.split()[0]), answer, dict(headers))
 
     def do_GET(self) -> None:
         if self.path == CALLS_PATH:
@@ -109,6 +121,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args: Any) -> None:
         pass
+
+
+def without_last(parameters: dict[str, Any], reason: dict[str, Any]) -> tuple[bytes, list[dict[str, Any]]]:
+    """The call without its last message, and what to say of that."""
+    *entries, last = parameters['Entries']
+    if not entries:
+        return json.dumps(parameters).encode(), []
+    return json.dumps({**parameters, 'Entries': entries}).encode(), [{'Id': last['Id'], **reason}]
 
 
 def is_faulty(action: str, parameters: dict[str, Any]) -> bool:

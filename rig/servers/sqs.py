@@ -59,7 +59,7 @@ class SQS:
     def fail(self, **rule: str) -> None:
         """Gives an `answer` to each call of an `action`, or of all, for queues whose full names begin with `prefix`.
 
-        The answers are in `moto_server.FAULTS`. Without a rule, all is well.
+        The answers are in `moto_server.FAULTS` and `PARTLY`. Without a rule, all is well.
         """
         request = urllib.request.Request(
             f'http://127.0.0.1:{self.port}{moto_server.FAULT_PATH}', json.dumps(rule).encode(), method='PUT'

@@ -9,7 +9,7 @@ import pytest
 from kombu import Connection, pools
 
 from cadasta.workertoolbox.seams import kombu_pools
-from cadasta.workertoolbox.seams.kombu_pools import empty_pools
+from cadasta.workertoolbox.seams.kombu_pools import empty_pools, is_from
 
 
 @pytest.fixture
@@ -79,3 +79,11 @@ def test_a_pool_makes_connections_of_its_class() -> None:
     connection.release()
     # kombu's own pool makes connections of another class.
     assert type(Connection('memory://').Pool(1).acquire()) is kombu_pools.Pooled
+
+
+def test_the_pool_of_a_connection(connection: Connection) -> None:
+    pool = pools.connections[connection]
+    with pool.acquire() as of_pool:
+        assert is_from(pool, of_pool)
+        assert not is_from(connection.Pool(1), of_pool)
+    assert not is_from(pool, connection)

@@ -122,3 +122,34 @@ def test_time_limits_are_those_of_the_channel_unless_an_app_has_its_own(connecti
     assert (config.connect_timeout, config.read_timeout) == (3, 5)
     released = connection.default_channel._new_release_client(connection.default_channel.sqs()).meta.config
     assert (released.connect_timeout, released.read_timeout) == (5, 5)
+
+
+def test_a_message_is_recorded_and_not_sent(broker: SQSBroker, connection: Connection) -> None:
+    channel = connection.default_channel
+    queue = Queue('export.fifo')(channel)
+    queue.declare()
+    message = channel.prepare_message('body', properties={'delivery_info': {}, 'MessageGroupId': 'root'})
+    recorded: list[Any] = []
+    channel.basic_publish(
+        message, exchange='', routing_key='export.fifo', recorder=lambda *arguments: recorded.append(arguments)
+    )
+    ((client, arguments),) = recorded
+    assert arguments['MessageGroupId'] == 'root'
+    assert broker.count('export.fifo') == 0
+    client.send_message(**arguments)
+    assert broker.count('export.fifo') == 1
+    channel.basic_publish(message, exchange='', routing_key='export.fifo')
+    assert broker.count('export.fifo') == 2
+
+
+def test_the_url_of_a_queue_is_looked_up_for_a_recording(broker: SQSBroker, connection: Connection) -> None:
+    recorded: list[Any] = []
+    with connection.clone() as other:
+        # It lists the queues that there are at its beginning.
+        channel = other.default_channel
+        Queue('export')(connection.default_channel).declare()
+        message = channel.prepare_message('body', properties={'delivery_info': {}})
+        channel.basic_publish(
+            message, exchange='', routing_key='export', recorder=lambda *arguments: recorded.append(arguments)
+        )
+    assert recorded[0][1]['QueueUrl'] == broker.queues()['export']

@@ -9,10 +9,12 @@ from celery import Celery
 import cadasta.workertoolbox
 from cadasta.workertoolbox import (
     Config,
+    NotAllSent,
     SettingError,
     ToolboxError,
     TrackedTask,
     TrackedTasks,
+    batch,
     overall,
     tree,
 )
@@ -23,6 +25,11 @@ assert_type(Config().QUEUES, list[str] | tuple[str, ...])
 cadasta.workertoolbox.Config(task_time_limt=60)  # expect: call-arg
 cadasta.workertoolbox.TrackdTasks  # expect: attr-defined  # noqa: B018
 cadasta.workertoolbox.setup_app(Celery('export'), thrw=True)  # expect: call-arg
+
+with batch(Celery('export')) as nothing:
+    assert_type(nothing, None)
+batch(Celery('export'), size=3)  # expect: call-arg
+assert_type(NotAllSent('1 of 2', ['e1']).task_ids, tuple[str, ...])
 
 with TrackedTasks('sqlite:///tasks.db') as tasks:
     task = tasks.get('1')

@@ -33,6 +33,18 @@ class PoolOf(ConnectionPool):
         return self._kind(self, **dict(self.connection._info(resolve=False)))
 
 
+def is_from(pool: ConnectionPool, connection: Any) -> bool:
+    """Tell whether a connection comes from a pool.
+
+    It uses ``connection._pool``. Connections to one broker are equal in no public way: a list of servers makes one that
+    has gone to the next server differ.
+
+    :param pool: the pool.
+    :param connection: the connection.
+    """
+    return getattr(connection, '_pool', None) is pool
+
+
 def empty_pools() -> None:
     """Empty all pools of this process, without a word to a broker. What was in them is kept, and never used again.
 

@@ -2,6 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -26,6 +27,22 @@ ERRORS: tuple[type[Exception], ...] = (
 )
 
 
+#: Hears of a message that would be sent: the client, and the arguments of ``send_message``.
+Recorder = Callable[[Any, dict[str, Any]], None]
+
+
+class _RecordingClient:
+    def __init__(self, client: Any, recorder: Recorder) -> None:
+        self._client = client
+        self._recorder = recorder
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def send_message(self, **arguments: Any) -> None:
+        self._recorder(self._client, arguments)
+
+
 class AnsweringChannel(SQS.Channel, ABC):
     """A channel that hears of each answer to a call that asks for messages, whatever it is.
 
@@ -34,6 +51,9 @@ class AnsweringChannel(SQS.Channel, ABC):
 
     It overrides ``_new_boto_client`` and ``_create_queue`` as well: boto3 raises no error of its own for an answer that
     is no JSON object.
+
+    It overrides ``_put``, and ``sqs`` that gives it the client, for a batch of kombu's producer. kombu makes the
+    arguments of a call and calls Amazon in one method.
     """
 
     #: The limits of a client, in seconds, where the transport option ``client-config`` has none.
@@ -54,6 +74,20 @@ class AnsweringChannel(SQS.Channel, ABC):
         :param error: the error.
         :returns: the seconds after which the worker asks again.
         """
+
+    _recorder: Recorder | None = None
+
+    def sqs(self, queue: Any = None) -> Any:
+        """Get the client for a queue. While a message is put into a batch, it sends nothing."""
+        client = super().sqs(queue)
+        return client if self._recorder is None else _RecordingClient(client, self._recorder)
+
+    def _put(self, queue: str, message: Any, recorder: Recorder | None = None, **kwargs: Any) -> None:
+        self._recorder = recorder
+        try:
+            super()._put(queue, message, **kwargs)
+        finally:
+            self._recorder = None
 
     def _get_from_sqs(self, queue_name: str, queue_url: str, connection: Any, count: int = 1, callback: Any = None):  # type: ignore[no-untyped-def]
         def on_answer(answer: Any) -> None:

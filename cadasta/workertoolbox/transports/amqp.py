@@ -17,6 +17,7 @@ from kombu.transport import pyamqp
 
 from ..errors import ToolboxError
 from ..timeouts import CONFIRMATION
+from .amqp_batch import ConfirmedBatch
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,18 @@ class Channel(pyamqp.Channel):
             # Somebody has deleted the exchange. This connection has to declare it again.
             self.connection.collect()
             raise ConnectionResetError(str(error)) from error
+
+    @property
+    def supports_batch_publish(self) -> bool:
+        """Whether a batch of kombu's producer can wait for the confirmations of its messages."""
+        return self.connection is None or bool(self.connection.confirm_publish)
+
+    def create_publish_batch(self, max_size: int) -> ConfirmedBatch:
+        """Make what kombu's producer puts the messages of a batch into.
+
+        :param max_size: the size of a batch, which has no limit.
+        """
+        return ConfirmedBatch(self)
 
 
 class Connection(pyamqp.Connection):
@@ -194,6 +207,8 @@ class Transport(pyamqp.Transport):
 
     Connection = Connection
 
+    implements = pyamqp.Transport.implements.extend(batch_publish=True)
+
     # A worker connects again. A producer does not try again: it has waited long enough.
     connection_errors = (*pyamqp.Transport.connection_errors, NotConfirmed)
 
@@ -202,5 +217,7 @@ class SSLTransport(pyamqp.SSLTransport):
     """The transport for RabbitMQ by TLS."""
 
     Connection = Connection
+
+    implements = Transport.implements
 
     connection_errors = Transport.connection_errors

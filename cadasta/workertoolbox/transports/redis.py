@@ -7,7 +7,7 @@ and refuses the second. Nobody had the message then.
 import logging
 from typing import Any
 
-from ..seams import kombu_redis
+from ..seams import kombu_redis, kombu_redis_batch
 
 logger = logging.getLogger(__name__)
 
@@ -68,13 +68,13 @@ class QoS(kombu_redis.OpenQoS):
             logger.warning('Redis does not give back the messages of workers that were killed: %s', error)
 
 
-class Channel(kombu_redis.OpenChannel):
+class Channel(kombu_redis.OpenChannel, kombu_redis_batch.RememberingChannel):
     """A channel to Redis."""
 
     QoS = QoS
 
 
-class SentinelChannel(kombu_redis.OpenSentinelChannel):
+class SentinelChannel(kombu_redis.OpenSentinelChannel, kombu_redis_batch.RememberingChannel):
     """A channel to the primary that Sentinel names."""
 
     QoS = QoS

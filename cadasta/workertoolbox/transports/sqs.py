@@ -6,6 +6,7 @@ from typing import Any
 from ..seams import kombu_sqs
 from ..settings.credentials import masked
 from ..timeouts import SILENCE
+from .sqs_batch import Batch
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,13 @@ class Channel(kombu_sqs.AnsweringChannel):
         """The limits of a client."""
         return {'connect_timeout': SILENCE, 'read_timeout': SILENCE + self.wait_time_seconds}
 
+    def create_publish_batch(self, max_size: int) -> Batch:
+        """Make what kombu's producer puts the messages of a batch into.
+
+        :param max_size: the size of a batch, which has no limit.
+        """
+        return Batch(self)
+
     def answered(self, url: str) -> None:
         """Forget the pauses of a queue that is there again."""
         self._pauses.pop(url, None)
@@ -46,5 +54,7 @@ class Transport(kombu_sqs.Transport):
     """The transport for Amazon SQS by whose errors a worker connects again, and does not end."""
 
     Channel = Channel
+
+    implements = kombu_sqs.Transport.implements.extend(batch_publish=True)
 
     connection_errors = (*kombu_sqs.Transport.connection_errors, *kombu_sqs.ERRORS)
