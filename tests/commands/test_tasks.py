@@ -322,10 +322,37 @@ def test_a_table_fits_the_terminal(shell: Shell, tasks: TaskDatabase, width: int
     lines = plain(shell.terminal(width=width)).splitlines()
     assert len(lines) == 4
     assert ('QUEUE' in lines[0]) == ('WAITED' in lines[0]) == (width >= 100)
-    assert ('TOOK' in lines[0]) == (80 <= width < 100)
+    assert ('TOOK' in lines[0]) == (width < 100)
     assert ('STANDING' in lines[0]) == (width >= 120)
     if width >= 80:
         assert all(f'0123456789-0123456789-0123456789-{number}' in ''.join(lines) for number in range(3))
+
+
+def test_a_narrow_terminal_has_room_for_names(shell: Shell, tasks: TaskDatabase) -> None:
+    schedule(tasks, '0123456789', 0, name='export.project')
+    schedule(tasks, 'abcdefghij', 1, root_id='0123456789', parent_id='0123456789', name='export.archive')
+    shown = plain(shell.terminal(width=60))
+    assert 'export.project' in shown
+    assert '01234567 ' in shown
+    assert '└─ export.archive' in plain(shell.terminal('--tree', '0123456789', width=60))
+    assert [line[3] for line in shell.lines('--id', '01234567')] == ['0123456789']
+
+
+@pytest.mark.parametrize(
+    ('stored', 'shown'),
+    [
+        ('{"exc_type": "KeyError", "exc_message": ["parcel 42"], "exc_module": "builtins"}', 'KeyError: parcel 42'),
+        ('{"exc_type": "Away", "exc_message": [42, "x"], "exc_module": "gis.errors"}', 'gis.errors.Away: 42, x'),
+        ('{"exc_type": "KeyError", "exc_message": [], "exc_module": "builtins"}', 'KeyError'),
+        (f'{{"exc_type": "ValueError", "exc_message": ["{"x" * 9_000}"]}}', f'ValueError: {"x" * 200}'),
+        ('["exc_type"]', '["exc_type"]'),
+        ('no JSON', '7 bytes'),
+    ],
+)
+def test_the_text_of_an_error(shell: Shell, tasks: TaskDatabase, stored: str, shown: str) -> None:
+    schedule(tasks, 'a', 0)
+    store(tasks, 'a', 'FAILURE', result=stored.encode())
+    assert f' → {shown}' in shell.lines('--show-arguments')[0][6]
 
 
 @pytest.mark.usefixtures('some')

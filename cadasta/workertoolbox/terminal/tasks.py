@@ -25,6 +25,10 @@ _ASCII_BRANCHES = ('|- ', '`- ', '|  ', '   ')
 _INDENTS = ('  ', '  ', '  ', '  ')
 # The width that a tree keeps beside its branches for state, duration, id and name.
 _BESIDE = 72
+# The same where ids are cut off.
+_BESIDE_BEGINNINGS = 40
+# The width from which a terminal has room for whole ids beside names.
+_NOT_NARROW = 80
 # The width from which a terminal has room for the queue, and for how long a task waited and ran.
 _WIDE = 100
 # The width from which a terminal has room for what has become of a task.
@@ -65,6 +69,8 @@ _WAITED = _Column('WAITED', lambda line: _seconds(line.task.waited), 8, 'right')
 _RAN = _Column('RAN', lambda line: _seconds(line.task.ran), 8, 'right')
 _STANDING = _Column('STANDING', lambda line: line.task.standing, 10)
 _ID = _Column('ID', lambda line: line.task.task_id, 40)
+# Whoever needs the rest gives these characters to --id.
+_ID_BEGINS = _ID._replace(text=lambda line: line.task.task_id[:8])
 _QUEUE = _Column('QUEUE', lambda line: line.task.routing_key or '', 20)
 
 
@@ -110,7 +116,7 @@ class Screen:
 
     def table(self, tasks: Iterable[TrackedTask]) -> RenderableType:
         """Lay out a list for the terminal."""
-        columns = [_AGE, _STATE, _TOOK, _ID]
+        columns = [_AGE, _STATE, _TOOK, self._id]
         if self.console.width >= _WIDE:
             standing = (_STANDING,) if self.console.width >= _WIDEST else ()
             columns = [_AGE, _STATE, *standing, _WAITED, _RAN, _ID, _QUEUE]
@@ -156,10 +162,15 @@ class Screen:
     ) -> RenderableType:
         """Lay out a workflow with its branches, to fit the width of the console. That need not be a terminal."""
         branches = _ASCII_BRANCHES if self.console.options.ascii_only else _BRANCHES
-        deepest = max(len(branches[0]), self.console.width - _BESIDE)
+        beside = _BESIDE if self._id is _ID else _BESIDE_BEGINNINGS
+        deepest = max(len(branches[0]), self.console.width - beside)
         lines = _lines(roots, branches, deepest, details)
         heading = Text(harmless(_heading(state, roots, total)), _STYLES.get(state, ''))
-        return Group(heading, self._table(lines, (_STATE, _TOOK, _ID)))
+        return Group(heading, self._table(lines, (_STATE, _TOOK, self._id)))
+
+    @property
+    def _id(self) -> _Column:
+        return _ID if self.console.width >= _NOT_NARROW else _ID_BEGINS
 
     def _written(self, moment: datetime) -> str:
         try:

@@ -1,6 +1,5 @@
 """Count the tasks that failed, by task and by error."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from celery.states import FAILURE
 
 from .columns import EVERYTHING, SCHEDULED
 from .filter import Filter, indexed
+from .raised import raised
 
 # The most bytes that are read of a result. An error message may have megabytes.
 _READ = 10_000
@@ -20,7 +20,6 @@ _READ = 10_000
 _LENGTH = 200
 # Addresses in memory, UUIDs and numbers.
 _VARYING = re.compile(r'0x[0-9a-f]+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+', re.IGNORECASE)
-_TYPE = re.compile(rb'"exc_type": ?"([\w.]+)"')
 _HOUR = timedelta(hours=1)
 
 
@@ -111,21 +110,5 @@ def described(result: bytes) -> tuple[str | None, str | None]:
     >>> described(b'anything')
     (None, None)
     """
-    try:
-        stored = json.loads(result)
-    except (ValueError, RecursionError):
-        # Somebody else's format, or a message so long that its end was not read.
-        found = _TYPE.search(result)
-        return (found[1].decode(errors='replace'), '') if found else (None, None)
-    if not isinstance(stored, dict) or not isinstance(stored.get('exc_type'), str):
-        return None, None
-    module = stored.get('exc_module')
-    is_pythons = not isinstance(module, str) or module in ('', 'builtins')
-    kind = stored['exc_type'] if is_pythons else f'{module}.{stored["exc_type"]}'
-    return kind, _VARYING.sub('#', _text(stored.get('exc_message'))[:_LENGTH])
-
-
-def _text(message: Any) -> str:
-    # Celery stores the arguments of an exception.
-    parts = message if isinstance(message, list) else [message or '']
-    return ', '.join(part if isinstance(part, str) else json.dumps(part) for part in parts)
+    error = raised(result)
+    return (None, None) if error is None else (error.kind, _VARYING.sub('#', error.message[:_LENGTH]))
