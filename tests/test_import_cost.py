@@ -76,6 +76,12 @@ def test_the_reader_of_tasks_imports_no_source_and_no_library_of_a_broker(tmp_pa
     assert not {'amqp', 'boto3', 'botocore', 'kombu', 'redis'} & loaded
 
 
+def test_the_page_imports_no_library_of_a_broker(tmp_path: Path) -> None:
+    loaded = modules_after('import cadasta.workertoolbox.ui.app', tmp_path)
+    assert 'ui' in parts(loaded)
+    assert not {'amqp', 'boto3', 'botocore', 'kombu', 'redis'} & loaded
+
+
 def test_the_sources_of_the_monitor_would_be_noticed(tmp_path: Path) -> None:
     loaded = modules_after('from cadasta.workertoolbox import Monitor', tmp_path)
     assert 'monitor' in parts(loaded)

@@ -16,3 +16,15 @@ SENT = 'sent'
 
 #: The longest id of a task that Celery's result table and the Task table hold, in characters.
 ID_LENGTH = 155
+
+
+def key_of(queue_name: str) -> str:
+    """Tell the routing key that a work queue of this name serves.
+
+    :param queue_name: the name of the queue.
+    :returns: the name without the ``.fifo`` that Amazon demands of a FIFO queue.
+
+    >>> key_of('export.fifo')
+    'export'
+    """
+    return queue_name.removesuffix(FIFO)

@@ -17,7 +17,7 @@ from celery.exceptions import QueueNotFound
 from kombu import Exchange, Queue
 from kombu.abstract import MaybeChannelBound
 
-from .architecture import FIFO
+from .architecture import key_of as key_of
 from .errors import SettingError
 from .seams.celery_routes import OwnRoutes
 from .seams.forks import after_fork
@@ -43,18 +43,6 @@ def _renew_lock() -> None:
 
 # A child that was forked while another thread declared would wait for that thread for ever.
 after_fork(_renew_lock)
-
-
-def key_of(queue_name: str) -> str:
-    """Tell the routing key that a work queue of this name serves.
-
-    :param queue_name: the name of the queue.
-    :returns: the name without the ``.fifo`` that Amazon demands of a FIFO queue.
-
-    >>> key_of('export.fifo')
-    'export'
-    """
-    return queue_name.removesuffix(FIFO)
 
 
 def bindings_of(queue: Queue) -> list[tuple[Exchange, str]]:

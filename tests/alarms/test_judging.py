@@ -12,11 +12,11 @@ import pytest
 from cadasta.workertoolbox.alarms import judging
 from cadasta.workertoolbox.alarms.judging import Limits, judge
 from cadasta.workertoolbox.alarms.queues import MOST, Queues, look
-from cadasta.workertoolbox.alarms.readings import Readings
 from cadasta.workertoolbox.alarms.verdict import State, Verdict
 from cadasta.workertoolbox.check.platform_queue import Depth
 from cadasta.workertoolbox.database.tables import monitors, rejected, task, workers
 from cadasta.workertoolbox.mending.held import DeadLetters
+from cadasta.workertoolbox.tracked.readings import Readings
 from rig.monitor.databases import TaskDatabase
 from rig.servers.filesystem import FilesystemBroker
 from rig.servers.process import wait_until

@@ -1,14 +1,14 @@
 """Judge the platform as a whole, for a system that watches it: what is late, stuck, lost, rejected or silent.
 
-``readings`` asks the database and ``queues`` the broker. ``judging`` compares what they say with the limits, and
-``verdict`` writes it down as Nagios reads it.
+``queues`` asks the broker, as ``tracked.readings`` asks the database. ``judging`` compares what they say with the
+limits, and ``verdict`` writes it down as Nagios reads it.
 """
 
 from celery import Celery
 
+from ..tracked.readings import Readings
 from .judging import Limits, judge
 from .queues import look
-from .readings import Readings
 from .verdict import State, Verdict
 
 __all__ = ['Limits', 'State', 'Verdict', 'judge_platform']

@@ -14,8 +14,8 @@ from ..check.platform_queue import Depth
 from ..durations import written
 from ..topology import key_of
 from ..tracked import ReportedWorker
+from ..tracked.readings import Readings, consumers, silent
 from .queues import Queues
-from .readings import Readings, consumers, silent
 from .verdict import Problem, State, Verdict
 
 #: The pauses between two looks at the queues, in seconds.

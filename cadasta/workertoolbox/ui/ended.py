@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 
-from ..alarms.readings import Readings
 from ..metrics.distribution import Distribution
 from ..tracked.ended import EndedTask
+from ..tracked.readings import Readings
 
 #: So many names of tasks have numbers of their own. Strangers may send any names.
 NAMES = 100

@@ -1,14 +1,12 @@
 """Give Prometheus the numbers of the platform, as they are in the database."""
 
-from collections import Counter
 from collections.abc import Iterator
 
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
-from ..alarms.readings import Readings, consumers, silent
 from ..metrics.exposition import info
-from ..topology import key_of
 from ..tracked import ReportedWorker
+from ..tracked.readings import Readings, consumers_by_key, silent
 
 #: So many queues have numbers. Strangers may report any queues.
 QUEUES = 30
@@ -50,11 +48,7 @@ def _of_queues(readings: Readings, reported: list[ReportedWorker]) -> Iterator[M
             ('stuck_seconds', 'For how long nobody has started any of these.'),
         )
     ]
-    # The queue of a worker that has ended has no consumer, and may have tasks.
-    served = Counter({key_of(queue): 0 for worker in reported for queue in worker.queues})
-    for queue, number in consumers(reported).items():
-        served[key_of(queue)] += number
-    found = sorted(served.most_common(QUEUES))
+    found = sorted(consumers_by_key(reported).most_common(QUEUES))
     for queue, number in found:
         values = (number, *readings.queued(queue, min(_TASKS // len(found), 1_000)))
         for family, value in zip(families, values, strict=True):

@@ -5,10 +5,10 @@ from flask.blueprints import BlueprintSetupState
 from sqlalchemy.exc import DBAPIError
 from werkzeug.wrappers import Response
 
-from ..alarms.readings import Readings
 from ..errors import NotUsable
 from ..metrics.endpoint import Answer, health
 from ..metrics.exposition import CONTENT_TYPE, exposed
+from ..tracked.readings import Readings
 from . import texts
 from .ended import EndedTasks
 from .metrics import metrics as current

@@ -6,13 +6,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ..architecture import key_of
 from ..database.dialects import NOW
 from ..database.tables import MONITOR_TABLES, monitors, rejected, task, workers
 from ..database.values import aware
-from ..tracked import ReportedWorker, TrackedTasks
-from ..tracked.columns import SCHEDULED
-from ..tracked.ended import EndedTask, ended, ending
-from ..tracked.filter import Filter, by_state
+from .columns import SCHEDULED
+from .ended import EndedTask, ended, ending
+from .filter import Filter, by_state
+from .query import TrackedTasks
+from .workers import ReportedWorker
 
 #: A worker that has been silent for longer than this was missed already, or is missed by nobody.
 SILENT_FOR = timedelta(days=1)
@@ -176,3 +178,11 @@ def silent(reported: list[ReportedWorker]) -> list[ReportedWorker]:
 def consumers(reported: list[ReportedWorker]) -> Counter[str]:
     """Count the living workers that consume each queue."""
     return Counter(queue for worker in reported if worker.standing == 'alive' for queue in worker.queues)
+
+
+def consumers_by_key(reported: list[ReportedWorker]) -> Counter[str]:
+    """Count the living workers that serve each routing key. The key of workers that have all ended has none."""
+    found = Counter({key_of(queue): 0 for worker in reported for queue in worker.queues})
+    for queue, number in consumers(reported).items():
+        found[key_of(queue)] += number
+    return found
