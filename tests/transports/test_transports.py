@@ -33,7 +33,6 @@ class OfAnApp(SQS.Transport):
         ({'broker_transport': OfAnApp}, OfAnApp),
         ({'broker_url': 'memory://'}, get_transport_cls('memory')),
         ({'broker_url': 'redis://'}, redis.Transport),
-        ({'broker_url': 'sentinel://'}, get_transport_cls('sentinel')),
         ({'broker_url': 'amqp://'}, amqp.Transport),
         ({'broker_url': 'amqps://'}, amqp.SSLTransport),
         ({'broker_transport': 'kombu.transport.pyamqp:Transport'}, amqp.Transport),
