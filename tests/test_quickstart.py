@@ -140,8 +140,10 @@ def test_tracks_every_task_and_keeps_all_of_it_running(quickstart: Quickstart) -
     ]
     assert re.findall(r'-[0-9a-f]{12}  (.*\S)', trees)[-len(DEEPEST) :] == DEEPEST, trees
     assert not re.search('[\x1b\r\t]', process.log)
-    # As the page lists it: that it did its work is shown elsewhere.
     with urllib.request.urlopen(url) as page:
+        assert b'<h1>Now</h1>' in page.read()
+    # As the page lists it: that it did its work is shown elsewhere.
+    with urllib.request.urlopen(f'{url}tasks') as page:
         assert b'celery.chord_unlock' in page.read()
     programs = {' '.join(each.cmdline()) for each in quickstart.running()}
     for program in ('toolbox monitor', 'toolbox ui', 'worker --queues export', 'worker --queues msg'):

@@ -47,7 +47,7 @@ def test_what_is_to_be_stored_waits(
         url = standby.url_of(database)
         with TrackedTasks(url) as tracked:
             assert states(tracked) == {'read': 'PENDING'}
-        assert 'export.project' in create_app(url).test_client().get('/').text
+        assert 'export.project' in create_app(url).test_client().get('/tasks').text
         broker = MemoryBroker()
         app = Celery('standby', set_as_current=False)
         app.config_from_object(Config(QUEUES=['export'], **{**broker.settings, 'result_backend': f'db+{url}'}))

@@ -33,8 +33,13 @@ def written(**parts: str) -> bytes:
 def seeds() -> Iterator[bytes]:
     """Give the requests that the page makes, and rows that hurt a page that trusts them."""
     yield written(path='/')
-    yield written(path='/', query='state=FAILURE&name=export.*&queue=export&root=7&newer=1h&older=30s')
-    yield written(path='/', query='before=2026-11-22T15%3A04%3A05%2B00%3A00%2Cexport-7')
+    yield written(path='/tasks', query='state=FAILURE&find=export.*&queue=export&root=7&newer=1h&older=30s')
+    yield written(path='/tasks', query='find=7&error=KeyError&worker=a&group=b&standing=lost')
+    yield written(path='/tasks/7', query='first=2', id='8', root='7')
+    yield written(path='/failures', query='window=hour', id='7', state='FAILURE', name=SCRIPT)
+    yield written(path='/names', name=SCRIPT)
+    yield written(path='/workers')
+    yield written(path='/tasks', query='before=2026-11-22T15%3A04%3A05%2B00%3A00%2Cexport-7')
     yield written(path='/tasks/7', id='7', name=SCRIPT, state='FAILURE', traceback=SCRIPT)
     yield written(path='/tasks/a/../b?', id='a/../b?', state='STARTED', root='7', options='{"chord": {"task": 1}}')
     yield written(path='/counts', query='window=week', name=SCRIPT)

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from cadasta.workertoolbox.database.tables import result_tables, task
+from cadasta.workertoolbox.database.tables import monitors, rejected, result_tables, task, workers
 from cadasta.workertoolbox.monitor import upgrade
 
 NOW = datetime.now(UTC)
@@ -68,6 +68,44 @@ class Seed:
                     **columns,
                 )
             )
+
+    def worker(self, name: str, age: float = 0, **columns: Any) -> None:
+        """Adds a worker that reported `age` seconds ago, and a monitor that has read since."""
+        seen = datetime.now(UTC) - timedelta(seconds=age)
+        row = {
+            'boot': name,
+            'name': name,
+            'host': 'host',
+            'pid': 7,
+            'queues': ['export', 'msg'],
+            'pool': 'prefork',
+            'concurrency': 4,
+            'active': 0,
+            'held': 3,
+            'done': 0,
+            'number': 1,
+            'versions': {'toolbox': '1.1.0'},
+            'first_seen': seen,
+            'last_seen': seen,
+            **columns,
+        }
+        with self.engine.begin() as connection:
+            connection.execute(sa.insert(workers).values(row))
+        if not age:
+            self.monitor(0)
+
+    def monitor(self, caught_up: float) -> None:
+        """Adds a monitor that had read all that was in the platform queue so many seconds ago."""
+        now = datetime.now(UTC)
+        row = {'boot': 'monitor', 'host': 'host', 'pid': 8, 'version': '1.1.0', 'first_seen': now, 'last_seen': now}
+        with self.engine.begin() as connection:
+            connection.execute(sa.insert(monitors).values(**row, caught_up=now - timedelta(seconds=caught_up)))
+
+    def rejected(self) -> None:
+        """Adds a message that the monitor could not read."""
+        row = {'digest': '7' * 64, 'reason': 'no JSON', 'message': b'', 'first_seen': NOW, 'last_seen': NOW}
+        with self.engine.begin() as connection:
+            connection.execute(sa.insert(rejected).values(row))
 
     def project(self) -> str:
         """Adds a workflow: a task, the three that it scheduled, and two after the last of them."""

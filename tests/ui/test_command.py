@@ -90,7 +90,7 @@ def test_half_sent_requests(toolbox: Toolbox) -> None:
         for number, half in enumerate(halves):
             half.sendall(HALVES[number % len(HALVES)])
         for _ in range(3):
-            assert 'No task is known' in fetch(url)
+            assert 'No task is known' in fetch(f'{url}tasks')
         for half in halves[: len(HALVES)]:
             while half.recv(4096):
                 pass

@@ -1,42 +1,15 @@
-"""Draw counts over time: each queue has a table, and each of its states a row of bars."""
+"""Draw counts over time: each state of a queue is a row of bars."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from datetime import datetime
 
 from ..tracked.counts import Count
+from .windows import Window
 
 #: The height of a drawing, in its own units.
 HEIGHT = 100
-
-
-class Window(NamedTuple):
-    """A stretch of time that ends now.
-
-    :param age: its length, as the filters of the list write it.
-    :param bucket: the length of each bar.
-    :param bars: the number of bars.
-    """
-
-    age: str
-    bucket: timedelta
-    bars: int
-
-    @property
-    def since(self) -> datetime:
-        """The time at which its first bar begins. Bars begin at multiples of their length."""
-        seconds = int(self.bucket.total_seconds())
-        last = int(datetime.now(UTC).timestamp()) // seconds * seconds
-        return datetime.fromtimestamp(last - (self.bars - 1) * seconds, UTC)
-
-
-WINDOWS = {
-    'hour': Window('1h', timedelta(minutes=1), 60),
-    'day': Window('1d', timedelta(minutes=30), 48),
-    'week': Window('7d', timedelta(hours=4), 42),
-}
 
 
 @dataclass(frozen=True)
@@ -58,6 +31,11 @@ class Line:
     def most(self) -> int:
         return max(self.numbers)
 
+    @property
+    def bars(self) -> list[int]:
+        """The heights of its bars, of which the tallest is as high as the drawing. A single task can be seen."""
+        return [-(-number * HEIGHT // max(self.most, 1)) for number in self.numbers]
+
 
 @dataclass(frozen=True)
 class Queue:
@@ -73,14 +51,6 @@ class Queue:
     @property
     def total(self) -> int:
         return sum(line.total for line in self.lines)
-
-    @property
-    def most(self) -> int:
-        return max(line.most for line in self.lines)
-
-    def bars(self, line: Line) -> list[int]:
-        """Give the heights of a line's bars. Even a single task gets a bar that can be seen."""
-        return [-(-number * HEIGHT // self.most) for number in line.numbers]
 
 
 def queues(counts: Iterable[Count], since: datetime, window: Window) -> list[Queue]:

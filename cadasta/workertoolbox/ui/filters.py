@@ -9,48 +9,73 @@ from ..durations import ago
 from ..tracked.filter import Filter
 from ..tracked.task import Cursor
 
-_FIELDS = ('state', 'name', 'queue', 'root', 'newer', 'older')
+_FIELDS = ('find', 'state', 'standing', 'queue', 'error', 'worker', 'group', 'root', 'newer', 'older')
+_AGES = ('newer', 'older')
 
 
 def read(arguments: Mapping[str, str]) -> dict[str, str]:
     """Take the fields of the form out of an address.
 
     :param arguments: the query of the address.
-    :returns: the value of each field; it is empty where the address has none.
+    :returns: the fields that have a value.
 
-    >>> read({'state': ' FAILURE ', 'before': '…'})
-    {'state': 'FAILURE', 'name': '', 'queue': '', 'root': '', 'newer': '', 'older': ''}
+    >>> read({'state': ' FAILURE ', 'queue': ' ', 'before': '…'})
+    {'state': 'FAILURE'}
     """
-    return {field: arguments.get(field, '').strip() for field in _FIELDS}
+    fields = {field: arguments.get(field, '').strip() for field in _FIELDS}
+    return {field: value for field, value in fields.items() if value}
 
 
-def to_filter(fields: Mapping[str, str]) -> Filter:
-    """Make a filter.
+def problems(fields: Mapping[str, str]) -> dict[str, str]:
+    """Tell which fields cannot be understood.
 
     :param fields: the fields, as `read` returns them.
-    :raises BadRequest: where the text of an age is no age. The error names the field.
+    :returns: for each of these fields, what is wrong with it.
 
-    >>> to_filter(read({'name': 'export.*', 'newer': '1 year'}))
-    Traceback (most recent call last):
-    werkzeug.exceptions.BadRequest: 400 Bad Request: Newer than: '1 year' is no age. Write it 30s, 15m, 2h, 3d, 1w, 1y.
+    >>> problems({'newer': '1 year', 'older': '3d'})
+    {'newer': "'1 year' is no age. Write it 30s, 15m, 2h, 3d, 1w, 1y."}
     """
+    found = {}
+    for field in _AGES:
+        try:
+            ago(fields.get(field, '0s'))
+        except ValueError as error:
+            found[field] = str(error)
+    return found
+
+
+def to_filters(fields: Mapping[str, str]) -> list[Filter]:
+    """Make the filters that a list tries, one after the other, until one finds a task.
+
+    A text that somebody looks for is a name, or the beginning of an id.
+
+    :param fields: the fields, none of which has a problem.
+
+    >>> [(where.name, where.id_prefix) for where in to_filters({'find': '0a1b'})]
+    [('0a1b', None), (None, '0a1b')]
+    >>> [(where.name, where.id_prefix) for where in to_filters({'find': 'export.*'})]
+    [('export.*', None)]
+    """
+    find = fields.get('find')
+    by_name = _to_filter(fields, name=find)
+    return [by_name] if find is None or find.endswith('*') else [by_name, _to_filter(fields, id_prefix=find)]
+
+
+def _to_filter(fields: Mapping[str, str], name: str | None = None, id_prefix: str | None = None) -> Filter:
+    newer, older = (ago(fields[field]) if field in fields else None for field in _AGES)
     return Filter(
-        state=fields['state'] or None,
-        name=fields['name'] or None,
-        root=fields['root'] or None,
-        queue=fields['queue'] or None,
-        newer_than=_moment('Newer than', fields['newer']),
-        older_than=_moment('Older than', fields['older']),
+        name=name,
+        id_prefix=id_prefix,
+        state=fields.get('state'),
+        standing=fields.get('standing'),
+        queue=fields.get('queue'),
+        error=fields.get('error'),
+        worker=fields.get('worker'),
+        group=fields.get('group'),
+        root=fields.get('root'),
+        newer_than=newer,
+        older_than=older,
     )
-
-
-def _moment(label: str, age: str) -> datetime | None:
-    if not age:
-        return None
-    try:
-        return ago(age)
-    except ValueError as error:
-        raise BadRequest(f'{label}: {error}') from None
 
 
 def write_cursor(cursor: Cursor) -> str:

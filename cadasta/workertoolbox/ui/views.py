@@ -1,12 +1,19 @@
 """The pages."""
 
-from flask import Blueprint, abort, current_app, render_template, request
+from urllib.parse import urlencode
+
+from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
 
 from ..tracked.extent import BRIEF, LARGE, Extent
 from ..tracked.query import TrackedTasks
-from ..tracked.task import STATES
-from . import chart, filters, texts
-from .workflow import AXIS, workflow
+from ..tracked.readings import Readings
+from ..tracked.task import STANDINGS, STATES, TrackedTask
+from . import chart, failing, filters, texts
+from .commands import mending
+from .overview import overview
+from .windows import HOUR, Window, chosen
+from .workflow import AXIS, LIMIT, Workflow, workflow
 
 pages = Blueprint('pages', __name__)
 
@@ -16,6 +23,8 @@ TASKS = 50
 WORKFLOW = 10_000
 #: The most queues that a page draws.
 QUEUES = 50
+#: The most kinds of failures, and the most names, on a page.
+ROWS = 200
 
 
 def tracked_tasks() -> TrackedTasks:
@@ -24,21 +33,36 @@ def tracked_tasks() -> TrackedTasks:
 
 
 @pages.get('/')
-def tasks() -> str:
+def now() -> str | Response:
+    if request.args:
+        # The list was here, and its addresses are in bookmarks.
+        fields = filters.read({'find': request.args.get('name', ''), **request.args})
+        return redirect(f'{url_for("pages.tasks")}?{urlencode(fields)}')
+    with Readings(current_app.config['DATABASE']) as readings:
+        found = overview(readings)
+    return render_template('now.html', found=found, hour=HOUR, show_arguments=current_app.config['SHOW_ARGUMENTS'])
+
+
+@pages.get('/tasks')
+def tasks() -> str | tuple[str, int]:
     fields = filters.read(request.args)
     before = filters.read_cursor(request.args)
-    wanted = filters.to_filter(fields)
+    values = {'states': STATES, 'standings': STANDINGS, 'fields': fields, 'is_first': before is None}
+    problems = filters.problems(fields)
+    if problems:
+        return render_template('tasks.html', **values, problems=problems, tasks=[], errors={}, next_place=None), 400
+    found: list[TrackedTask] = []
     with tracked_tasks() as database:
-        # The page asks for one more than it shows, to know whether there is another page.
-        found = database.page(wanted, TASKS + 1, before, BRIEF)
-    given = {field: value for field, value in fields.items() if value}
+        for where in filters.to_filters(fields):
+            # The page asks for one more than it shows, to know whether there is another page.
+            found = found or database.page(where, TASKS + 1, before, BRIEF)
+        errors = failing.errors(database, found[:TASKS])
     return render_template(
         'tasks.html',
-        states=STATES,
-        fields=fields,
+        **values,
+        problems={},
         tasks=found[:TASKS],
-        given=given,
-        is_first=before is None,
+        errors=errors,
         next_place=filters.write_cursor(found[TASKS - 1].cursor) if len(found) > TASKS else None,
     )
 
@@ -48,35 +72,67 @@ def task(task_id: str) -> str:
     show_arguments = current_app.config['SHOW_ARGUMENTS']
     with tracked_tasks() as database:
         found = database.get(task_id, Extent(LARGE, texts.LONGEST) if show_arguments else BRIEF)
-        if found is None:
-            abort(404, f'There is neither a task nor a result with the id {task_id!r}.')
-        drawn = workflow(database.workflow(task_id, WORKFLOW, whole=False))
+        related = database.workflow(task_id, WORKFLOW, whole=False)
+        errors = failing.errors(database, [found] if found else [])
+    if not related:
+        abort(404, f'There is neither a task nor a result with the id {task_id!r}.')
+    drawn = workflow(related, request.args.get('first', 1, int))
+    if found is None:
+        return render_template('unsent.html', task_id=task_id, **_of_workflow(drawn, task_id))
     return render_template(
         'task.html',
         task=found,
-        workflow=drawn,
-        most=WORKFLOW,
-        axis=AXIS,
+        error=errors.get(task_id),
+        mending=mending(found),
         show_arguments=show_arguments,
+        **_of_workflow(drawn, task_id),
     )
+
+
+def _of_workflow(drawn: Workflow, task_id: str) -> dict[str, object]:
+    return {'workflow': drawn, 'shown': task_id, 'most': WORKFLOW, 'limit': LIMIT, 'axis': AXIS}
+
+
+@pages.get('/failures')
+def failures() -> str:
+    window = _window()
+    with tracked_tasks() as database:
+        found = database.failures(window.since)
+    return render_template(
+        'failures.html',
+        window=window,
+        failures=[(failure, None) for failure in found[:ROWS]],
+        more_failures=max(len(found) - ROWS, 0),
+        show_arguments=current_app.config['SHOW_ARGUMENTS'],
+    )
+
+
+@pages.get('/names')
+def names() -> str:
+    window = _window()
+    with tracked_tasks() as database:
+        found = database.stats(window.since)
+    return render_template('names.html', window=window, names=found[:ROWS], more_names=max(len(found) - ROWS, 0))
+
+
+@pages.get('/workers')
+def workers() -> str:
+    window = _window()
+    with tracked_tasks() as database:
+        found = database.workers(window.since)
+    return render_template('workers.html', window=window, workers=found[:ROWS], more_workers=max(len(found) - ROWS, 0))
 
 
 @pages.get('/counts')
 def counts() -> str:
-    chosen = request.args.get('window', 'day')
-    window = chart.WINDOWS.get(chosen)
-    if window is None:
-        abort(400, f'window: {chosen!r} is none of {", ".join(chart.WINDOWS)}.')
-    since = window.since
+    window = _window()
+    since = window.first_bar
     with tracked_tasks() as database:
         found = chart.queues(database.counts(since, window.bucket), since, window)
     return render_template(
-        'counts.html',
-        windows=chart.WINDOWS,
-        chosen=chosen,
-        window=window,
-        since=since,
-        queues=found,
-        limit=QUEUES,
-        height=chart.HEIGHT,
+        'counts.html', window=window, since=since, queues=found[:QUEUES], more_queues=max(len(found) - QUEUES, 0)
     )
+
+
+def _window() -> Window:
+    return chosen(request.args.get('window', 'day'))

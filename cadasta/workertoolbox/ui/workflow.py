@@ -10,7 +10,7 @@ from celery.states import IGNORED, READY_STATES
 from ..tracked.task import TrackedTask
 from ..tracked.tree import UNSENT, Node, overall, tree
 
-#: The most tasks that the page draws. Browsers take seconds to draw many more.
+#: The most tasks that a page draws. Browsers take seconds to draw many more.
 LIMIT = 1_000
 #: The length of the time axis, in the units of the drawing.
 AXIS = 1_000
@@ -60,6 +60,7 @@ class Workflow:
     :param total: the number of its tasks.
     :param numbers: the states of its tasks, each with the number of tasks in it, the most frequent first.
     :param length: the time from the first known moment to the last; `None` where no moment is known.
+    :param first: the number of the first task that is drawn, from 1 on.
     :param rows: the tasks that are drawn.
     """
 
@@ -67,13 +68,20 @@ class Workflow:
     total: int
     numbers: Sequence[tuple[str, int]]
     length: timedelta | None
+    first: int
     rows: Sequence[DrawnTask]
 
+    @property
+    def last(self) -> int:
+        """The number of the last task that is drawn."""
+        return self.first + len(self.rows) - 1
 
-def workflow(tasks: Sequence[TrackedTask]) -> Workflow:
+
+def workflow(tasks: Sequence[TrackedTask], first: int = 1) -> Workflow:
     """Lay out a workflow.
 
     :param tasks: its tasks.
+    :param first: the number of the first task to draw.
 
     >>> drawn = workflow([TrackedTask('1', 'SUCCESS'), TrackedTask('2', 'STARTED', root_id='1', parent_id='1')])
     >>> [(row.task.task_id, row.depth) for row in drawn.rows]
@@ -82,12 +90,14 @@ def workflow(tasks: Sequence[TrackedTask]) -> Workflow:
     moments = [moment for task in tasks for moment in (task.scheduled, task.date_done) if moment]
     start, end = min(moments, default=None), max(moments, default=None)
     nodes = list(_walk(tree(tasks)))
+    first = max(min(first, len(nodes)), 1)
     return Workflow(
         state=overall(tasks),
         total=len(nodes),
         numbers=Counter(node.state for node, _ in nodes).most_common(),
         length=end - start if start and end else None,
-        rows=[_row(node, depth, start, end) for node, depth in nodes[:LIMIT]],
+        first=first,
+        rows=[_row(node, depth, start, end) for node, depth in nodes[first - 1 : first - 1 + LIMIT]],
     )
 
 

@@ -1,0 +1,23 @@
+"""Show what fails: the error of each task of a list, and kinds of failures."""
+
+from collections.abc import Sequence
+
+from ..database.tables import RAISED
+from ..tracked.extent import Extent
+from ..tracked.query import TrackedTasks
+from ..tracked.raised import Raised, raised
+from ..tracked.task import TrackedTask
+from .texts import LONGEST
+
+
+def errors(database: TrackedTasks, tasks: Sequence[TrackedTask]) -> dict[str, Raised]:
+    """Read the errors that tasks raised last.
+
+    :param database: where they are stored.
+    :param tasks: the tasks, with their states.
+    :returns: the errors, by the ids of the tasks.
+    """
+    failed = [task for task in tasks if task.status in RAISED]
+    found = ((task.task_id, task.result) for task in database.detailed(failed, Extent(('result',), LONGEST)))
+    read = ((task_id, raised(result)) for task_id, result in found if result is not None)
+    return {task_id: error for task_id, error in read if error is not None}
