@@ -527,8 +527,7 @@ class TestNow:
         assert 'celery -A PROJECT toolbox resend --lost' in said
         assert 'celery -A PROJECT toolbox rejected' in said
         assert re.search(r'Silent: export@host since \S+ \S+ ?\.', said)
-        assert re.search(r'1 1 export.project KeyError # 20', said)
-        assert re.search(r'Last hour Hour before Task', said)
+        assert re.search(r'Failures of the last hour Failed Task .* 1 export.project KeyError # 20', said)
         assert re.search(r'gis 1 .* 0 1', said)
         assert page.count('class="bad"') == 5
 

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from celery.states import FAILURE
 
@@ -14,6 +13,8 @@ from .windows import HOUR
 
 #: The most kinds of failures, and the most queues, on the page.
 ROWS = 10
+#: So many of the newest tasks of each queue are looked at.
+NEWEST = 300
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Queue:
 
     :param key: its routing key.
     :param consumers: the workers that are alive and say that they consume it.
-    :param queued: its tasks that have yet to start, among the newest thousand.
+    :param queued: its tasks that have yet to start, among the newest ones.
     :param idle: for how long nobody has started any of these, in seconds.
     :param hour: its tasks in the last hour.
     """
@@ -44,7 +45,7 @@ class Overview:
     :param rejected: the messages that no monitor could read.
     :param workers: the workers that are alive.
     :param silent: the workers that are silent.
-    :param failures: the most frequent failures of the last hour, each with its number in the hour before.
+    :param failures: the most frequent failures of the last hour.
     :param queues: the queues with most tasks in the last hour.
     :param more_queues: the number of other queues.
     :param scheduled: the tasks of the last hour, minute by minute.
@@ -57,7 +58,7 @@ class Overview:
     rejected: int
     workers: int
     silent: Sequence[ReportedWorker]
-    failures: Sequence[tuple[Failure, int]]
+    failures: Sequence[Failure]
     queues: Sequence[Queue]
     more_queues: int
     scheduled: Line
@@ -90,23 +91,12 @@ def overview(readings: Readings) -> Overview:
         rejected=readings.rejected(),
         workers=sum(worker.standing == 'alive' for worker in reported),
         silent=silent(reported),
-        failures=_failures(readings),
-        queues=[Queue(key, served[key], *readings.queued(key), hour[key]) for key in keys[:ROWS]],
+        failures=readings.failures(HOUR.since)[:ROWS],
+        queues=[Queue(key, served[key], *readings.queued(key, NEWEST), hour[key]) for key in keys[:ROWS]],
         more_queues=max(len(keys) - ROWS, 0),
         scheduled=_line('scheduled', scheduled),
         failed=_line(FAILURE, failed),
     )
-
-
-def _failures(readings: Readings) -> list[tuple[Failure, int]]:
-    since = HOUR.since
-    both = {_kind(failure): failure.count for failure in readings.failures(since - timedelta(hours=1))}
-    found = readings.failures(since)[:ROWS]
-    return [(failure, max(both.get(_kind(failure), 0) - failure.count, 0)) for failure in found]
-
-
-def _kind(failure: Failure) -> tuple[str | None, str | None, str | None]:
-    return failure.name, failure.error, failure.message
 
 
 def _line(state: str, numbers: Counter[int]) -> Line:

@@ -11,7 +11,7 @@ from ..tracked.readings import Readings
 from ..tracked.task import STANDINGS, STATES, TrackedTask
 from . import chart, failing, filters, texts
 from .commands import mending
-from .overview import overview
+from .overview import NEWEST, overview
 from .windows import HOUR, Window, chosen
 from .workflow import AXIS, LIMIT, Workflow, workflow
 
@@ -40,7 +40,9 @@ def now() -> str | Response:
         return redirect(f'{url_for("pages.tasks")}?{urlencode(fields)}')
     with Readings(current_app.config['DATABASE']) as readings:
         found = overview(readings)
-    return render_template('now.html', found=found, hour=HOUR, show_arguments=current_app.config['SHOW_ARGUMENTS'])
+    return render_template(
+        'now.html', found=found, hour=HOUR, newest=NEWEST, show_arguments=current_app.config['SHOW_ARGUMENTS']
+    )
 
 
 @pages.get('/tasks')
@@ -101,7 +103,7 @@ def failures() -> str:
     return render_template(
         'failures.html',
         window=window,
-        failures=[(failure, None) for failure in found[:ROWS]],
+        failures=found[:ROWS],
         more_failures=max(len(found) - ROWS, 0),
         show_arguments=current_app.config['SHOW_ARGUMENTS'],
     )
