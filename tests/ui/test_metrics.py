@@ -204,7 +204,7 @@ def test_what_ended_is_found_by_an_index(postgresql: TaskDatabase) -> None:
     with explained(postgresql, Readings) as (readings, plans):
         plans.clear()
         assert readings.ended(now() - timedelta(minutes=1), now(), 9) == []
-    assert 'ix_celery_taskmeta_ended' in plans[-1]
+    assert 'ix_celery_taskmeta_date_done' in plans[-1]
     assert 'Seq Scan' not in plans[-1]
 
 

@@ -189,8 +189,6 @@ def result_tables(names: Mapping[str, str], schemas: Mapping[str, str]) -> tuple
         results.c.status,
         postgresql_where=results.c.status.not_in(sorted(states.READY_STATES)),
     )
-    # The tasks that ended last. A task that runs has no such time.
-    sa.Index(f'ix_{name}_ended', results.c.date_done, postgresql_where=results.c.date_done.is_not(None))
     sa.Index(
         f'ix_{name}_error',
         error_beginning(results.c.result).label('beginning'),
