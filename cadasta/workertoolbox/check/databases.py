@@ -184,7 +184,7 @@ class _Results:
 
     def look_for_pickles(self) -> Outcome:
         if not self._is_postgresql:
-            # Whoever may store a result in a file may do anything with it.
+            # A user who may store a result in a file may do anything with it.
             return _NO_ROLES
         table = self._tables[0]
         if not self._has_table(table):

@@ -62,7 +62,7 @@ def _is_locked(connection: sa.Connection) -> bool:
     try:
         if connection.scalar(sa.text(_IS_MISSING)):
             connection.execute(sa.text(STATEMENTS[0]))
-        # Whoever makes the table at the same time waits for this within a statement.
+        # Another run that makes the table at the same time waits for this within a statement.
         connection.commit()
         connection.execute(sa.text(_STAY))
         connection.execute(sa.text(f'{_LOCK} NOWAIT'))

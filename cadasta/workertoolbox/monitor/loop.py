@@ -71,7 +71,7 @@ class Monitor:
         self._limits = Limits(batch, linger, lambda: self._stopping)
         self._once = once
         self._progress = Progress(ready_file)
-        #: What the monitor has done, for whoever watches it.
+        #: It counts what the monitor does, for those who watch it.
         self.tally = Tally()
         self._stopping = False
         self._pause = _FIRST_PAUSE

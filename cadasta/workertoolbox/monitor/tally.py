@@ -18,7 +18,7 @@ Peer = Literal['broker', 'database']
 
 
 class Tally:
-    """What a monitor has done since it started, and how it is.
+    """Counts what a monitor has done since it started, and knows how it is.
 
     The threads of the monitor write it, and others may read it at any time.
 

@@ -4,11 +4,9 @@ import json
 import unicodedata
 from typing import Any
 
-from celery.states import EXCEPTION_STATES
-
 from ..tracked.documents import result_text
 from ..tracked.extent import Text
-from ..tracked.raised import raised
+from ..tracked.raised import error_of
 from ..tracked.task import TrackedTask
 
 # Controls, formats such as those that turn the direction of a text, halves of characters, ends of lines and paragraphs.
@@ -41,7 +39,7 @@ def call(task: TrackedTask) -> str:
     if isinstance(task.args, Text):
         # Nobody reads what comes after the beginning of arguments that are so long.
         return harmless(f'({task.args[1:]}')
-    result = '' if task.result is None else f' → {_outcome(task.status, task.result)}'
+    result = '' if task.result is None else f' → {error_of(task) or result_text(task.result)}'
     if isinstance(task.args, str):
         # The monitor stores no arguments here: these are the texts that the sender chose to show.
         return harmless(f'{task.args} {task.kwargs or ""}'.rstrip() + result)
@@ -51,11 +49,6 @@ def call(task: TrackedTask) -> str:
     if isinstance(task.kwargs, Text):
         return harmless(f'({", ".join([*args, task.kwargs[1:]])}')
     return harmless(f'({", ".join([*args, *named])}){result}')
-
-
-def _outcome(status: str, result: bytes) -> str:
-    error = raised(result) if status in EXCEPTION_STATES else None
-    return result_text(result) if error is None else str(error)
 
 
 def _json(value: Any) -> str:

@@ -69,7 +69,7 @@ _WAITED = _Column('WAITED', lambda line: _seconds(line.task.waited), 8, 'right')
 _RAN = _Column('RAN', lambda line: _seconds(line.task.ran), 8, 'right')
 _STANDING = _Column('STANDING', lambda line: line.task.standing, 10)
 _ID = _Column('ID', lambda line: line.task.task_id, 40)
-# Whoever needs the rest gives these characters to --id.
+# A reader who needs the rest gives these characters to --id.
 _ID_BEGINS = _ID._replace(text=lambda line: line.task.task_id[:8])
 _QUEUE = _Column('QUEUE', lambda line: line.task.routing_key or '', 20)
 

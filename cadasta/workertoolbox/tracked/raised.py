@@ -4,6 +4,9 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from ..database.tables import RAISED
+from .task import TrackedTask
+
 _TYPE = re.compile(r'"exc_type": ?"([\w.]+)"')
 _MESSAGE = re.compile(r'"exc_message": ?\[?"?(.*)', re.DOTALL)
 
@@ -23,6 +26,16 @@ class Raised(NamedTuple):
 
     def __str__(self) -> str:
         return f'{self.kind}: {self.message}' if self.message else self.kind
+
+
+def error_of(task: TrackedTask) -> Raised | None:
+    """Read the error that a task raised last; `None` where its state or its result says nothing of one.
+
+    >>> error_of(TrackedTask('1', 'SUCCESS', result=b'{"exc_type": "KeyError"}'))
+    >>> print(error_of(TrackedTask('1', 'FAILURE', result=b'{"exc_type": "KeyError"}')))
+    KeyError
+    """
+    return raised(task.result) if task.status in RAISED and task.result is not None else None
 
 
 def raised(result: bytes) -> Raised | None:

@@ -121,15 +121,12 @@ class Readings(TrackedTasks):
         :param routing_key: the routing key of its tasks.
         :returns: `None` where no task is known that has to start.
         """
-        newest = _newest(routing_key)
-        waits = self._age(sa.select(sa.func.min(newest.first_seen)).where(newest.standing == 'queued'))
-        return None if waits is None else min(waits, self._idle(newest))
+        number, seconds = self.queued(routing_key)
+        return seconds if number else None
 
     def idle(self, routing_key: str) -> float:
         """Tell how long ago a task of a queue last started or ended, in seconds; infinity for never."""
-        return self._idle(_newest(routing_key))
-
-    def _idle(self, newest: Any) -> float:
+        newest = _newest(routing_key)
         # Workers of version 1.0 do not say when a task started.
         age = self._least_age(*(sa.select(sa.func.max(column)) for column in (newest.started, newest.date_done)))
         return float('inf') if age is None else age

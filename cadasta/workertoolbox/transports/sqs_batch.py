@@ -45,7 +45,7 @@ class _Parcel(Receipt):
     entries: list[_Entry] = field(default_factory=list)
 
     @property
-    def is_sent(self) -> bool:  # type: ignore[override]
+    def is_sent(self) -> bool:  # type: ignore[override]  # a batch only reads it
         return all(entry.is_sent for entry in self.entries)
 
     def is_ready_for(self, place: int) -> bool:

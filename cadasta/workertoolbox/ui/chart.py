@@ -63,8 +63,6 @@ def queues(counts: Iterable[Count], since: datetime, window: Window) -> list[Que
     """
     numbers: dict[str | None, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0] * window.bars))
     for count in counts:
-        # A task that was scheduled after the last bar began counts there, even if the clock has gone on since.
-        bar = min((count.start - since) // window.bucket, window.bars - 1)
-        numbers[count.queue][count.state][bar] += count.tasks
+        numbers[count.queue][count.state][window.bar(count.start, since)] += count.tasks
     found = [Queue(name, [Line(*item) for item in sorted(states.items())]) for name, states in numbers.items()]
     return sorted(found, key=lambda queue: (-queue.total, queue.name or ''))

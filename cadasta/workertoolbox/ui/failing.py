@@ -1,11 +1,11 @@
-"""Show what fails: the error of each task of a list, and kinds of failures."""
+"""Read the errors of the tasks on a page."""
 
 from collections.abc import Sequence
 
 from ..database.tables import RAISED
 from ..tracked.extent import Extent
 from ..tracked.query import TrackedTasks
-from ..tracked.raised import Raised, raised
+from ..tracked.raised import Raised, error_of
 from ..tracked.task import TrackedTask
 from .texts import LONGEST
 
@@ -18,6 +18,5 @@ def errors(database: TrackedTasks, tasks: Sequence[TrackedTask]) -> dict[str, Ra
     :returns: the errors, by the ids of the tasks.
     """
     failed = [task for task in tasks if task.status in RAISED]
-    found = ((task.task_id, task.result) for task in database.detailed(failed, Extent(('result',), LONGEST)))
-    read = ((task_id, raised(result)) for task_id, result in found if result is not None)
+    read = ((task.task_id, error_of(task)) for task in database.detailed(failed, Extent(('result',), LONGEST)))
     return {task_id: error for task_id, error in read if error is not None}

@@ -78,7 +78,7 @@ def overview(readings: Readings) -> Overview:
     scheduled, failed = Counter[int](), Counter[int]()
     hour = Counter[str]()
     for count in counts:
-        minute = min((count.start - since) // HOUR.bucket, HOUR.bars - 1)
+        minute = HOUR.bar(count.start, since)
         scheduled[minute] += count.tasks
         failed[minute] += count.tasks if count.state == FAILURE else 0
         hour[count.queue or ''] += count.tasks

@@ -1,5 +1,6 @@
 """The pages."""
 
+from collections.abc import Callable, Sequence
 from urllib.parse import urlencode
 
 from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
@@ -12,7 +13,7 @@ from ..tracked.task import STANDINGS, STATES, TrackedTask
 from . import chart, failing, filters, texts
 from .commands import mending
 from .overview import NEWEST, overview
-from .windows import HOUR, Window, chosen
+from .windows import HOUR, WINDOWS, Window, chosen
 from .workflow import AXIS, LIMIT, Workflow, workflow
 
 pages = Blueprint('pages', __name__)
@@ -41,7 +42,12 @@ def now() -> str | Response:
     with Readings(current_app.config['DATABASE']) as readings:
         found = overview(readings)
     return render_template(
-        'now.html', found=found, hour=HOUR, newest=NEWEST, show_arguments=current_app.config['SHOW_ARGUMENTS']
+        'now.html',
+        found=found,
+        hour=HOUR,
+        newest=NEWEST,
+        height=chart.HEIGHT,
+        show_arguments=current_app.config['SHOW_ARGUMENTS'],
     )
 
 
@@ -97,32 +103,31 @@ def _of_workflow(drawn: Workflow, task_id: str) -> dict[str, object]:
 
 @pages.get('/failures')
 def failures() -> str:
-    window = _window()
-    with tracked_tasks() as database:
-        found = database.failures(window.since)
-    return render_template(
-        'failures.html',
-        window=window,
-        failures=found[:ROWS],
-        more_failures=max(len(found) - ROWS, 0),
-        show_arguments=current_app.config['SHOW_ARGUMENTS'],
-    )
+    return _listed('failures.html', lambda database, window: database.failures(window.since))
 
 
 @pages.get('/names')
 def names() -> str:
-    window = _window()
-    with tracked_tasks() as database:
-        found = database.stats(window.since)
-    return render_template('names.html', window=window, names=found[:ROWS], more_names=max(len(found) - ROWS, 0))
+    return _listed('names.html', lambda database, window: database.stats(window.since))
 
 
 @pages.get('/workers')
 def workers() -> str:
+    return _listed('workers.html', lambda database, window: database.workers(window.since))
+
+
+def _listed(template: str, read: Callable[[TrackedTasks, Window], Sequence[object]]) -> str:
     window = _window()
     with tracked_tasks() as database:
-        found = database.workers(window.since)
-    return render_template('workers.html', window=window, workers=found[:ROWS], more_workers=max(len(found) - ROWS, 0))
+        found = read(database, window)
+    return render_template(
+        template,
+        window=window,
+        windows=WINDOWS,
+        rows=found[:ROWS],
+        more=max(len(found) - ROWS, 0),
+        show_arguments=current_app.config['SHOW_ARGUMENTS'],
+    )
 
 
 @pages.get('/counts')
@@ -132,7 +137,13 @@ def counts() -> str:
     with tracked_tasks() as database:
         found = chart.queues(database.counts(since, window.bucket), since, window)
     return render_template(
-        'counts.html', window=window, since=since, queues=found[:QUEUES], more_queues=max(len(found) - QUEUES, 0)
+        'counts.html',
+        window=window,
+        windows=WINDOWS,
+        since=since,
+        rows=found[:QUEUES],
+        more=max(len(found) - QUEUES, 0),
+        height=chart.HEIGHT,
     )
 
 

@@ -34,6 +34,14 @@ class Window(NamedTuple):
         last = int(datetime.now(UTC).timestamp()) // seconds * seconds
         return datetime.fromtimestamp(last - (self.bars - 1) * seconds, UTC)
 
+    def bar(self, moment: datetime, first: datetime) -> int:
+        """Tell in which bar a moment is.
+
+        :param moment: the moment.
+        :param first: the time at which the first bar began. The last bar has what came since, too.
+        """
+        return min((moment - first) // self.bucket, self.bars - 1)
+
 
 HOUR = Window('hour', '1h', timedelta(minutes=1), 60)
 DAY = Window('day', '1d', timedelta(minutes=30), 48)
