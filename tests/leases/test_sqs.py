@@ -89,6 +89,11 @@ def test_a_queue_may_hide_messages_for_less_time_than_the_worker(holder: Holder,
     assert leases.seconds() == 30
 
 
+def test_a_worker_that_was_told_to_leave_all_its_queues_still_renews_what_it_holds(holder: Holder) -> None:
+    holder.hold(1)
+    assert SQSLeases(holder.channel, []).seconds() == 300
+
+
 def test_what_was_acknowledged_before_its_call_is_left_out(holder: Holder, monkeypatch: pytest.MonkeyPatch) -> None:
     tags = holder.hold(12)
 

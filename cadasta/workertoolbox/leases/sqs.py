@@ -36,7 +36,7 @@ class SQSLeases:
 
         The queue's own timeout decides the first lease of a message. It may be shorter than the timeout of the worker.
         """
-        return min(float(self._channel.visibility_timeout), *map(self._timeout_of, self._queues))
+        return min([float(self._channel.visibility_timeout), *map(self._timeout_of, self._queues)])
 
     def renew(self) -> None:
         """Renew the leases of all messages that the channel holds."""
