@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line('markers', 'slow: takes long, or is in a file that does')
     # By default pytest would end without a teardown, and the servers would outlive it.
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit('terminated'))
-    # What is started in the background of a script ignores it, and so would all that the tests start.
+    # A script that starts pytest in its background makes it ignore the signal, and so would all that the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope='session')
 def clean_process_environment() -> Iterator[None]:
-    """What the caller's environment says about real systems does not reach the tests."""
+    """The tests do not see what the caller's environment says about real systems."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         for name in list(os.environ):
             if is_foreign(name):

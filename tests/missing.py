@@ -1,4 +1,4 @@
-"""What the machine lacks: a laptop skips the tests that need it and says so once, CI fails them."""
+"""A laptop skips the tests that need what the machine lacks, and says so once; CI fails them."""
 
 from __future__ import annotations
 

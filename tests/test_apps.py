@@ -1,4 +1,4 @@
-"""Which app is current, and what the suite and the check say where another app would get an app's tasks."""
+"""The suite and the check tell where another app than the current one would get an app's tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Config holds, and where each setting comes from."""
+"""A Config holds each setting, from the place that comes first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tests are run: all that the machine has the programs for, or with `--fast` those that start nothing."""
+"""pytest runs all tests that the machine has the programs for, or with `--fast` those that start nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What setup_app does to an app, and how it fails."""
+"""`setup_app` sets an app up, or tells why it cannot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where messages go, and what is declared on the connection that publishes them."""
+"""Messages reach their queues, and the connection that publishes them declares what they need."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ def test_a_message_behind_such_routes_has_a_group() -> None:
 
 
 def test_a_consumer_binds_its_own_queue_alone() -> None:
-    """What it puts back goes to all that its connection has bound; on SQS the platform queue would refuse it."""
+    """It puts a message back into all queues that its connection bound; on SQS the platform queue would refuse it."""
     app = app_with()
     with Connection(transport=Forgetful) as connection, connection.Consumer([app.amqp.queues['export']]) as consumer:
         assert consumer.channel._lookup('task_exchange', 'export') == {'export'}

@@ -1,4 +1,4 @@
-"""What a worker answers who tells it to consume a queue."""
+"""A worker that is told to consume a queue answers whether it does."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class Process:
         return self.popen.poll() is not None
 
     def output(self) -> str:
-        """What it has written so far."""
+        """Gives what it has written so far."""
         return self.log.read_text(errors='replace')
 
     def last_words(self) -> str:

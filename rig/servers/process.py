@@ -45,7 +45,7 @@ def wait_until(
         ended = time.monotonic()
         if ended > deadline:
             raise TimeoutError(f'{what}: not within {timeout} s')
-        # What is waited for needs the processor, too.
+        # The process that is waited for needs the processor, too.
         time.sleep(max(interval, min(3 * (ended - begun), 1)))
 
 

@@ -91,7 +91,7 @@ class Books(NamedTuple):
 
     @property
     def progress(self) -> tuple[int, ...]:
-        """What changes when a task ends. A chord that waits for a lost task sends its watch again each second."""
+        """Gives what changes when a task ends. A chord that waits for a lost task sends its watch again each second."""
         lost = [key for key in (*self.lost, *self.lost_by_transport) if key.task != WITHOUT_RESULT]
         return len(lost), len(self.unfinished), len(self.chords)
 

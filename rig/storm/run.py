@@ -24,7 +24,7 @@ QUIET = 3.0
 ROUNDS = 6
 #: The most seconds that a command may take to find what is lost, or to send it again.
 MENDING = 600
-#: What happened is some minutes ago.
+#: The storm becomes some minutes old.
 LATER = (
     """UPDATE celery_task SET first_seen = first_seen - interval '5 minutes',
         last_seen = last_seen - interval '5 minutes', eta = eta - interval '5 minutes'""",

@@ -63,7 +63,7 @@ for name, signature in {
     signature.apply_async(task_id=name, **queue)
 chain(lookup.s(43).set(task_id='first'), export.si(10).set(task_id='never-sent')).apply_async()
 """
-#: What failed, the rest of the chain apart.
+#: The tasks that failed, without the rest of the chain.
 LOOKUPS = {'lookup-1', 'lookup-2', 'lookup-3', 'first'}
 STORED = {*LOOKUPS, 'refused', 'slept', 'exported', 'never-sent'}
 
@@ -85,7 +85,7 @@ class Ended:
         return result
 
     def lines(self, *arguments: str, **environment: str) -> list[list[str]]:
-        """What a command writes into a pipe."""
+        """Gives what a command writes into a pipe."""
         result = self(*arguments, **environment)
         assert result.exit_code == 0, result.output
         return [line.split('\t') for line in result.stdout.splitlines()]

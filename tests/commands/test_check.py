@@ -161,7 +161,7 @@ class TestBroker:
             assert all('Start a worker' in change for change in changes(findings[QUEUES]))
         if isinstance(broker, SQSBroker):
             assert broker.queues() == {}
-            # What all of them lack is said once.
+            # The check says once what all of them lack.
             assert f'    Where:  {names}\n    Seen:   there is no queue of this name in' in run(app, 'check').output
 
     @pytest.mark.long

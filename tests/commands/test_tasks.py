@@ -64,14 +64,14 @@ class Shell:
         )
 
     def lines(self, *arguments: str, **environment: str) -> list[list[str]]:
-        """What it writes into a pipe."""
+        """Gives what it writes into a pipe."""
         result = self(*arguments, **environment)
         assert result.exit_code == 0, result.output
         assert not CONTROL.search(result.output)
         return [line.split('\t') for line in result.output.splitlines()]
 
     def terminal(self, *arguments: str, width: int = 120, **environment: str) -> str:
-        """What it writes to a terminal."""
+        """Gives what it writes to a terminal."""
         result = self(*arguments, FORCE_COLOR='1', TERM='xterm', COLUMNS=str(width), **environment)
         assert result.exit_code == 0, result.output
         return result.output

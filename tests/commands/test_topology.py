@@ -206,7 +206,7 @@ class TestDocuments:
 
     @staticmethod
     def shown(label: str) -> list[str]:
-        """What Graphviz makes of a quoted label."""
+        """Reads a quoted label as Graphviz does."""
         characters = re.findall(r'\\.|&#?\w+;|.', label[1:-1], re.DOTALL)
         meaning = {'\\n': '\n', '\\l': '\n', '&amp;': '&'}
         text = ''.join(

@@ -28,7 +28,7 @@ class Case:
 
     @contextmanager
     def environment(self) -> Iterator[None]:
-        """What the process's environment is like while the app is made and judged."""
+        """Gives the process's environment while the app is made and judged."""
         before = dict(os.environ)
         for name in list(os.environ):
             if name.startswith(('AWS_', 'CELERY_', 'RESULT_DB_', 'QUEUE_')):

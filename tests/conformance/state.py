@@ -1,4 +1,4 @@
-"""What must be as it was once the functional tests of an app are done."""
+"""The functional tests of an app leave all of this as it was."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def app_state(app: Celery) -> dict[str, Any]:
 
 
 def process_state() -> dict[str, Any]:
-    """What apps of a process share."""
+    """Gives what apps of a process share."""
     return {
         'threads': threading.enumerate(),
         'files': sorted(os.listdir('/proc/self/fd')),

@@ -1,4 +1,4 @@
-"""What an error of a database asks for, and what it tells the reader to change."""
+"""Each error of a database is waited for or told, with what the reader should change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rows are old, on SQLite; `tests/commands/test_prune.py` prunes beside monitors and workers."""
+"""Pruning finds the rows that are old, on SQLite; `tests/commands/test_prune.py` prunes beside monitors and workers."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def test_all_at_once(platform: Platform, redis_server: Redis, processes: Process
 
 
 def test_functions_that_lie(shared: Platform) -> None:
-    """Who may create functions in a schema that comes before PostgreSQL's own is not asked for the time."""
+    """A role that may create functions in a schema before PostgreSQL's own does not give the time."""
     role = shared.role
     shared.database.execute('CREATE SCHEMA evil')
     shared.database.execute(f'GRANT USAGE ON SCHEMA evil TO {role}')
@@ -223,7 +223,7 @@ def test_a_result_that_takes_too_long_is_stored_later(
 
 
 def notes(platform: Platform) -> tuple[Any, Any]:
-    """What the check says of the settings of the database of tasks, and of that of results."""
+    """The check looks at the settings of the database of tasks, and of that of results."""
     tasks = {finding.check: finding for finding in check_tasks(platform.app(), platform.url)}
     results = {finding.check: finding for finding in check_results(platform.app(), True, True)}
     return tasks['its settings suit'], results['its settings suit']

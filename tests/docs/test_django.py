@@ -159,7 +159,7 @@ def work(processes: Processes, environment: dict[str, str], directory: Path, run
 def test_django(terminal: Terminal, environment: dict[str, str], processes: Processes, tmp_path: Path) -> None:
     terminal.run('python send.py')
     worker = work(processes, environment, tmp_path, 1)
-    # What was rolled back was not sent.
+    # The task of the transaction that was rolled back was not sent.
     assert worker.log.count(' received\n') == 1
     terminal.run('python read.py')
     terminal.run('django-admin test')

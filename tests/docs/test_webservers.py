@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.parametrize('broker', ['redis'], ind
 
 (PAGE,) = PAGES = ['howto/webservers']
 
-#: What the page does not show: the application sends a task before it is forked, and tells which process answers.
+#: The page does not show this: the application sends a task before it is forked, and tells which process answers.
 MORE = """
 import os
 app.send_task('export.project', (41,))

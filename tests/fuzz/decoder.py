@@ -27,7 +27,7 @@ from cadasta.workertoolbox.monitor.store import Store, Stored
 
 from ..monitor.messages import first_protocol, message
 
-#: What starts the input for the two brokers that do not deliver envelopes in bytes.
+#: The input for the two brokers that do not deliver envelopes in bytes starts with this.
 RABBITMQ, SQS = b'R', b'S'
 
 

@@ -18,7 +18,7 @@ from cadasta.workertoolbox.ui.app import create_app
 from ..ui.seed import SECRET, Seed, results
 
 URL = 'sqlite:///file:fuzzed-page?mode=memory&cache=shared&uri=true'
-#: What nobody may get to run in a reader's browser.
+#: Nobody may get this to run in a reader's browser.
 SCRIPT = '<script>fuzz'
 #: An input has these parts, a line each, and some may be missing.
 PARTS = ('path', 'query', 'host', 'id', 'name', 'state', 'root', 'options', 'traceback')

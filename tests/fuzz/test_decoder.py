@@ -75,7 +75,7 @@ times = st.datetimes().map(datetime.isoformat)
 
 
 def fields(values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """What a message says about its task: what Celery would say, but for one or two things."""
+    """Makes a message that says about its task what Celery would say, but for one or two things."""
     usual = st.fixed_dictionaries(
         {'task': st.sampled_from(['a.b', 'é\0']), 'id': ids},
         optional={

@@ -75,7 +75,7 @@ class Platform:
         return CliRunner().invoke(toolbox, arguments, obj=context, env={'TOOLBOX_DATABASE': self.url})
 
     def suspects(self, *arguments: str) -> dict[str, dict[str, Any]]:
-        """What `toolbox lost --overdue` says of each task."""
+        """Gives the word of `toolbox lost --overdue` for each task."""
         result = self.command('lost', '--overdue', '--json', *arguments)
         found = [json.loads(line) for line in result.stdout.splitlines()]
         assert result.exit_code == int(any(task.get('lost', True) for task in found)), result

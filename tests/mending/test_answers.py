@@ -1,4 +1,4 @@
-"""What brokers that tell little are taken to have, without a broker; `test_held.py` asks real ones."""
+"""Brokers that tell little are taken to hold something, here without a broker; `test_held.py` asks real ones."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 
 def deletions_of(broker: Any) -> Deletions:
-    """What somebody may delete on a broker. The work queue comes last."""
+    """Everything that somebody may delete on a broker. The work queue comes last."""
     if broker.name == 'sqs':
         return {
             queue: lambda queue=queue: broker.client.delete_queue(QueueUrl=broker.queues()[queue])

@@ -1,4 +1,4 @@
-"""What brokers tell of their queues: RabbitMQ with workers, dead letters, and queues that are not there."""
+"""Brokers tell what their queues hold: RabbitMQ with workers, dead letters, and queues that are not there."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def test_dead_letters_on_rabbitmq(broker: Broker, postgresql: TaskDatabase) -> N
     given_up = {'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'graveyard'}
     queues = [
         Queue('export', exchange, routing_key='export', queue_arguments=given_up),
-        # Where an exchange has them, nobody knows.
+        # Nobody knows whether an exchange has them.
         Queue('msg', exchange, routing_key='msg', queue_arguments={'x-dead-letter-exchange': 'others'}),
     ]
     app = Celery('export', set_as_current=False)

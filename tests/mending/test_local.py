@@ -1,4 +1,4 @@
-"""What `lost` and `resend` say of each kind of row and message, on SQLite and with files as the broker."""
+"""`lost` and `resend` judge each kind of row and message, on SQLite and with files as the broker."""
 
 from __future__ import annotations
 

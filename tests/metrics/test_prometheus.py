@@ -33,7 +33,7 @@ LATE = 'toolbox_monitor_waiting_messages'
 
 
 def queries() -> Iterator[str]:
-    """What the rules and the dashboard ask, as Grafana sends it."""
+    """Gives the queries of the rules and the dashboard, as Grafana sends them."""
     yield from (rule['expr'] for rule in RULES)
     for panel in DASHBOARD['panels']:
         yield from (target['expr'].replace('$__rate_interval', '1m') for target in panel['targets'])

@@ -1,4 +1,4 @@
-"""What JSON needs is known before it is parsed, and a monitor has enough memory for the worst that is let through."""
+"""The monitor knows the memory that JSON needs before it parses, and has enough for the worst that it lets through."""
 
 from __future__ import annotations
 

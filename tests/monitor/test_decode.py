@@ -1,4 +1,4 @@
-"""What becomes of a message's parts, and which messages are refused."""
+"""The monitor makes a row of a message's parts, or refuses the message."""
 
 from __future__ import annotations
 

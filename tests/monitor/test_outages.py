@@ -194,7 +194,7 @@ def test_what_is_kept_goes_back_at_the_end(
         if seconds and is_stopped:
             monitor.stop()
         elif seconds:
-            # What was away for a while never comes right any more.
+            # A view that is gone never comes right, as a database that is away may.
             full.execute('DROP VIEW IF EXISTS celery_task')
 
     monkeypatch.setattr(VirtualSource, 'hold', end)

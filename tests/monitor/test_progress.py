@@ -114,7 +114,7 @@ def test_how_far_the_monitor_has_read(clock: Clock, once: bool) -> None:
     # It has not found the mark yet. It says that it lives.
     assert told(1) == [None]
     assert told(3) == []
-    # What was there when it began is stored. It began so long ago.
+    # The messages that were there when it began are stored. It began so long ago.
     assert told(1, has_mark=False) == [EVERY + 4]
     assert told(EVERY - 1, has_mark=False) == []
     assert told(1, has_mark=False) == ([None] if once else ['mark'])

@@ -1,4 +1,4 @@
-"""What a batch leaves in the tables, on PostgreSQL and on SQLite."""
+"""A batch becomes rows, on PostgreSQL and on SQLite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What real producers send over real brokers, as it lands in the tables."""
+"""Messages of real producers over real brokers land in the tables."""
 
 from __future__ import annotations
 

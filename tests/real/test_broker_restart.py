@@ -37,6 +37,6 @@ def test_while_tasks_are_published(
 ) -> None:
     services = Services(broker, database, processes)
     publish_in_restart(services, rabbitmq_server)
-    # What was refused, or sent again because the answer did not come, may be there as well.
+    # Tasks that were refused, or sent again because the answer did not come, may be there as well.
     assert services.published() <= Counter(message.key for message in broker.drain('export'))
     assert services.published() <= services.copies()

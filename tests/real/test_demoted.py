@@ -111,7 +111,7 @@ def mend(server: redis.Redis) -> None:
     server.config_set('requirepass', '')
 
 
-#: What somebody does to Redis, and what all say of it. A worker waits longer each time, so each has a few of them.
+#: Somebody does this to Redis, and all say that. A worker waits longer each time, so each has a few of them.
 HARMS: list[dict[Callable[[redis.Redis], None], str]] = [
     {demote: 'read only replica', go_stale: 'Link with MASTER is down', protect: 'Authentication required'},
     {isolate: 'NOREPLICAS', get_stuck: 'BUSY'},

@@ -84,7 +84,7 @@ def by_name(name: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
 
 
 def declare_once(broker: Broker) -> None:
-    """What a worker does when it starts, on a connection of its own."""
+    """Does on a connection of its own what a worker does when it starts."""
     with broker.connect() as connection:
         for queue in (celery, export, platform):
             queue(connection.default_channel).declare()
@@ -280,7 +280,7 @@ def test_password_in_a_url_by_plain_formatting() -> None:
 
 
 def test_driver_of_a_url_that_names_none() -> None:
-    """Where only psycopg2 is installed, the plain URL fails since SQLAlchemy 2.1."""
+    """The plain URL fails since SQLAlchemy 2.1 if only psycopg2 is installed."""
     is_new = tuple(map(int, sqlalchemy.__version__.split('.')[:2])) >= (2, 1)
     assert make_url('postgresql://localhost/results').get_driver_name() == ('psycopg' if is_new else 'psycopg2')
 

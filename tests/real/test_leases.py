@@ -1,4 +1,4 @@
-"""What a living worker holds is not delivered twice, for as long as it holds it; what a killed one held comes back."""
+"""A message is not delivered twice while a living worker holds it; if the worker is killed, it comes back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 # In seconds. The tasks wait, or run, for nearly twice as long. A busy machine may stop a worker for seconds.
 VISIBILITY_TIMEOUT = 5
-#: Of each pool, its queues, and how many tasks each of these gets that only have to wait for others.
+#: The queues of each pool, and how many tasks each of these gets that only have to wait for others.
 POOLS = {'prefork': {'prefork': 4, 'group.fifo': 0}, 'threads': {'threads': 4}, 'solo': {'solo': 1}}
 
 on_both = pytest.mark.parametrize('broker', ['sqs', 'redis'], indirect=True)

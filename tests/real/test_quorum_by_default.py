@@ -31,7 +31,7 @@ def test_all_goes_on(
     app.send_task('export.tasks.tick')
     services.wait_until_done({'export.tasks.flaky': 1})
     wait_until(lambda: list(database.states().values()).count('SUCCESS') == 2, 'both tasks to end')
-    # What is there is what the app would declare.
+    # The queues are as the app would declare them.
     reached, queues, _ = check_broker(app, PLATFORM_QUEUE)
     assert [reached.state, queues.state] == ['passed', 'passed']
     with broker.connect() as connection, pytest.raises(connection.channel_errors, match=r"x-queue-type.*'classic'"):

@@ -1,4 +1,4 @@
-"""What a worker puts back, on Amazon SQS: it comes again, and neither the worker nor the platform queue minds."""
+"""A message that a worker puts back on Amazon SQS comes again, and neither worker nor platform queue minds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rig.servers.postgres import Database
 from rig.servers.process import Processes, wait_until
 from rig.workers.services import READY, Services
 
-# What a worker has received and not begun.
+# A worker has received these and not begun them.
 WAITING = 3
 
 

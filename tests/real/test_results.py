@@ -23,7 +23,7 @@ TASKS = 10
 
 
 def backend_url(database: Database, **changes: str) -> str:
-    """Where a Config of this database sends results."""
+    """Gives the address to which a Config of this database sends results."""
     return Config(**{**database.environment, **changes})['result_backend'].removeprefix('db+')
 
 

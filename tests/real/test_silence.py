@@ -14,7 +14,7 @@ from rig.workers.services import READY, Services
 
 pytestmark = pytest.mark.slow
 
-#: What a worker logs. What Redis gives to a connection that breaks is lost, so nothing is sent before.
+#: A worker logs this. Redis loses what it gives to a connection that breaks, so nothing is sent before.
 NOTICED = 'Connection to broker lost|Redis BRPOP got no reply'
 
 on_both = pytest.mark.parametrize('broker', ['amqp', 'redis'], indirect=True)
@@ -34,7 +34,7 @@ def test_a_producer_goes_on(services: Services) -> None:
     services.broker.mute()
     producer.send_line('go on')
     assert producer.wait() == 0, producer.log
-    # What was swallowed, or only its answer was, is sent again.
+    # The client sends again what was swallowed, or whose answer was.
     assert services.broker.count('export') >= 200
 
 

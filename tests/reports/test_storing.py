@@ -1,4 +1,4 @@
-"""What a monitor makes of reports: rows of workers, and never a task that is not stored."""
+"""A monitor makes rows of workers of their reports, and never leaves out a task for them."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ class Source:
 
 
 class Told(list[Any]):
-    """What a monitor says of itself."""
+    """Gives what a monitor logs of itself."""
 
     def tell(self, caught_up: float | None, is_end: bool = False) -> None:
         self.append('end' if is_end else 'there' if caught_up is None else 'caught up')

@@ -1,4 +1,4 @@
-"""Which states are stored, by whom, on PostgreSQL and on SQLite."""
+"""Workers store the states that are theirs, on PostgreSQL and on SQLite."""
 
 from __future__ import annotations
 
@@ -485,7 +485,7 @@ def test_another_kind_of_database(table: Table, monkeypatch: pytest.MonkeyPatch)
     assert not backend.can_claim()
 
 
-# What the database refuses
+# Refused by the database
 
 
 @pytest.mark.parametrize('value', [{}, [1], True, object()])
@@ -574,7 +574,7 @@ def test_an_outage_while_a_refusal_is_stored(strict: Table, monkeypatch: pytest.
         backend.mark_as_failure('1', ValueError('x' * 1000), request=request)
 
 
-# What is read
+# Reading
 
 
 class Bomb:

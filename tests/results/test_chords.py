@@ -1,4 +1,4 @@
-"""What waits for the header of a chord is sent when the header was sent, and not before."""
+"""The watch of a chord is sent when its header was sent, and not before."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class Other(BaseBackend):
 
 @pytest.mark.parametrize('header', ['export.own', 'a chain that ends in a group'])
 def test_celerys_own_order(app: Celery, broker: MemoryBroker, header: str) -> None:
-    """Where nobody tells this backend of a task that was sent."""
+    """Nobody tells this backend of a task that was sent."""
     app.task(run, name='export.own', backend=Other(app), shared=False)
     step = app.signature('export.step')
     task = app.tasks['export.own'].s(1) if header == 'export.own' else chain(step, group([step, step]))

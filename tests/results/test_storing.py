@@ -28,7 +28,7 @@ def send_unchecked(once: Service, name: str, task_id: str) -> None:
 
 
 def test_what_the_database_refuses(once: Service) -> None:
-    # What is larger than a gigabyte would take too long.
+    # More than a gigabyte would take too long.
     for column, most in {'result': 1000, 'children': 1000, 'traceback': 50_000}.items():
         once.database.execute(f'ALTER TABLE celery_taskmeta ADD CHECK (octet_length({column}) < {most})')
     worker = once.start('-Q', 'once', '-c', '1')

@@ -161,7 +161,7 @@ def test_results(once: Service, tmp_path: Path) -> None:
     assert worker.stop() == 0
 
 
-# What kombu cannot read, in a queue of the broker itself.
+# kombu cannot read these in a queue of the broker itself.
 ENVELOPES: list[Any] = [
     *(None, [], 5, {}, {'body': 5, 'properties': 5}, {'headers': 5, 'properties': {'delivery_tag': ['1']}}),
     {'properties': {'delivery_tag': '1', 'delivery_info': 5}},

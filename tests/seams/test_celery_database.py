@@ -1,4 +1,4 @@
-"""What a database backend reads, and the requests that it makes."""
+"""A database backend reads, and makes requests."""
 
 from __future__ import annotations
 

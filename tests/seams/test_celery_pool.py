@@ -1,4 +1,4 @@
-"""What a worker runs, or is about to run, and how it starts the children of its pool."""
+"""A worker tells what it runs, or is about to run, and how it starts the children of its pool."""
 
 from __future__ import annotations
 

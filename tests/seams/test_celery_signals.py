@@ -1,4 +1,4 @@
-"""Who hears of a signal."""
+"""Receivers hear of a signal, or are left out."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_the_receivers_of_the_app_itself_hear_of_nothing() -> None:
             f'{__name__}.Receiver.hear',
             f'{__name__}.Receiver',
         ]
-        # That of this package, which sets the app up, is still there.
+        # The receiver of this package, which sets the app up, is still there.
         assert set_up_worker in [answer for answer, _ in worker_init.send(sender=Stranger())]
         assert {id(entry) for entry in worker_init.receivers} <= ours
 

@@ -1,4 +1,4 @@
-"""What a task is made of."""
+"""Celery makes a task of these parts."""
 
 from __future__ import annotations
 

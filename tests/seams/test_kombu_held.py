@@ -1,4 +1,4 @@
-"""What is not public in kombu: it fails here when kombu moves it."""
+"""Parts of kombu that are not public: these tests fail when kombu moves them."""
 
 from __future__ import annotations
 

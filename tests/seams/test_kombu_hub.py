@@ -23,7 +23,7 @@ def test_a_loop_that_was_reset_is_found_again(hub: Hub) -> None:
     use_event_loop(None)
     assert get_event_loop() is hub
     hub.reset()
-    # Where kombu finds it, this seam may go.
+    # This seam may go once kombu finds it.
     assert get_event_loop() is None
     use_event_loop(hub)
     assert get_event_loop() is hub

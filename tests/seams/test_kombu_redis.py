@@ -1,4 +1,4 @@
-"""What kombu does with a Redis that is full."""
+"""kombu meets a Redis that is full."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def fill(connection: Connection) -> Any:
 
 
 def test_kombu_does_less(broker: Broker) -> None:
-    """Where kombu does this itself, this seam may go."""
+    """This seam may go once kombu does this itself."""
     with broker.connect() as connection:
         message = fill(connection)
         try:

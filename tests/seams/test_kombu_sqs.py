@@ -1,4 +1,4 @@
-"""What kombu does with the answers of Amazon SQS, and what a channel hears of them."""
+"""kombu reads the answers of Amazon SQS, and a channel hears of them."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_each_answer_to_boto3_is_an_error_of_the_transport(
 
 
 def test_kombu_knows_less(broker: Broker, sqs_server: SQS) -> None:
-    """Where kombu takes these for errors of a connection, this seam may go."""
+    """This seam may go once kombu takes these for errors of a connection."""
     sqs_server.fail(answer='forbidden', prefix=broker.prefix)
     with broker.connect() as connection:
         assert not issubclass(ClientError, connection.connection_errors)

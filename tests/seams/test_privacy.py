@@ -1,4 +1,4 @@
-"""What Celery and its companions keep to themselves is used in `cadasta.workertoolbox.seams` alone."""
+"""Only `cadasta.workertoolbox.seams` uses what Celery and its companions keep to themselves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGE = Path(cadasta.workertoolbox.__file__).parent
 SOURCES = {path.relative_to(PACKAGE).as_posix(): path.read_text() for path in PACKAGE.rglob('*.py')}
 NAMES = frozenset().union(*(defined(ast.parse(source)) for source in SOURCES.values()))
 
-#: What is used elsewhere, and why it stays there.
+#: These are used elsewhere, each for a reason.
 ALLOWED = {
     ('conf.py', "vars(self)['_topology']"): "the name is this package's own, which a literal does not show",
     ('settings/credentials.py', "getattr(value, '_make', kind)"): 'Python documents it for named tuples',

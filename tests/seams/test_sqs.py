@@ -1,4 +1,4 @@
-"""What kombu calls a queue in Amazon SQS."""
+"""kombu gives queues in Amazon SQS names of its own."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_sqs_is_known_by_all_of_its_names(named: dict[str, Any]) -> None:
     assert 'confirm_publish' not in config.broker_transport_options
     app = Celery('test', set_as_current=False)
     app.config_from_object(config)
-    # What kombu makes of it is SQS as well.
+    # kombu makes SQS of it as well.
     with app.connection_for_write() as connection:
         assert connection.get_transport_cls().driver_type == 'sqs'
 

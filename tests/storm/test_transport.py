@@ -1,4 +1,4 @@
-"""What transports and pools lose by themselves: why some faults are left out, and some books read with leniency."""
+"""Transports and pools lose some tasks by themselves, so the storm leaves out faults and reads books leniently."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_the_filesystem_broker_forgets_what_it_has_delivered(broker: Broker) -> 
 @pytest.mark.process
 def test_a_pool_hangs_when_the_process_that_holds_its_lock_is_killed() -> None:
     """So are the pools of workers on transports without an event loop."""
-    # Of two, the other might be killed while it holds the lock of the results.
+    # A second one might be killed while it holds the lock of the results.
     pool = billiard.Pool(1)
     assert pool.apply(sum, ([1, 2],)) == 3
     lock = pool._inqueue._rlock

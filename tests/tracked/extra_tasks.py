@@ -1,4 +1,4 @@
-"""What the example's worker is given for the test: a task that is retried, and one that is replaced."""
+"""The test gives the example's worker two more tasks: one is retried, and one is replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What PostgreSQL plans for the queries of a reader."""
+"""Plans of PostgreSQL for the queries of a reader."""
 
 from __future__ import annotations
 

@@ -207,7 +207,7 @@ def test_filters(tracked: TrackedTasks, monkeypatch: pytest.MonkeyPatch, newest:
             assert tracked.page(where, 1, first.cursor) == [second], where
 
 
-#: What a task may have become, by the columns of its result, and its options, `eta` and `expires` in minutes from now.
+#: A task may have become any of these, by the columns of its result, and its options, `eta` and `expires` in minutes.
 STANDINGS: dict[str, list[tuple[dict[str, Any] | None, dict[str, Any]]]] = {
     'waiting': [(None, {'eta': 9}), ({'status': 'RECEIVED'}, {'eta': 9})],
     'queued': [(None, {}), (None, {'eta': -9}), (None, {'expires': 9})],

@@ -48,7 +48,7 @@ EXPECTED = {
 }
 
 
-#: What differs where the monitor stores no arguments, and so no signatures either: nothing tells to which workflow a
+#: These differ if the monitor stores no arguments, and so no signatures either: nothing tells to which workflow a
 #: task belonged that was not sent.
 WITHOUT_ARGUMENTS = {
     'failed_chord': '?/(alarm+)',

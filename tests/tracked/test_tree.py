@@ -112,7 +112,7 @@ def test_a_chain_longer_than_python_recurses() -> None:
         ('STARTED', [task('a', 'PROGRESS')]),
         ('FAILURE', [task('a'), task('b', 'FAILURE'), task('c', 'PENDING'), task('d', 'REVOKED')]),
         ('REVOKED', [task('a'), task('d', 'REVOKED'), task('c', 'PENDING')]),
-        # Of some, nobody stores a result.
+        # Nobody stores a result of some.
         ('SUCCESS', [task('a'), task('b', 'PENDING', options={'ignore_result': True})]),
         ('SUCCESS', [task('a'), task('b', 'PENDING', name='celery.backend_cleanup')]),
         ('PENDING', [task('b', 'PENDING', options={'ignore_result': True})]),
@@ -270,7 +270,7 @@ def test_each_task_occurs_once_whatever_the_rows_say(tasks: list[TrackedTask]) -
     assert overall(tasks) in ('PENDING', 'STARTED', 'SUCCESS', 'FAILURE')
     for row in tasks:
         assert all(isinstance(value, str) for _, value in relatives(row))
-        # What the structure leaves out says nothing.
+        # A part that the structure leaves out says nothing.
         for reader in (relatives, steps, join_of, embedded_names):
             read, left = reader(row), reader(bare(row))
             assert (read, left) == (join_of(row),) * 2 if reader is join_of else list(read) == list(left)

@@ -75,7 +75,7 @@ def test_each_call_may_have_its_own_limit(network: Network) -> None:
             channel.basic_publish_confirm(TASK, 'tasks', **options)
     network.frames = [(6, lambda: True)]
     assert channel.basic_publish_confirm(TASK, 'tasks') == 'confirmed'
-    # What is read later has no limit.
+    # Later reads have no limit.
     network.now += 100
     assert connection.blocking_read() is False
 
@@ -116,7 +116,7 @@ def test_celerys_own_messages_are_dropped(network: Network, message: Any, exchan
     for _ in range(3):
         assert channel.basic_publish_confirm(message, exchange) is None
     assert channel.sent == 1
-    # What confirms the first would be taken for what confirms a task.
+    # The confirm of the first would be taken for that of a task.
     with pytest.raises(amqp.Transport.recoverable_connection_errors):
         channel.basic_publish_confirm(TASK, 'tasks')
     network.frames = [(0, connection.on_unblocked), (1, lambda: True)]

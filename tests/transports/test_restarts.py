@@ -38,7 +38,7 @@ def consumer(state: Any = bootsteps.RUN) -> Any:
 
 
 def pauses(step: restarts.Pause, clock: Clock, lasted: list[float | None]) -> list[int]:
-    """What a worker waits after connections that have lasted so long; `None` was never made."""
+    """Gives the waits of a worker after connections that have lasted so long; `None` was never made."""
     found = []
     for seconds in lasted:
         if seconds is not None:

@@ -1,4 +1,4 @@
-"""What a type checker says of a `Config`. A line with a finding ends in its code."""
+"""A type checker reads these uses of a `Config`. A line with a finding ends in its code."""
 
 from __future__ import annotations
 

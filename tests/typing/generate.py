@@ -64,7 +64,7 @@ _PATHS = (
     'worker_timer',
 )
 
-#: Where Celery takes more than its table says, or something else.
+#: Celery takes more for these than its table says, or something else.
 _OTHERS = {
     **dict.fromkeys(_PATHS, '_Path | None'),
     **dict.fromkeys(('broker_url', 'broker_read_url', 'broker_write_url'), 'str | _Names | None'),
@@ -87,7 +87,7 @@ _OTHERS = {
     'worker_redirect_stdouts_level': 'int | str | None',
 }
 
-#: What Celery's table does not have. Celery's loader asks for the first.
+#: Celery's table lacks these. Celery's loader asks for the first.
 OURS = {
     'override_backends': 'Mapping[str, str]',
     'PLATFORM_QUEUE_NAME': 'str',

@@ -1,4 +1,4 @@
-"""What a type checker says of the names that the package exports."""
+"""A type checker reads these uses of the names that the package exports."""
 
 from __future__ import annotations
 

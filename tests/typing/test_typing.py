@@ -31,7 +31,7 @@ def expected() -> Findings:
 
 
 def found() -> Findings:
-    """What mypy finds, as the project configures it: strictly."""
+    """Gives the findings of mypy, as the project configures it: strictly."""
     paths = [f'tests/typing/{name}' for name in FILES]
     run = subprocess.run(
         [sys.executable, '-m', 'mypy', '--no-error-summary', '--hide-error-context', *paths],

@@ -117,7 +117,7 @@ def test_filter_by_keyboard_alone(site: Site) -> None:
     focus = site.press('msg.*', Keys.TAB)
     assert focus.accessible_name == 'State'
     site.press('FAIL', Keys.TAB, Keys.ENTER)
-    # What is in the page may still be of the old one, and go away while it is looked at.
+    # An element may still be of the old page, and go away while it is looked at.
     wait_until(lambda: 'find=msg.*' in site.path, 'the list to be filtered')
     assert site.ids == ['message']
     assert site.driver.find_element(By.ID, 'find').get_attribute('value') == 'msg.*'

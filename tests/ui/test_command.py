@@ -63,7 +63,7 @@ def test_host_names_that_are_allowed(toolbox: Toolbox, address: str) -> None:
 
 @pytest.mark.parametrize('scheme', ['tcp', 'udp'])
 def test_variables_that_kubernetes_makes_of_services(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
-    """Of one that is called like the commands, and of one that is called like a variable of Config."""
+    """One is called like the commands, and one like a variable of Config."""
     for service in ('TOOLBOX', 'RESULT_DB'):
         monkeypatch.setenv(f'{service}_SERVICE_HOST', '10.0.0.7')
         monkeypatch.setenv(f'{service}_SERVICE_PORT', '80')

@@ -1,4 +1,4 @@
-"""What the pages say, whatever is in the database."""
+"""The pages show whatever is in the database."""
 
 from __future__ import annotations
 
