@@ -99,9 +99,15 @@ def database(postgres: Postgres) -> Database:
 
 
 @pytest.fixture
-def postgresql(database: Database) -> TaskDatabase:
+def upgraded(postgres: Postgres) -> Database:
+    """A fresh database with all tables and a worker role."""
+    return postgres.create_database(is_upgraded=True)
+
+
+@pytest.fixture
+def postgresql(upgraded: Database) -> TaskDatabase:
     """A PostgreSQL database."""
-    return TaskDatabase(url_of(database))
+    return TaskDatabase(url_of(upgraded), is_upgraded=True)
 
 
 @pytest.fixture(params=['postgresql', 'sqlite'])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
 
 from cadasta.workertoolbox.monitor import upgrade
 
@@ -17,11 +20,13 @@ class TaskDatabase:
     """Reads the rows that the monitor wrote.
 
     :param url: the database's URL, with a role that owns the tables
+    :param is_upgraded: whether the database has the tables; else it gets them
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, is_upgraded: bool = False) -> None:
         self.url = url
-        upgrade(url)
+        if not is_upgraded:
+            make_tables(url)
         self.engine = sa.create_engine(url, poolclass=sa.NullPool)
 
     def execute(self, statement: Any, **parameters: Any) -> list[Any]:
@@ -49,6 +54,24 @@ class TaskDatabase:
 
     def count(self, table: str = 'celery_task') -> int:
         return int(self.execute(f'SELECT count(*) AS n FROM {table}')[0]['n'])
+
+
+def make_tables(url: str) -> None:
+    """Does the same as `upgrade`. A new SQLite database is a copy of one that is made once."""
+    path = make_url(url).database if url.startswith('sqlite:///') else None
+    if path and not Path(path).exists():
+        Path(path).write_bytes(_upgraded_file())
+    else:
+        upgrade(url)
+
+
+@cache
+def _upgraded_file() -> bytes:
+    """The file of a SQLite database that has the tables and no rows."""
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / 'tasks.db'
+        upgrade(f'sqlite:///{path}')
+        return path.read_bytes()
 
 
 def aware(value: Any) -> Any:

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -21,13 +22,13 @@ from psycopg2 import sql
 from sqlalchemy.engine import URL
 
 from cadasta.workertoolbox.database.tables import result_tables
+from cadasta.workertoolbox.database.upgrade import upgrade
 
 from .environment import clean_environment
 from .process import Process, free_port, wait_until
 
 ADMIN = 'postgres'
 ADMIN_PASSWORD = 'admin'
-TEMPLATE = 'celery'
 
 # A few hundred processes of a test may connect at once, and nothing needs to survive the test.
 SETTINGS = (
@@ -104,7 +105,6 @@ class Postgres:
         self.directory = Path(tempfile.mkdtemp(prefix='postgres-'))
         self.data = self.directory / 'data'
         self.process: Process | None = None
-        self.has_template = False
         self.names = (f'worker{number}' for number in count(1))
         password_file = self.directory / 'password'
         password_file.write_text(ADMIN_PASSWORD)
@@ -165,15 +165,12 @@ class Postgres:
         finally:
             connection.close()
 
-    def create_database(self, password: str = 'worker') -> Database:
-        """A fresh database with Celery's result tables, and a worker role for it that has `password`."""
+    def create_database(self, password: str = 'worker', is_upgraded: bool = False) -> Database:
+        """A fresh database with Celery's result tables, or with all tables, and a worker role that has `password`."""
         database = Database(self, next(self.names), password)
         name = sql.Identifier(database.name)
-        if not self.has_template:
-            self._make_template()
+        self._copy_database(self._upgraded_template if is_upgraded else self._template, database.name)
         with self.connect(ADMIN) as cursor:
-            # PostgreSQL's usual way writes each block into the log as well, which takes several times as long.
-            cursor.execute(sql.SQL(f'CREATE DATABASE {{}} TEMPLATE {TEMPLATE} STRATEGY file_copy').format(name))
             cursor.execute(sql.SQL('CREATE ROLE {} LOGIN PASSWORD %s').format(name), (password,))
             cursor.execute(sql.SQL('REVOKE ALL ON DATABASE {} FROM PUBLIC').format(name))
             cursor.execute(sql.SQL('GRANT CONNECT ON DATABASE {0} TO {0}').format(name))
@@ -186,16 +183,34 @@ class Postgres:
         """The arguments by which `subprocess` runs a program as the user of the server."""
         return {'user': self.user.pw_uid, 'group': self.user.pw_gid, 'extra_groups': []} if self.user else {}
 
-    def _make_template(self) -> None:
-        """Makes the database that all others are copies of."""
+    @cached_property
+    def _template(self) -> str:
+        """The database with Celery's result tables that others are copies of."""
         with self.connect(ADMIN) as cursor:
-            cursor.execute(f'CREATE DATABASE {TEMPLATE}')
-        engine = sqlalchemy.create_engine(
-            URL.create('postgresql+psycopg2', ADMIN, ADMIN_PASSWORD, '127.0.0.1', self.port, TEMPLATE)
-        )
+            cursor.execute('CREATE DATABASE celery')
+        engine = sqlalchemy.create_engine(self._url('celery'))
         result_tables({}, {})[0].metadata.create_all(engine)
         engine.dispose()
-        self.has_template = True
+        return 'celery'
+
+    @cached_property
+    def _upgraded_template(self) -> str:
+        """The database with all tables that others are copies of."""
+        self._copy_database(self._template, 'upgraded')
+        upgrade(self._url('upgraded').render_as_string(hide_password=False))
+        return 'upgraded'
+
+    def _url(self, database: str) -> URL:
+        return URL.create('postgresql+psycopg2', ADMIN, ADMIN_PASSWORD, '127.0.0.1', self.port, database)
+
+    def _copy_database(self, template: str, name: str) -> None:
+        with self.connect(ADMIN) as cursor:
+            # PostgreSQL's usual way writes each block into the log as well, which takes several times as long.
+            cursor.execute(
+                sql.SQL('CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy').format(
+                    sql.Identifier(name), sql.Identifier(template)
+                )
+            )
 
     def _is_ready(self) -> bool:
         assert self.process is not None

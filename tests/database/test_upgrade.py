@@ -126,12 +126,12 @@ def test_numbers_of_64_bits(database: Database) -> None:
     assert set(database.execute('SELECT data_type FROM information_schema.sequences')) == {('bigint',)}
 
 
-def test_a_view_that_somebody_has_changed_is_replaced(postgresql: TaskDatabase, database: Database) -> None:
+def test_a_view_that_somebody_has_changed_is_replaced(postgresql: TaskDatabase, upgraded: Database) -> None:
     def definition() -> list[tuple[str]]:
-        return database.execute(f"SELECT pg_get_viewdef('{SCHEDULED_VIEW}'::regclass)")
+        return upgraded.execute(f"SELECT pg_get_viewdef('{SCHEDULED_VIEW}'::regclass)")
 
     before = definition()
-    database.execute(f'CREATE OR REPLACE VIEW {SCHEDULED_VIEW} AS {before[0][0].rstrip(";")} WHERE false')
+    upgraded.execute(f'CREATE OR REPLACE VIEW {SCHEDULED_VIEW} AS {before[0][0].rstrip(";")} WHERE false')
     assert definition() != before
     upgrade(postgresql.url)
     assert definition() == before

@@ -19,26 +19,26 @@ SEND = 'from export.tasks import project; print("sent", project.delay(42).id)'
 
 @pytest.mark.parametrize('broker', ['redis'], indirect=True)
 def test_commands(
-    manual: Manual, broker: Broker, database: Database, postgresql: TaskDatabase, processes: Processes
+    manual: Manual, broker: Broker, upgraded: Database, postgresql: TaskDatabase, processes: Processes
 ) -> None:
-    service = Service(processes, {**broker.environment, **database.environment, 'TOOLBOX_DATABASE': postgresql.url})
+    service = Service(processes, {**broker.environment, **upgraded.environment, 'TOOLBOX_DATABASE': postgresql.url})
     terminal = Terminal(processes, service.environment, service.directory)
     for block in manual.blocks(PAGES[0], 'console'):
         terminal.follow(block)
     for block in manual.blocks(PAGES[0], 'sql'):
-        database.execute(block.text)
-    database.execute(f'GRANT CONNECT ON DATABASE {database.name} TO mender')
-    url = url_of(database, 'mender', 'correct-horse')
+        upgraded.execute(block.text)
+    upgraded.execute(f'GRANT CONNECT ON DATABASE {upgraded.name} TO mender')
+    url = url_of(upgraded, 'mender', 'correct-horse')
     try:
         task_id = service.run('-c', SEND).wait_for(r'^sent (\S+)$')[1]
         service.celery('toolbox', 'monitor', '--once')
         broker.drain('export')
-        database.execute("UPDATE celery_task SET last_seen = last_seen - interval '5 minutes'")
+        upgraded.execute("UPDATE celery_task SET last_seen = last_seen - interval '5 minutes'")
         done = service.celery('toolbox', 'resend', task_id, '--yes', TOOLBOX_DATABASE=url)
         done.wait_for('^1 sent$')
-        database.execute("INSERT INTO celery_taskmeta (id, task_id, status) VALUES (1, %s, 'FAILURE')", task_id)
+        upgraded.execute("INSERT INTO celery_taskmeta (id, task_id, status) VALUES (1, %s, 'FAILURE')", task_id)
         service.celery('toolbox', 'resend', task_id, '--yes', TOOLBOX_DATABASE=url).wait_for('^1 sent$')
         assert broker.count('export') == 2
-        assert database.states() == {task_id: 'PENDING'}
+        assert upgraded.states() == {task_id: 'PENDING'}
     finally:
-        database.execute('DROP OWNED BY mender; DROP ROLE mender')
+        upgraded.execute('DROP OWNED BY mender; DROP ROLE mender')

@@ -15,7 +15,6 @@ from docutils import nodes
 from cadasta.workertoolbox.commands import toolbox
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.database import tables, views
-from cadasta.workertoolbox.monitor import upgrade
 from cadasta.workertoolbox.tracked.task import STANDINGS
 from rig.monitor.databases import TaskDatabase, url_of
 from rig.servers.postgres import Database
@@ -34,19 +33,17 @@ def rows(document: nodes.document, title: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize('table', tables.metadata.tables.values(), ids=str)
-def test_columns_of_tables(manual: Manual, database: Database, table: sa.Table) -> None:
-    upgrade(url_of(database))
+def test_columns_of_tables(manual: Manual, upgraded: Database, table: sa.Table) -> None:
     described = rows(manual.read('reference/tables'), f'Columns of {table.name}')
     assert list(described) == [column.name for column in table.columns]
-    assert {name: kind for name, (kind, _) in described.items()} == types(database, table.name)
+    assert {name: kind for name, (kind, _) in described.items()} == types(upgraded, table.name)
 
 
-def test_columns_of_the_view(manual: Manual, database: Database) -> None:
-    upgrade(url_of(database))
+def test_columns_of_the_view(manual: Manual, upgraded: Database) -> None:
     page = manual.read('reference/tables')
     described = rows(page, f'Columns of {views.VIEW}')
     described |= rows(page, f'Columns of {views.VIEW} about how a task ran')
-    found = types(database, views.VIEW)
+    found = types(upgraded, views.VIEW)
     for column in tables.task.columns:
         if column.name not in described and column is not tables.task.c.body:
             del found[column.name]
@@ -77,21 +74,19 @@ def test_queries(manual: Manual, database: Database) -> None:
     assert found[4][0][2] == 'running'
 
 
-def test_every_table_and_view(manual: Manual, database: Database) -> None:
-    upgrade(url_of(database))
+def test_every_table_and_view(manual: Manual, upgraded: Database) -> None:
     text = manual.read('reference/tables').astext()
-    for (name,) in database.execute(
+    for (name,) in upgraded.execute(
         "SELECT relname FROM pg_class WHERE relkind IN ('r', 'v') AND relnamespace = 'public'::regnamespace"
     ):
         assert name in text
 
 
-def test_columns_of_the_view_of_stored_tasks(manual: Manual, database: Database) -> None:
-    upgrade(url_of(database))
-    found = types(database, views.SCHEDULED_VIEW)
+def test_columns_of_the_view_of_stored_tasks(manual: Manual, upgraded: Database) -> None:
+    found = types(upgraded, views.SCHEDULED_VIEW)
     alone = rows(manual.read('reference/tables'), 'Columns of celery_task_scheduled alone')
     assert {name: kind for name, (kind, _) in alone.items()} == {name: found.pop(name) for name in alone}
-    assert found.keys() == types(database, views.VIEW).keys()
+    assert found.keys() == types(upgraded, views.VIEW).keys()
 
 
 def types(database: Database, table: str) -> dict[str, str]:

@@ -25,20 +25,19 @@ LAST_NUMBER = 2**31 - 1
 
 
 @pytest.fixture
-def tracked(database: Database) -> Database:
+def tracked(upgraded: Database) -> Database:
     """Three tasks with results: seen now, 8 and 100 days ago."""
-    upgrade(url_of(database))
-    store(database, 'new', 'week', 'quarter')
+    store(upgraded, 'new', 'week', 'quarter')
     for task_id, days in (('new', 0), ('week', 8), ('quarter', 100)):
         seen = datetime.now(UTC) - timedelta(days=days)
-        database.execute('UPDATE celery_task SET first_seen = %s WHERE task_id = %s', seen, task_id)
-        database.execute(
+        upgraded.execute('UPDATE celery_task SET first_seen = %s WHERE task_id = %s', seen, task_id)
+        upgraded.execute(
             'INSERT INTO celery_taskmeta (id, task_id, status, date_done) '
             "VALUES (nextval('task_id_sequence'), %s, 'SUCCESS', %s)",
             task_id,
             seen,
         )
-    return database
+    return upgraded
 
 
 def store(database: Database, *ids: str, retries: int = 0) -> None:

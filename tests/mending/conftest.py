@@ -5,8 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from cadasta.workertoolbox.database.upgrade import upgrade
-from rig.monitor.databases import url_of
 from rig.servers.broker import Broker
 from rig.servers.postgres import Database
 from rig.servers.process import Processes
@@ -28,7 +26,6 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def platform(broker: Broker, database: Database, processes: Processes) -> Iterator[Platform]:
-    upgrade(url_of(database))
-    with service(broker, database, processes) as made:
+def platform(broker: Broker, upgraded: Database, processes: Processes) -> Iterator[Platform]:
+    with service(broker, upgraded, processes) as made:
         yield Platform(made)

@@ -14,10 +14,9 @@ from celery import Celery
 from kombu import Exchange, Queue
 
 from cadasta.workertoolbox.conf import Config
-from cadasta.workertoolbox.database.upgrade import upgrade
 from cadasta.workertoolbox.mending import redis_queues
 from cadasta.workertoolbox.mending.management import Management
-from rig.monitor.databases import TaskDatabase, url_of
+from rig.monitor.databases import TaskDatabase
 from rig.servers.broker import Broker
 from rig.servers.postgres import Database
 from rig.servers.process import Processes, wait_until
@@ -43,10 +42,9 @@ def management_of(server: RabbitMQ) -> str:
 
 
 def test_what_workers_hold_on_rabbitmq(
-    rabbitmq: RabbitMQ, database: Database, processes: Processes, tmp_path: Path
+    rabbitmq: RabbitMQ, upgraded: Database, processes: Processes, tmp_path: Path
 ) -> None:
-    upgrade(url_of(database))
-    with service(rabbitmq.broker(), database, processes) as made:
+    with service(rabbitmq.broker(), upgraded, processes) as made:
         platform = Platform(made)
         gate, url = tmp_path / 'gate', management_of(rabbitmq)
         lost = made.send('plain')

@@ -90,17 +90,17 @@ def test_two_at_once(broker: Broker, postgresql: TaskDatabase, toolbox: Toolbox,
 @brokers
 def test_the_database_is_away(
     broker: Broker,
-    database: Database,
+    upgraded: Database,
     postgresql: TaskDatabase,
     toolbox: Toolbox,
     producer: Producer,
 ) -> None:
     process = toolbox.monitor(*BATCH)
     producer.send(TASKS // 2)
-    database.server.stop()
+    upgraded.server.stop()
     producer.send(TASKS // 2)
     process.wait_for('The database is away')
-    database.server.start()
+    upgraded.server.start()
     producer.wait_until_stored(postgresql, broker, PATIENCE)
     terminate(process)
     check(producer, postgresql, broker)

@@ -48,9 +48,9 @@ def app(broker: Broker, request: pytest.FixtureRequest) -> Celery:
 
 
 @pytest.fixture
-def monitor(app: Celery, database: Database, postgresql: TaskDatabase) -> Iterator[Monitor]:
-    upgrade(postgresql.url, monitor_role=database.role)
-    monitor = Monitor(app, url_of(database, database.role, database.password), batch=10)
+def monitor(app: Celery, upgraded: Database, postgresql: TaskDatabase) -> Iterator[Monitor]:
+    upgrade(postgresql.url, monitor_role=upgraded.role)
+    monitor = Monitor(app, url_of(upgraded, upgraded.role, upgraded.password), batch=10)
     thread = threading.Thread(target=monitor.run)
     thread.start()
     yield monitor
@@ -64,17 +64,17 @@ def monitor(app: Celery, database: Database, postgresql: TaskDatabase) -> Iterat
 def test_a_database_that_refuses_more_often_than_a_quorum_queue_delivers(
     app: Celery,
     broker: Broker,
-    database: Database,
+    upgraded: Database,
     postgresql: TaskDatabase,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(loop, '_LONGEST_PAUSE', 0.5)
-    with database.server.connect('postgres') as cursor:
+    with upgraded.server.connect('postgres') as cursor:
 
         def end_sessions() -> None:
             cursor.execute(
-                'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s', (database.role,)
+                'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s', (upgraded.role,)
             )
 
         def wait_for_tries(text: str) -> None:
@@ -84,16 +84,16 @@ def test_a_database_that_refuses_more_often_than_a_quorum_queue_delivers(
         app.send_task('export.project')
         wait_until(lambda: postgresql.count() == 1, 'the monitor to store')
         # A failover to a standby looks like this.
-        cursor.execute(f'ALTER DATABASE {database.name} SET default_transaction_read_only = on')
+        cursor.execute(f'ALTER DATABASE {upgraded.name} SET default_transaction_read_only = on')
         end_sessions()
         for _ in range(TASKS - 1):
             app.send_task('export.project')
         wait_for_tries('read-only transaction')
-        cursor.execute(f'ALTER ROLE {database.role} CONNECTION LIMIT 0')
-        cursor.execute(f'ALTER DATABASE {database.name} RESET default_transaction_read_only')
+        cursor.execute(f'ALTER ROLE {upgraded.role} CONNECTION LIMIT 0')
+        cursor.execute(f'ALTER DATABASE {upgraded.name} RESET default_transaction_read_only')
         wait_for_tries('too many connections for role')
         assert postgresql.count() == 1
-        cursor.execute(f'ALTER ROLE {database.role} CONNECTION LIMIT -1')
+        cursor.execute(f'ALTER ROLE {upgraded.role} CONNECTION LIMIT -1')
         wait_until(lambda: postgresql.count() == TASKS, 'all tasks to be stored')
     wait_until(lambda: broker.count(PLATFORM_QUEUE) == 0, 'the queue to be empty')
     assert 'default_transaction_read_only is on' in caplog.text
@@ -107,7 +107,7 @@ def test_a_database_that_refuses_more_often_than_a_quorum_queue_delivers(
 @pytest.mark.usefixtures('monitor')
 def test_an_idle_monitor_keeps_its_broker(
     app: Celery,
-    database: Database,
+    upgraded: Database,
     postgresql: TaskDatabase,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -115,8 +115,8 @@ def test_an_idle_monitor_keeps_its_broker(
     monkeypatch.setattr(presence, 'EVERY', 0.1)
     app.send_task('export.project')
     wait_until(lambda: postgresql.count() == 1, 'the monitor to store')
-    with database.server.connect('postgres') as cursor:
-        cursor.execute('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s', (database.role,))
+    with upgraded.server.connect('postgres') as cursor:
+        cursor.execute('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s', (upgraded.role,))
     wait_until(lambda: 'The database is away' in caplog.text, 'the monitor to notice')
     app.send_task('export.project')
     wait_until(lambda: postgresql.count() == 2, 'the monitor to store again')

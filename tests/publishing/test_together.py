@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from celery import chain, chord, group
 
-from cadasta.workertoolbox import Monitor, batch, upgrade
+from cadasta.workertoolbox import Monitor, batch
 from rig.monitor.databases import url_of
 from rig.servers.broker import Broker
 from rig.servers.postgres import Database
@@ -19,10 +19,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize('broker', ['sqs'], indirect=True)
-def test_workflows_of_a_batch_run_and_are_tracked(broker: Broker, database: Database, processes: Processes) -> None:
-    url = url_of(database)
-    upgrade(url)
-    with service(broker, database, processes) as made:
+def test_workflows_of_a_batch_run_and_are_tracked(broker: Broker, upgraded: Database, processes: Processes) -> None:
+    url = url_of(upgraded)
+    with service(broker, upgraded, processes) as made:
         made.start('-Q', 'once,celery', '-c', '2', project='together')
         app = made.app
 
@@ -50,6 +49,6 @@ def test_workflows_of_a_batch_run_and_are_tracked(broker: Broker, database: Data
     parents = [steps.parent, steps.parent.parent, *several.results, *joined.parent.results]
     expected = {result.id for result in (steps, joined, *parents)}
     expected |= {'again', 'again-1', 'replaced', 'replaced-before', 'broken'}
-    rows = database.execute('SELECT task_id, status FROM celery_task_status WHERE name <> %s', 'celery.chord_unlock')
+    rows = upgraded.execute('SELECT task_id, status FROM celery_task_status WHERE name <> %s', 'celery.chord_unlock')
     assert {task_id for task_id, _ in rows} == expected
     assert {task_id for task_id, status in rows if status != 'SUCCESS'} == {'broken'}

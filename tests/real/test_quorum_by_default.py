@@ -19,10 +19,10 @@ pytestmark = pytest.mark.slow
 
 
 def test_all_goes_on(
-    rabbitmq_server: RabbitMQ, database: Database, postgresql: TaskDatabase, processes: Processes
+    rabbitmq_server: RabbitMQ, upgraded: Database, postgresql: TaskDatabase, processes: Processes
 ) -> None:
     broker = rabbitmq_server.quorum_broker()
-    services = Services(broker, database, processes)
+    services = Services(broker, upgraded, processes)
     app = Celery('export', set_as_current=False)
     app.config_from_object(Config(QUEUES=['export', 'report'], task_default_queue_type='quorum', **broker.settings))
     app.send_task('export.tasks.flaky', (2,), priority=5)
@@ -30,7 +30,7 @@ def test_all_goes_on(
     worker.wait_for(READY)
     app.send_task('export.tasks.tick')
     services.wait_until_done({'export.tasks.flaky': 1})
-    wait_until(lambda: list(database.states().values()).count('SUCCESS') == 2, 'both tasks to end')
+    wait_until(lambda: list(upgraded.states().values()).count('SUCCESS') == 2, 'both tasks to end')
     # The queues are as the app would declare them.
     reached, queues, _ = check_broker(app, PLATFORM_QUEUE)
     assert [reached.state, queues.state] == ['passed', 'passed']

@@ -26,7 +26,7 @@ from cadasta.workertoolbox.results.backend import Backend, Dropped
 from cadasta.workertoolbox.results.claim import Claim, Failed, Impossible, Over, Running, Statements, Telling
 from cadasta.workertoolbox.results.guard import act
 from cadasta.workertoolbox.results.refusal import Refused, refusal
-from rig.monitor.databases import url_of
+from rig.monitor.databases import make_tables, url_of
 from rig.servers.postgres import Database
 
 NOW = {'postgresql': 'now()', 'sqlite': "strftime('%Y-%m-%d %H:%M:%f', 'now')"}
@@ -71,10 +71,9 @@ class Table:
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == 'sqlite':
         url = f'sqlite:///{tmp_path / "results.db"}'
-    else:
-        url = url_of(request.getfixturevalue('database'))
-    upgrade(url)
-    return url
+        make_tables(url)
+        return url
+    return url_of(request.getfixturevalue('upgraded'))
 
 
 @pytest.fixture

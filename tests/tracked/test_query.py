@@ -392,12 +392,12 @@ def test_a_view_of_version_1_0(tasks: TaskDatabase) -> None:
         raise AssertionError
 
 
-def test_a_role_that_may_not_read(postgresql: TaskDatabase, database: Database) -> None:
-    url = url_of(database, database.role, database.password)
+def test_a_role_that_may_not_read(postgresql: TaskDatabase, upgraded: Database) -> None:
+    url = url_of(upgraded, upgraded.role, upgraded.password)
     with TrackedTasks(url) as tracked, pytest.raises(NotUsable, match='permission denied for view celery_task_status'):
         tracked.get('a')
     for view in ('celery_task_status', 'celery_task_scheduled'):
-        postgresql.execute(f'GRANT SELECT ON {view} TO {database.role}')
+        postgresql.execute(f'GRANT SELECT ON {view} TO {upgraded.role}')
     schedule(postgresql, 'a')
     with TrackedTasks(url) as tracked:
         assert ids(tracked.page(Filter(), 9)) == ids(tracked.workflow('a')) == ['a']

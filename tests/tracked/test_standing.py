@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from celery import chain, chord
 
 from cadasta.workertoolbox.database.tables import result_tables
-from cadasta.workertoolbox.database.upgrade import upgrade
 from cadasta.workertoolbox.monitor import Monitor
 from cadasta.workertoolbox.results.cancelling import Cancelling
 from cadasta.workertoolbox.tracked import Filter, TrackedTask, TrackedTasks
@@ -90,8 +89,7 @@ class Books:
 @pytest.fixture(scope='module')
 def books(redis_server: Redis, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Books]:
     directory = tmp_path_factory.mktemp('books')
-    broker, database = redis_server.broker(), postgres.create_database()
-    upgrade(url_of(database))
+    broker, database = redis_server.broker(), postgres.create_database(is_upgraded=True)
     with Processes(directory) as processes, service(broker, database, processes) as once:
         made = Books(once, directory / 'gate')
         worker = once.start('-Q', 'once,celery', '-c', '2', lease=3)
@@ -170,18 +168,17 @@ def test_the_end_of_a_chord_is_known(books: Books) -> None:
 
 @pytest.mark.parametrize('broker', ['redis'], indirect=True)
 def test_a_task_is_lost_when_its_worker_is_killed(
-    broker: Broker, database: Database, processes: Processes, tmp_path: Path
+    broker: Broker, upgraded: Database, processes: Processes, tmp_path: Path
 ) -> None:
-    with service(broker, database, processes) as once:
+    with service(broker, upgraded, processes) as once:
         books = Books(once, tmp_path / 'gate')
-        upgrade(books.url)
         worker = once.start('-Q', 'once', '-c', '1', lease=3)
         books.ids['lost'] = once.send('plain', str(books.gate))
         once.wait_for_state(books.ids['lost'], 'STARTED')
         assert books['lost'].standing == 'running'
         worker.kill()
         # Its lease ends, and a minute goes by.
-        database.execute("UPDATE celery_taskmeta SET lease = lease - interval '64 seconds'")
+        upgraded.execute("UPDATE celery_taskmeta SET lease = lease - interval '64 seconds'")
         assert books['lost'].standing == 'lost'
 
 

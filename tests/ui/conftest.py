@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flask import Flask
+from jinja2 import FileSystemBytecodeCache
 
 from rig.monitor.programs import Toolbox
 from rig.servers.broker import Broker
 from rig.servers.process import Processes
 
 from .seed import Seed
+
+
+@pytest.fixture(autouse=True, scope='session')
+def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Each template is compiled once. Most tests make an app of their own, and each app would compile them anew."""
+    cache = FileSystemBytecodeCache(str(tmp_path_factory.mktemp('templates')))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setitem(Flask.jinja_options, 'bytecode_cache', cache)
+        yield
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from cadasta.workertoolbox.database.tables import monitors, rejected, result_tables, task, workers
-from cadasta.workertoolbox.monitor import upgrade
+from rig.monitor.databases import make_tables
 
 NOW = datetime.now(UTC)
 HOSTILE = '<script>alert("x")</script><img src="https://elsewhere.invalid/" onerror=alert(1)>{{ 7 * 7 }}'
@@ -28,7 +28,7 @@ class Seed:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        upgrade(url)
+        make_tables(url)
         self.engine = sa.create_engine(url, poolclass=sa.NullPool)
         self.number = 0
 

@@ -676,8 +676,7 @@ class TestDatabaseAway:
         upgrade(url)
         assert client.get('/').status_code == 200
 
-    def test_a_role_that_may_not_read(self, database: Database) -> None:
-        upgrade(url_of(database))
-        response = create_app(url_of(database, database.role, database.password)).test_client().get('/')
+    def test_a_role_that_may_not_read(self, upgraded: Database) -> None:
+        response = create_app(url_of(upgraded, upgraded.role, upgraded.password)).test_client().get('/')
         assert response.status_code == 503
         assert 'permission denied' in response.text
