@@ -82,7 +82,8 @@ class SQSBroker(Broker):
             'queue_name_prefix': f'{prefix}-',
             'is_secure': False,
             'wait_time_seconds': 0,
-            'polling_interval': 0.05,
+            # Each poll costs moto and its client several milliseconds of the processor, for each queue.
+            'polling_interval': 0.2,
         }
         super().__init__('sqs', 'sqs://key:secret@127.0.0.1:{port}', options, server.port, prefix)
         self.client = server.client

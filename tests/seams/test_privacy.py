@@ -7,6 +7,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,6 @@ from .privacy import LIBRARIES, defined, uses
 
 PACKAGE = Path(cadasta.workertoolbox.__file__).parent
 SOURCES = {path.relative_to(PACKAGE).as_posix(): path.read_text() for path in PACKAGE.rglob('*.py')}
-NAMES = frozenset().union(*(defined(ast.parse(source)) for source in SOURCES.values()))
 
 #: These are used elsewhere, each for a reason.
 ALLOWED = {
@@ -26,9 +26,11 @@ ALLOWED = {
 }
 
 
+@cache
 def found() -> set[tuple[str, str]]:
     outside = {name: source for name, source in SOURCES.items() if not name.startswith('seams/')}
-    return {(name, use) for name, source in outside.items() for use in uses(source, NAMES)}
+    names = frozenset().union(*(defined(ast.parse(source)) for source in SOURCES.values()))
+    return {(name, use) for name, source in outside.items() for use in uses(source, names)}
 
 
 def test_nothing_private_is_used_outside_the_seams() -> None:
