@@ -43,6 +43,12 @@ _IMPORTED_LATE = (
 _RULE = re.compile(r'test_rule_(\d+)')
 
 
+def import_late() -> None:
+    """Import what the first app of a process would import while it is judged."""
+    for module in _IMPORTED_LATE:
+        importlib.import_module(module)
+
+
 def judge(app: Celery, is_worker: bool = True, **options: Any) -> dict[int, list[str]]:
     """The messages of the failures of an app, by rule."""
     result = unittest.TestResult()
@@ -90,7 +96,6 @@ if __name__ == '__main__':
     warnings.simplefilter('ignore')
     logging.disable()
     # A process for each app, forked from this one that has done nothing but import.
-    for module in _IMPORTED_LATE:
-        importlib.import_module(module)
+    import_late()
     with multiprocessing.get_context('fork').Pool(2, maxtasksperchild=1) as pool:
         json.dump(dict(pool.imap_unordered(judge_without_sockets, CASES)), sys.stdout)
