@@ -7,9 +7,12 @@ from typing import Any
 
 import kombu
 import pytest
+import redis
+from celery import Celery
 from kombu import Queue
 from redis.exceptions import OutOfMemoryError
 
+from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.seams.redis import client_of
 from cadasta.workertoolbox.transports.connection import Connection
 from rig.servers.broker import Broker
@@ -98,3 +101,13 @@ def test_messages_of_workers_that_were_killed(full: Full, caplog: pytest.LogCapt
     full.channel.basic_consume('full', False, print, '1')
     full.channel.qos.restore_visible(interval=1)
     assert 'Redis does not give back the messages of workers that were killed: ' in caplog.text
+
+
+def test_two_apps_with_keys_of_their_own(broker: Broker) -> None:
+    """Each app of a process puts its tasks under its own prefix."""
+    for prefix in ('prod.', 'test.'):
+        app = Celery('export', set_as_current=False)
+        app.config_from_object(Config(broker_url=broker.url, broker_transport_options={'global_keyprefix': prefix}))
+        app.send_task('export.tick')
+    with redis.Redis.from_url(broker.url) as client:
+        assert [client.llen(f'{prefix}platform.fifo') for prefix in ('prod.', 'test.')] == [1, 1]

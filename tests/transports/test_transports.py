@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import kombu
@@ -62,6 +63,24 @@ def test_another_app_keeps_its_own() -> None:
     plain.conf.broker_transport = 'sqs'
     assert plain.connection_for_write().get_transport_cls() is SQS.Transport
     assert eqhash(Connection('sqs://')) == eqhash(Connection('sqs://')) != eqhash(kombu.Connection('sqs://'))
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        lambda value: {'global_keyprefix': value},
+        lambda value: {'predefined_queues': {'export': {'url': URL, 'secret_access_key': value}}},
+        lambda value: {'client-config': {'signature_version': value}},
+    ],
+)
+def test_apps_whose_hidden_options_differ_share_no_connections(options: Callable[[str], dict[str, object]]) -> None:
+    """Their options have the same `repr`, by which kombu tells its pools apart."""
+    apps = [Celery('export', set_as_current=False) for _ in range(3)]
+    for app, value in zip(apps, ('prod', 'test', 'prod'), strict=True):
+        app.config_from_object(Config(result_backend=None, broker_transport_options=options(value)))
+    prod, test, again = (app.pool for app in apps)
+    assert prod is again
+    assert prod is not test
 
 
 @pytest.fixture

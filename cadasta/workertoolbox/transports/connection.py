@@ -13,6 +13,19 @@ from ..seams import kombu_pools
 from ..seams.kombu_pools import PoolOf
 
 
+class _Options:
+    """Options of a transport, by which pools are told apart. `Config` hides some of them in their `repr`."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Options) and self._options == other._options
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._options))
+
+
 class Connection(kombu.Connection):
     """A connection of an app that uses `Config`. It takes the parameters of `kombu.Connection`."""
 
@@ -47,7 +60,7 @@ class Connection(kombu.Connection):
 
     def __eqhash__(self) -> Any:
         # The pools of kombu are for all apps of a process. An app without a `Config` has connections of its own.
-        return type(self), super().__eqhash__()
+        return type(self), super().__eqhash__(), _Options(dict(self.transport_options))
 
 
 class Pooled(Connection, kombu_pools.Pooled):
