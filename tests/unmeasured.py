@@ -42,6 +42,7 @@ UNMEASURED = (
     'real/test_memory.py',
     'real/test_order.py',
     'real/test_predefined_queues.py',
+    'real/test_redis_away.py',
     'real/test_requeue.py',
     'real/test_results.py',
     'real/test_routes.py',

@@ -22,9 +22,12 @@ class Redis:
 
     It has written each change into its log before it answers. The log is the kernel's then: it outlives a server that
     is killed, though not a machine that loses its power.
+
+    :param options: more options of its command line
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
+        self.options = options
         self.program = find_program('redis-server')
         self.port = free_port()
         self.directory = Path(tempfile.mkdtemp(prefix='redis-'))
@@ -33,6 +36,12 @@ class Redis:
         self.process: Process | None = None
 
     def start(self) -> None:
+        self.launch()
+        assert self.process is not None
+        self.process.wait_for('Ready to accept connections')
+
+    def launch(self, *options: str) -> None:
+        """Starts it, and does not wait until it has loaded what it had."""
         log = self.directory / f'log-{next(self.starts)}'
         self.process = Process(
             [
@@ -49,12 +58,13 @@ class Redis:
                 'yes',
                 '--appendfsync',
                 'no',
+                *self.options,
+                *options,
             ],
             log,
             clean_environment(),
             self.directory,
         )
-        self.process.wait_for('Ready to accept connections')
 
     def broker(self) -> Broker:
         """A database that nothing has used yet."""
