@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from cadasta.workertoolbox.commands import toolbox
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.database.upgrade import upgrade
 from cadasta.workertoolbox.monitor.loop import Monitor
+from cadasta.workertoolbox.results.cancelling import Cancelling
 from cadasta.workertoolbox.tracked import query
 from rig.monitor.databases import TaskDatabase, url_of
 
@@ -90,6 +92,17 @@ def test_choice(shell: Shell) -> None:
     with sa.create_engine(shell.url).connect() as connection:
         rows = connection.execute(sa.text('SELECT task_id, status FROM celery_taskmeta ORDER BY task_id')).all()
     assert [tuple(row) for row in rows] == [('0', 'REVOKED'), ('1', 'SUCCESS'), ('new', 'REVOKED')]
+
+
+def test_a_table_of_another_name(tmp_path: Path) -> None:
+    url, names = f'sqlite:///{tmp_path / "tasks.db"}', {'task': 'own'}
+    upgrade(url, names)
+    before = datetime.now(UTC).replace(tzinfo=None) - timedelta(milliseconds=1)
+    with Cancelling(url, names) as cancelling:
+        assert cancelling.cancel(['1']) == {'1'}
+    with sa.create_engine(url).connect() as connection:
+        ((state, done),) = connection.execute(sa.text('SELECT status, date_done FROM own'))
+    assert (state, before <= datetime.fromisoformat(done)) == ('REVOKED', True)
 
 
 @pytest.mark.parametrize('arguments', [[], ['1', '--name', 'export.*']])

@@ -6,6 +6,9 @@ import os
 import select
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -19,12 +22,13 @@ from kombu.exceptions import OperationalError
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.results import keeper, lease, limits, waiting
 from cadasta.workertoolbox.results.backend import Dropped
-from cadasta.workertoolbox.results.claim import Claim, Failed, Impossible, Over, Running
+from cadasta.workertoolbox.results.claim import Claim, Failed, Holder, Impossible, Over, Running
 from cadasta.workertoolbox.results.comeback import send_back
 from cadasta.workertoolbox.results.engines import engine
 from cadasta.workertoolbox.results.guard import act, guard, release
 from rig.servers.broker import PLATFORM_QUEUE
 from rig.servers.memory import MemoryBroker
+from rig.servers.process import wait_until
 
 # Engines
 
@@ -34,13 +38,61 @@ def test_an_engine_is_made_once() -> None:
     assert engine('sqlite:///unused.db', {}, pytest.fail) is made
 
 
+# Claims
+
+HOLDER = Holder('STARTED', 'w1', 1, (0, 1), 5.0, 'export', True)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'answer'),
+    [
+        ({}, Running('w1', 6.0)),
+        ({'remaining': None}, Running('w1', 1.0)),
+        ({'remaining': -5.0}, Running('w1', 1.0)),
+        ({'attempt': (0, 2)}, Over('a later try of it was sent')),
+        ({'attempt': (1, 0)}, Over('a later try of it was sent')),
+        ({'attempt': (0, 0)}, Running('w1', 6.0)),
+        ({'state': 'RETRY'}, Over('a later try of it was sent')),
+        ({'state': 'SUCCESS'}, Over('it ended before, as SUCCESS')),
+        ({'state': 'SUCCESS', 'is_writable': False}, Over('it ended before, as SUCCESS')),
+        ({'state': 'FAILURE'}, Running('w1', 6.0)),
+        ({'state': 'FAILURE', 'remaining': None}, Over('it ended before, as FAILURE')),
+        ({'state': 'FAILURE', 'attempt': (0, 0)}, Over('it ended before, as FAILURE')),
+        ({'is_writable': False}, Impossible('its row belongs to role export, and this worker has another role')),
+    ],
+)
+def test_what_becomes_of_a_message_whose_claim_is_refused(changes: dict[str, Any], answer: Any) -> None:
+    assert replace(HOLDER, **changes).refuses((0, 1)) == answer
+
+
 # The keeper
+
+
+def test_a_state_that_is_stored_soon(caplog: pytest.LogCaptureFixture) -> None:
+    made = keeper.Keeper()
+    made.store('SUCCESS of 1', list)
+    assert caplog.text == ''
+    # The process may end all the same.
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == 'results-keeper')
 
 
 def test_an_error_that_comes_soon() -> None:
     made = keeper.Keeper()
     with pytest.raises(KeyError):
         made.store('SUCCESS of 1', lambda: {}['no'])
+
+
+@pytest.mark.parametrize(
+    ('is_main', 'in_thread', 'task', 'needed'),
+    [(True, False, None, True), (False, False, None, False), (True, True, None, False), (True, False, Task(), False)],
+)
+def test_who_needs_a_keeper(
+    is_main: bool, in_thread: bool, task: Task | None, needed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, 'is_main_process', lambda: is_main)
+    monkeypatch.setattr(keeper, 'current_task', task)
+    with ThreadPoolExecutor(1) as pool:
+        assert (pool.submit(keeper.is_needed).result() if in_thread else keeper.is_needed()) is needed
 
 
 def test_an_error_that_comes_late(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -59,15 +111,22 @@ def test_an_error_that_comes_late(monkeypatch: pytest.MonkeyPatch, caplog: pytes
     go_on.set()
     assert done.wait(10)
     assert "A state was not stored: 'no'" in caplog.text
+    # It waits again.
+    wait_until(lambda: not made._is_late, 'all to be stored')
+    monkeypatch.setattr(keeper, 'PATIENCE', 10)
+    with pytest.raises(KeyError):
+        made.store('SUCCESS of 3', lambda: {}['no'])
 
 
 def test_a_keeper_of_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeper, '_keeper', SimpleNamespace(process=-1))
     stored: list[int] = []
-    keeper.store('SUCCESS of 1', lambda: stored.append(1))
-    assert stored == [1]
-    keeper.store('SUCCESS of 2', lambda: stored.append(2))
-    assert stored == [1, 2]
+    for before in (None, SimpleNamespace(process=-1)):
+        monkeypatch.setattr(keeper, '_keeper', before)
+        keeper.store('SUCCESS of 1', lambda: stored.append(1))
+        made = keeper._keeper
+        keeper.store('SUCCESS of 2', lambda: stored.append(2))
+        assert keeper._keeper is made
+    assert stored == [1, 2, 1, 2]
 
 
 # Waiting
@@ -100,17 +159,41 @@ def test_what_a_child_waits(main_process: None) -> None:
         seconds, is_waiting = waiting.waited(os.getpid())
         assert (seconds > 0, is_waiting) == (True, True)
     first, is_waiting = waiting.waited(os.getpid())
-    assert (first >= 0.01, is_waiting) == (True, False)
+    assert (0.01 <= first < 60, is_waiting) == (True, False)
     with waiting.outside_limits():
         pass
     assert waiting.waited(os.getpid())[0] >= first
+    waiting.begin_task()
+    assert waiting.waited(os.getpid()) == (0.0, False)
     assert waiting.waited(os.getpid() + 1) == (0.0, False)
     # The solo pool says in the main process that a child begins.
     waiting._leave_it_to_the_main_process()
     waiting.Patience().sleep(0)
 
 
+@pytest.mark.parametrize(('is_child', 'told'), [(None, 0), (False, 0), (True, 1)])
+def test_a_child_leaves_it_to_the_main_process_to_tell_the_end(
+    is_child: bool | None, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends: list[None] = []
+    shared = SimpleNamespace(main=os.getpid() + (is_child or 0), end=lambda: ends.append(None))
+    monkeypatch.setattr(waiting, '_shared', None if is_child is None else shared)
+    assert waiting.is_main_process() is (is_child is False)
+    waiting._leave_it_to_the_main_process()
+    assert len(ends) == told
+
+
+def test_a_worker_that_forks_shares_nothing_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, '_shared', None)
+    monkeypatch.setenv('CADASTA_WORKER_SHARED', '1:/tmp')
+    waiting.prepare()
+    assert 'CADASTA_WORKER_SHARED' not in os.environ
+    waiting._end()
+
+
 def test_a_child_that_was_spawned_finds_its_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_exit: list[Any] = []
+    monkeypatch.setattr(waiting, 'atexit', SimpleNamespace(register=lambda *call, **named: at_exit.append(call)))
     monkeypatch.setattr(waiting, '_shared', None)
     monkeypatch.setenv('CADASTA_WORKER_SHARED', '')
     waiting.join()
@@ -134,17 +217,60 @@ def test_a_child_that_was_spawned_finds_its_worker(monkeypatch: pytest.MonkeyPat
     assert not select.select([child.ended], [], [], 0)[0]
     main.end()
     assert select.select([child.ended], [], [], 60)[0] == [child.ended]
+    ((remove, directory),) = at_exit
+    remove(directory)
+    assert not directory.exists()
 
 
 # Leases
 
 
-def test_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_a_worker_vouches_for(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """It renews what runs, and says once of each cancelled task that it runs on. It soon tries again what fails."""
+    one, two = (SimpleNamespace(id=task_id, name='export.project') for task_id in '12')
+    runs = iter([{}, {'1': one}, {'1': one}, {'2': two}, {'1': one}, {}])
+    renewed: list[set[str]] = []
+    pauses: list[float] = []
+
+    def active() -> dict[str, Any]:
+        if (found := next(runs, None)) is None:
+            raise sa.exc.OperationalError('SELECT 1', {}, Exception('away'))
+        return found
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if seconds != lease.EVERY:
+            worker.blueprint.state = bootsteps.TERMINATE
+
+    def renew(ids: set[str]) -> set[str]:
+        renewed.append(ids)
+        return ids & {'1'}
+
+    monkeypatch.setattr(lease, 'active', active)
+    monkeypatch.setattr(lease, 'threading', SimpleNamespace(Event=lambda: SimpleNamespace(wait=pause)))
+    backend = SimpleNamespace(renew=renew, can_claim=lambda: False)
+    app = SimpleNamespace(conf={'RUN_ONCE': True}, backend=backend)
+    worker = SimpleNamespace(blueprint=SimpleNamespace(state=bootsteps.RUN), app=app, pool=None)
+    lease.Leases(worker)._renew_until_the_end(worker)
+    assert renewed == [{'1'}, {'1'}, {'2'}, {'1'}]
+    assert pauses == [lease.EVERY] * 6 + [1.0]
+    texts = {'has no columns for claims': 1, '[1] was cancelled, and runs on': 2, 'leases of running tasks cannot': 1}
+    assert {text: caplog.text.count(text) for text in texts} == texts
+
+
+@pytest.mark.parametrize(('can_claim', 'run_once'), [(True, True), (False, False)])
+def test_nothing_is_missing(can_claim: bool, run_once: bool, caplog: pytest.LogCaptureFixture) -> None:
+    backend = SimpleNamespace(can_claim=lambda: can_claim)
+    lease.Leases._say_what_is_missing(SimpleNamespace(conf={'RUN_ONCE': run_once}, backend=backend))
+    assert caplog.text == ''
+
+
+def test_a_database_that_is_away_when_a_worker_starts(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The worker looks again for what is missing."""
     monkeypatch.setattr(lease, 'EVERY', 0.01)
-    worker = SimpleNamespace(
-        blueprint=SimpleNamespace(state=bootsteps.RUN), app=SimpleNamespace(conf={'RUN_ONCE': True}, backend=None)
-    )
-    answers = iter([sa.exc.OperationalError('SELECT 1', {}, Exception('away')), True])
+    answers = iter([sa.exc.OperationalError('SELECT 1', {}, Exception('away')), False])
 
     def can_claim() -> bool:
         answer = next(answers)
@@ -153,10 +279,12 @@ def test_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch, caplog: pytest
         worker.blueprint.state = bootsteps.TERMINATE
         return answer
 
-    worker.app.backend = SimpleNamespace(can_claim=can_claim)
+    app = SimpleNamespace(conf={'RUN_ONCE': True}, backend=SimpleNamespace(can_claim=can_claim))
+    worker = SimpleNamespace(blueprint=SimpleNamespace(state=bootsteps.RUN), app=app)
     monkeypatch.setattr(lease, 'active', dict)
     lease.Leases(worker)._renew_until_the_end(worker)
     assert 'The leases of running tasks cannot be renewed' in caplog.text
+    assert 'has no columns for claims' in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -182,6 +310,15 @@ def test_what_runs_on_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         lease._terminate(worker, request, said)
     assert caplog.text.count('was cancelled, and runs on') == 1
+
+
+def test_what_was_cancelled_is_terminated_by_the_main_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, 'can_terminate', lambda pool: True)
+    called: list[Any] = []
+    consumer = SimpleNamespace(call_soon=lambda *arguments: called.append(arguments))
+    request = SimpleNamespace(id='1', name='export.project', terminate=len)
+    lease._terminate(SimpleNamespace(pool='pool', consumer=consumer), request, set())
+    assert called == [(len, 'pool')]
 
 
 # Guards
@@ -343,6 +480,28 @@ def test_a_copy_that_comes_back_is_as_it_was(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
+    ('serializer', 'exchange', 'sent'),
+    [(None, 'task_exchange', ('json', 'queue of key')), ('yaml', '', ('yaml', 'key'))],
+)
+def test_how_a_copy_is_sent_back(serializer: str | None, exchange: str, sent: tuple[str, str]) -> None:
+    published: dict[str, Any] = {}
+    topology = SimpleNamespace(declaration=lambda name, key: SimpleNamespace(name=f'queue of {key}'))
+    app = SimpleNamespace(
+        conf=SimpleNamespace(task_serializer='json', task_publish_retry_policy={'max_retries': 3}),
+        loader=SimpleNamespace(conf=SimpleNamespace(topology=topology)),
+        producer_or_acquire=lambda: nullcontext(SimpleNamespace(publish=lambda body, **given: published.update(given))),
+    )
+    embedded = dict.fromkeys(('callbacks', 'errbacks', 'chain', 'chord'))
+    delivery = {'exchange': exchange, 'routing_key': 'key'}
+    request = SimpleNamespace(args=(), kwargs={}, properties=None, delivery_info=delivery, **embedded)
+    send_back(SimpleNamespace(app=app, name='export.project', serializer=serializer, request=request), 60)
+    assert (published['serializer'], published['routing_key']) == sent
+    # A broker that is restarted keeps it, and one that is away for a moment gets it.
+    kept = {'exchange': '', 'delivery_mode': 'persistent', 'retry': True, 'retry_policy': {'max_retries': 3}}
+    assert kept.items() <= published.items()
+
+
+@pytest.mark.parametrize(
     ('error', 'raised'),
     [(OperationalError('away'), Reject), (ConnectionResetError(), Reject), (KeyError('no'), Ignore)],
 )
@@ -403,15 +562,28 @@ def test_limits_are_put_off_by_what_was_waited(monkeypatch: pytest.MonkeyPatch) 
     assert acted == [job]
 
 
-def test_a_job_that_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    acted: list[Any] = []
-    monkeypatch.setattr(limits, 'waited', lambda pid: (0.0, False))
+@pytest.mark.parametrize(
+    ('is_ready', 'waited', 'put_off', 'acted'),
+    [
+        (True, (0.0, False), [], 0),
+        (False, (0.0, False), [], 1),
+        # It waits since a moment, and may do so for long.
+        (False, (0.1, True), [0.5], 0),
+    ],
+)
+def test_a_job_that_has_hardly_waited(
+    is_ready: bool, waited: tuple[float, bool], put_off: list[float], acted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[Any] = []
+    later: list[float] = []
+    monkeypatch.setattr(limits, 'waited', lambda pid: waited)
+    timer = SimpleNamespace(call_after=lambda seconds, function, arguments: later.append(seconds))
 
     class Job:
         _job, _worker_pid = 1, 7
 
         def ready(self) -> bool:
-            return True
+            return is_ready
 
-    limits._put_off(acted.append, None)(Job())
-    assert not acted
+    limits._put_off(jobs.append, timer)(Job())
+    assert (later, len(jobs)) == (put_off, acted)
