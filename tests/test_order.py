@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import pytest
 from kombu import Connection
+from kombu.exceptions import InconsistencyError
 from kombu.transport.virtual.exchange import DirectExchange, TopicExchange
 
 from cadasta.workertoolbox.order import PlatformFirst, serve_first
@@ -22,6 +24,22 @@ def test_platform_queues_come_first_and_then_the_others_by_their_names() -> None
         assert topic.lookup(TABLE, 'task_exchange', 'export', None) == ['other.fifo', 'platform.fifo', 'a', 'b', 'c']
         assert topic.channel is channel
         assert type(channel.exchange_types['direct']) is DirectExchange
+
+
+def test_a_binding_that_somebody_has_deleted() -> None:
+    """A message of its exchange goes to no queue, because it would not be tracked. Other exchanges need no binding."""
+    table = [entry for entry in TABLE if entry[2] != 'platform.fifo']
+    with Connection('memory://') as connection:
+        channel = connection.default_channel
+        serve_first(channel, 'other.fifo', ['task_exchange'])
+        serve_first(channel, 'platform.fifo', ['task_exchange', 'exports'])
+        topic = channel.exchange_types['topic']
+        for exchange in ('task_exchange', 'exports'):
+            deleted = f"binding of platform.fifo to exchange '{exchange}'"
+            with pytest.raises(InconsistencyError, match=deleted):
+                topic.lookup(table, exchange, 'export', None)
+            assert topic.lookup(TABLE, exchange, 'export', None)[1] == 'platform.fifo'
+        assert topic.lookup(table, 'another', 'export', None) == ['other.fifo', 'a', 'b', 'c']
 
 
 def test_another_channel_is_as_it_was() -> None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import sqlalchemy
 
 from cadasta.workertoolbox.results import refuse_clearly
-from cadasta.workertoolbox.timeouts import broker_options
+from cadasta.workertoolbox.timeouts import broker_options, connect_once
 
 
 @pytest.mark.parametrize(
@@ -14,6 +15,7 @@ from cadasta.workertoolbox.timeouts import broker_options
     [
         ('sqs', {}, {'visibility_timeout': 300}),
         ('sqs', {'visibility_timeout': '60'}, {'visibility_timeout': '60'}),
+        ('sqs', {'visibility_timeout': 1}, {'visibility_timeout': 1}),
         ('amqps', {'read_timeout': None}, {'read_timeout': None, 'write_timeout': 10}),
         ('memory', {'visibility_timeout': 'mine'}, {'visibility_timeout': 'mine'}),
         ('redis+socket', {}, {'visibility_timeout': 300, 'unacked_restore_interval': 3}),
@@ -33,6 +35,14 @@ def test_options_of_the_broker(transport: str, given: dict[str, Any], options: d
 def test_a_visibility_timeout_is_a_number_of_seconds(timeout: Any) -> None:
     with pytest.raises(ValueError, match=f'visibility_timeout {timeout!r}: it must be a number of seconds'):
         broker_options('sqs', {'visibility_timeout': timeout})
+
+
+@pytest.mark.parametrize(('others', 'retries'), [([], 0), (['a'], 0), (['a', 'b', 'c'], 2)])
+def test_each_server_of_a_list_is_tried_once(others: list[str], retries: int) -> None:
+    """Zero retries are one try."""
+    given: dict[str, Any] = {}
+    connect_once(SimpleNamespace(alt=others, ensure_connection=given.update))
+    assert given == {'max_retries': retries, 'reraise_as_library_errors': False}
 
 
 @pytest.mark.parametrize(
