@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,6 +39,39 @@ def test_a_broker_that_is_away_does_not_end_the_renewals(caplog: pytest.LogCaptu
     assert all('tried again: The broker is away' in message for message in caplog.messages[1:])
     assert leases.times == times
     assert not thread._thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ('lease', 'waits'),
+    [
+        # The second renewal takes longer than the interval, so the third comes at once.
+        (6.0, [2.0, 1.5, 0, 2.0]),
+        (0.1, [0.1, 0, 0, 0.1]),
+    ],
+)
+def test_leases_are_renewed_three_times_while_they_last(
+    lease: float, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, waited = 100.0, []
+    takes = iter([0.5, 3.0, 0.0])
+
+    def wait(seconds: float) -> bool:
+        nonlocal now
+        waited.append(seconds)
+        now += seconds
+        return len(waited) == len(waits)
+
+    def renew() -> None:
+        nonlocal now
+        now += next(takes)
+
+    monkeypatch.setattr(renewal, 'time', SimpleNamespace(monotonic=lambda: now))
+    made = Renewal(SimpleNamespace(seconds=lambda: lease, renew=renew), otherwise=60)
+    made._stopped = SimpleNamespace(wait=wait)
+    made._run()
+    assert waited == pytest.approx(waits)
+    # The process may end while a broker is silent.
+    assert made._thread.daemon
 
 
 def test_a_silent_broker_does_not_keep_a_worker_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
