@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy
 
 from cadasta.workertoolbox.results import refuse_clearly
-from cadasta.workertoolbox.timeouts import broker_options, connect_once
+from cadasta.workertoolbox.timeouts import broker_options, connect_once, missing_timeouts
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,11 @@ def test_options_of_the_broker(transport: str, given: dict[str, Any], options: d
 def test_a_visibility_timeout_is_a_number_of_seconds(timeout: Any) -> None:
     with pytest.raises(ValueError, match=f'visibility_timeout {timeout!r}: it must be a number of seconds'):
         broker_options('sqs', {'visibility_timeout': timeout})
+
+
+def test_a_timeout_that_is_given_stays() -> None:
+    given = {'connect_timeout': 3, 'keepalives_idle': 5, 'keepalives_interval': 5}
+    assert missing_timeouts(given) == {'keepalives_count': 3, 'tcp_user_timeout': 60_000}
 
 
 @pytest.mark.parametrize(('others', 'retries'), [([], 0), (['a'], 0), (['a', 'b', 'c'], 2)])

@@ -105,6 +105,14 @@ def test_a_platform_that_is_well(platform: Platform) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ('seconds', 'state'),
+    [(59.9, State.OK), (60, State.WARNING), (599.9, State.WARNING), (600, State.CRITICAL)],
+)
+def test_from_when_on_something_is_late(seconds: float, state: State) -> None:
+    assert LIMITS.state(seconds) is state
+
+
 @pytest.mark.parametrize(('lag', 'state'), [(5, None), (61, 'WARNING'), (700, 'CRITICAL')])
 def test_a_monitor_that_is_stopped(platform: Platform, lag: float, state: str | None) -> None:
     platform.tasks.execute(monitors.update().values(caught_up=ago(lag)))
