@@ -103,6 +103,11 @@ def test_what_needs_too_much_memory(data: bytes) -> None:
     assert bounded(json.dumps(data[: MAX_BODY // 4].decode()).encode())
 
 
+@pytest.mark.parametrize(('data', 'memory'), [(b'[7, 8]', 4 * 6 + 64 * 2), (b'{"a": 7}', 4 * 8 + 64 * 4)])
+def test_what_a_glance_says_of_json(data: bytes, memory: int) -> None:
+    assert bounds.at_most(data) == memory
+
+
 def test_headers_that_need_too_much() -> None:
     lists = b'[],' * (MAX_HEADERS_MEMORY // 128)
     for envelope, problem in [
