@@ -49,6 +49,7 @@ UNMEASURED = (
     'real/test_silence.py',
     'real/test_worker_queues.py',
     'reports/test_workers.py',
+    'results/test_clocks.py',
     'results/test_deaths.py',
     'results/test_in_memory.py',
     'results/test_roles.py',

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from celery import Celery
 
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.monitor import tally as tally_module
+from cadasta.workertoolbox.monitor.message import Message
 from cadasta.workertoolbox.monitor.metrics import answers
 from cadasta.workertoolbox.monitor.presence import Lookout
-from cadasta.workertoolbox.monitor.tally import Tally
+from cadasta.workertoolbox.monitor.store import Stored
+from cadasta.workertoolbox.monitor.tally import TOO_LONG, Tally
 from rig.monitor.programs import Toolbox
 from rig.servers.broker import PLATFORM_QUEUE, Broker
 from rig.servers.postgres import ADMIN, ADMIN_PASSWORD, Database
@@ -108,12 +111,37 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
     assert result.output.endswith('. Change --metrics-port or --metrics-host.\n')
 
 
-def test_a_monitor_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_monitor_has_done_and_how_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(tally_module, 'time', SimpleNamespace(monotonic=lambda: now))
     tally = Tally()
-    tally.begin()
-    assert tally.trouble is None
-    monkeypatch.setattr(tally_module, 'TOO_LONG', -1.0)
-    assert str(tally.trouble).startswith('The monitor has neither read nor stored anything for 0 s: look at its log')
+    assert (tally.tasks, tally.rejected, tally.waiting) == (0, 0, None)
+    assert tally.errors == {'broker': 0, 'database': 0}
+    for go_on in (tally.begin, tally.move, tally.begin):
+        go_on()
+        now += TOO_LONG
+        assert tally.trouble is None
+        now += 1
+        assert str(tally.trouble).startswith('The monitor has neither read nor stored anything for 121 s: look at its')
+    assert tally.lag == 3 * (TOO_LONG + 1)
+    tally.catch_up(now - 5)
+    # A monitor that has connected again has not caught up yet.
+    tally.catch_up(0)
+    assert tally.lag == 5
+    tally.failed('database', 'The database is away')
+    assert (tally.trouble, tally.errors) == ('The database is away', {'broker': 0, 'database': 1})
+
+    def write(messages: Sequence[Message]) -> Stored:
+        nonlocal now
+        now += 2
+        return Stored(len(messages), 1)
+
+    message = Message(None, b'')
+    assert tally.measured(write, [message, message]) == Stored(2, 1)
+    # Nothing is stored anew when a connection is.
+    tally.measured(write, [])
+    assert (tally.tasks, tally.rejected, tally.seconds.total) == (2, 1, 2)
+    assert tally.counted(7) == tally.waiting == 7
 
 
 class Told:
@@ -139,9 +167,3 @@ def test_the_lag_of_a_busy_monitor() -> None:
     assert lookout.caught_up == marked
     lookout.look(is_empty=True)
     assert lookout.caught_up > marked
-    tally = Tally()
-    tally.catch_up(lookout.caught_up)
-    before = tally.lag
-    # A monitor that has connected again has not caught up yet.
-    tally.catch_up(0)
-    assert before <= tally.lag < lookout.caught_up
