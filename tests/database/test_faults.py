@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
 
-from cadasta.workertoolbox.database.faults import Fault, blames_values, explained, fault_of, refusing
+from cadasta.workertoolbox.database.faults import Fault, blames_values, explained, fault_of, refusing, sqlstate
 from cadasta.workertoolbox.errors import NotUsable
 
 AT = 'connection to server at "db" (10.0.0.7), port 5432 failed: '
@@ -180,3 +180,14 @@ class TestSQLite:
         with sqlite3.connect(path) as connection:
             connection.execute('INSERT INTO t VALUES (1)')
             assert self.fails(f'{path}', 'INSERT INTO t VALUES (2)') is Fault.BLOCKED
+
+
+def test_what_a_server_says_of_a_value_is_no_fault_of_the_url() -> None:
+    """The text alone could be that of libpq about a parameter of the connection."""
+    assert fault_of(answered('22P02', 'invalid input value for enum mood: "glad"')) is Fault.DATA
+
+
+@pytest.mark.parametrize('name', ['pgcode', 'sqlstate'])
+def test_each_driver_has_its_own_name_for_a_state(name: str) -> None:
+    assert sqlstate(type('Answer', (Exception,), {name: '40001'})()) == '40001'
+    assert sqlstate(Exception()) == ''
