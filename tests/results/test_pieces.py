@@ -6,7 +6,7 @@ import os
 import select
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -97,25 +97,40 @@ def test_who_needs_a_keeper(
 
 def test_an_error_that_comes_late(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(keeper, 'PATIENCE', 0.01)
-    go_on, done = threading.Event(), threading.Event()
+    go_on, reached, end = threading.Event(), threading.Event(), threading.Event()
+    waits: list[float | None] = []
+
+    class Noted(Future):  # type: ignore[type-arg]
+        def result(self, timeout: float | None = None) -> Any:
+            waits.append(timeout)
+            return super().result(timeout)
 
     def fail() -> None:
         go_on.wait()
         raise KeyError('no')
 
+    def succeed() -> None:
+        reached.set()
+        end.wait()
+
+    monkeypatch.setattr(keeper, 'Future', Noted)
     made = keeper.Keeper()
     made.store('SUCCESS of 1', fail)
     # The main process does not wait for those behind it, either.
-    made.store('SUCCESS of 2', done.set)
+    made.store('SUCCESS of 2', succeed)
+    assert waits == [0.01, 0]
     assert 'The result database is away: SUCCESS of 2 will be stored when it is back' in caplog.text
     go_on.set()
-    assert done.wait(10)
+    assert reached.wait(10)
     assert "A state was not stored: 'no'" in caplog.text
+    made.store('SUCCESS of 3', list)
+    assert waits == [0.01, 0, 0]
+    end.set()
     # It waits again.
     wait_until(lambda: not made._is_late, 'all to be stored')
     monkeypatch.setattr(keeper, 'PATIENCE', 10)
     with pytest.raises(KeyError):
-        made.store('SUCCESS of 3', lambda: {}['no'])
+        made.store('SUCCESS of 4', lambda: {}['no'])
 
 
 def test_a_keeper_of_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
