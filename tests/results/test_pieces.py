@@ -16,16 +16,19 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from celery import Celery, Task, bootsteps
-from celery.exceptions import Ignore, Reject
+from celery.exceptions import Ignore, Reject, TaskPredicate
 from kombu.exceptions import OperationalError
 
 from cadasta.workertoolbox.conf import Config
+from cadasta.workertoolbox.errors import UnreadableResult
 from cadasta.workertoolbox.results import keeper, lease, limits, waiting
 from cadasta.workertoolbox.results.backend import Dropped
 from cadasta.workertoolbox.results.claim import Claim, Failed, Holder, Impossible, Over, Running
 from cadasta.workertoolbox.results.comeback import send_back
 from cadasta.workertoolbox.results.engines import engine
 from cadasta.workertoolbox.results.guard import act, guard, release
+from cadasta.workertoolbox.results.reading import checked, decoded, exception
+from cadasta.workertoolbox.results.refusal import refusal
 from rig.servers.broker import PLATFORM_QUEUE
 from rig.servers.memory import MemoryBroker
 from rig.servers.process import wait_until
@@ -63,6 +66,55 @@ HOLDER = Holder('STARTED', 'w1', 1, (0, 1), 5.0, 'export', True)
 )
 def test_what_becomes_of_a_message_whose_claim_is_refused(changes: dict[str, Any], answer: Any) -> None:
     assert replace(HOLDER, **changes).refuses((0, 1)) == answer
+
+
+# What a database refuses
+
+
+@pytest.mark.parametrize(
+    ('error', 'what'),
+    [
+        (ValueError('no NUL'), 'no NUL'),
+        (OverflowError('too large'), 'too large'),
+        (MemoryError(), 'MemoryError'),
+        (sa.exc.DataError('INSERT', {}, Exception('too long\nDETAIL: 160 characters')), 'too long'),
+        (ConnectionRefusedError('away'), None),
+        (sa.exc.OperationalError('INSERT', {}, Exception('away')), None),
+        (sa.exc.IntegrityError('INSERT', {}, Exception('UNIQUE constraint failed: id')), None),
+    ],
+)
+def test_whether_the_data_are_to_blame(error: Exception, what: str | None) -> None:
+    found = refusal(error)
+    assert (found and str(found)) == (what and f'The database refuses it: {what}')
+
+
+# What is read
+
+
+def test_which_content_is_decoded() -> None:
+    assert decoded(b'[1]', 'application/x-python-serialize', 'binary', None) == [1]
+    assert decoded(b'a: 1', 'application/x-yaml', 'utf-8', {'application/x-yaml'}) == {'a': 1}
+    with pytest.raises(UnreadableResult, match='Pickles are never loaded'):
+        decoded(b'a: 1', 'application/x-python-serialize', 'binary', {'application/x-yaml'})
+
+
+def test_children_that_are_none(celery_app: Celery) -> None:
+    state = {'children': None}
+    assert checked(state, celery_app) is state
+    with pytest.raises(UnreadableResult, match='The children that are stored for a task are none: 5'):
+        checked({'children': 5}, celery_app)
+
+
+@pytest.mark.parametrize(
+    ('made', 'is_kept'),
+    [(ValueError('no'), True), (Ignore(), False), (Reject(), False), (MemoryError(), False), (SystemExit(), False)],
+)
+def test_an_exception_that_tells_a_worker_what_to_do(made: BaseException, is_kept: bool) -> None:
+    # A result need not name a module.
+    found = exception(lambda described: made, {'exc_type': 'Boom', 'exc_message': ['no']})
+    assert isinstance(found, Exception)
+    assert (found is made) == is_kept
+    assert not isinstance(found, TaskPredicate | MemoryError)
 
 
 # The keeper
