@@ -218,13 +218,26 @@ def test_the_end_of_a_worker(main_process: None, monkeypatch: pytest.MonkeyPatch
         patience.sleep(0)
 
 
+def test_how_long_a_process_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(waiting, '_shared', None)
+    monkeypatch.setattr(waiting, 'time', SimpleNamespace(sleep=slept.append, monotonic=lambda: 100.0))
+    patience = waiting.Patience()
+    patience.sleep(7)
+    # The worker was told to end, and the time is not over yet.
+    patience._deadline = 100.0
+    patience.sleep(60)
+    patience.sleep(0.5)
+    assert slept == [7, 1.0, 0.5]
+
+
 def test_what_a_child_waits(main_process: None) -> None:
     assert waiting.is_main_process()
     waiting.begin_task()
     with waiting.outside_limits():
         time.sleep(0.01)
         seconds, is_waiting = waiting.waited(os.getpid())
-        assert (seconds > 0, is_waiting) == (True, True)
+        assert (0 < seconds < 60, is_waiting) == (True, True)
     first, is_waiting = waiting.waited(os.getpid())
     assert (0.01 <= first < 60, is_waiting) == (True, False)
     with waiting.outside_limits():
