@@ -10,7 +10,16 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
 
-from cadasta.workertoolbox.database.faults import Fault, blames_values, explained, fault_of, refusing, sqlstate
+from cadasta.workertoolbox.database.faults import (
+    Fault,
+    blames_role,
+    blames_values,
+    explained,
+    fault_of,
+    refusing,
+    sqlstate,
+    was_first,
+)
 from cadasta.workertoolbox.errors import NotUsable
 
 AT = 'connection to server at "db" (10.0.0.7), port 5432 failed: '
@@ -191,3 +200,16 @@ def test_what_a_server_says_of_a_value_is_no_fault_of_the_url() -> None:
 def test_each_driver_has_its_own_name_for_a_state(name: str) -> None:
     assert sqlstate(type('Answer', (Exception,), {name: '40001'})()) == '40001'
     assert sqlstate(Exception()) == ''
+
+
+@pytest.mark.parametrize(
+    ('error', 'first', 'role'),
+    [
+        (answered('23505'), True, False),
+        (OperationalError('', {}, Exception('UNIQUE constraint failed: celery_taskmeta.task_id')), True, False),
+        (answered('23503'), False, False),
+        (answered('42501'), False, True),
+    ],
+)
+def test_somebody_was_first_or_the_role_may_not(error: DBAPIError, first: bool, role: bool) -> None:
+    assert (was_first(error), blames_role(error.orig)) == (first, role)

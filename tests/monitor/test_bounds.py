@@ -108,6 +108,16 @@ def test_what_a_glance_says_of_json(data: bytes, memory: int) -> None:
     assert bounds.at_most(data) == memory
 
 
+@pytest.mark.parametrize(
+    ('text', 'width', 'shorter'),
+    [('', 1, 0), ('é', 1, 0), ('中', 2, 0), ('😀', 4, 0), (r'\u4e2d', 2, 5), (r'\ud83d\ude00', 4, 10)],
+)
+def test_what_a_text_needs(text: str, width: int, shorter: int) -> None:
+    """Its widest character decides, and an escape is one character."""
+    whole = f'["{text}{"x" * 1000}"]'
+    assert bounds._memory(whole.encode(), whole) == width * (len(whole) - shorter) + 64
+
+
 def test_headers_that_need_too_much() -> None:
     lists = b'[],' * (MAX_HEADERS_MEMORY // 128)
     for envelope, problem in [
@@ -126,6 +136,7 @@ def test_headers_that_need_too_much() -> None:
 
 def test_too_deep() -> None:
     assert bounded(b'[' * MAX_DEPTH)
+    assert bounded(b'[[], ' + b'[' * (MAX_DEPTH - 1))
     for data in (b'[' * (MAX_DEPTH + 1), b'{"a":' * (MAX_DEPTH + 1), b'["[", ' * MAX_DEPTH + b'[[]'):
         with pytest.raises(ValueError, match='levels deep'):
             bounded(data)
