@@ -219,6 +219,18 @@ def test_who_gives_up_a_claim(table: Table) -> None:
     assert leased() == [False, True]
 
 
+def test_who_lets_another_role_go_on(table: Table) -> None:
+    """It is the run that has the claim."""
+    table.monkeypatch.setattr(backends, 'LEASE', -1)
+    zombie, request = start(table.backend('a')), start(table.backend('b'))
+    table.execute("UPDATE celery_taskmeta SET role = 'ada'")
+    table.backend('a').disown('1', request.toolbox_claim)
+    table.backend('b').disown('1', zombie.toolbox_claim)
+    assert table.row('role') == 'ada'
+    table.backend('b').disown('1', request.toolbox_claim)
+    assert table.row('role') is None
+
+
 def test_what_has_no_claim_leaves_the_lease_to_who_has(table: Table) -> None:
     start(table.backend('a'))
     table.backend('a').store_result('1', None, 'PROGRESS', request=Context(id='1'))
