@@ -13,7 +13,7 @@ class ToolboxError(Exception):
 
 
 class SettingError(ToolboxError, ValueError):
-    """A setting of a `cadasta.workertoolbox.conf.Config` has a value that it cannot have.
+    """A setting of a `cadasta.workertoolbox.conf.Config`, or of the page, has a value that it cannot have.
 
     >>> from cadasta.workertoolbox import Config
     >>> try:

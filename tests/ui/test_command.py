@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import signal
 import socket
 import sys
+import threading
+import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from celery import Celery
 from celery.bin.base import CLIContext
 from click.testing import CliRunner
+from werkzeug.security import generate_password_hash
 
 from cadasta.workertoolbox.commands import toolbox as toolbox_group
 from cadasta.workertoolbox.conf import Config
@@ -120,6 +126,68 @@ def test_public_address_gets_a_warning(toolbox: Toolbox) -> None:
         assert response.status == 200
 
 
+def answer_to(url: str, headers: dict[str, str]) -> str:
+    """The page as a client gets it that sends these headers, whatever they are."""
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as response:
+        return str(response.read().decode())
+
+
+def password(name: str, word: str) -> dict[str, str]:
+    return {'Authorization': f'Basic {base64.b64encode(f"{name}:{word}".encode()).decode()}'}
+
+
+#: A stranger writes a header also as the web server would write it, because WSGI has one name for both.
+ROLES = ('X-Role', 'X_Role', 'X_FORWARDED_FOR', 'X-Forwarded-For', 'X-Forwarded-Prefix', 'X-Forwarded-Host')
+
+
+@pytest.mark.parametrize('trusted', ['127.0.0.1', '10.0.0.7', ''])
+def test_proxies(toolbox: Toolbox, seed: Seed, trusted: str) -> None:
+    """Only what a proxy sends at whose address the page trusts one."""
+    seed.task('7', args=[SECRET])
+    options = ['--trust-proxy', trusted, '--arguments-for', 'X-Role=operator'] if trusted else []
+    process = toolbox.start('ui', '--port', '0', '--access-log', '--url-prefix', '/ops/queue/', *options)
+    url = process.wait_for(URL)[0]
+    assert url.endswith('/ops/queue/')
+    forged = answer_to(f'{url}tasks/7?find={SECRET}', dict.fromkeys(ROLES, 'operator'))
+    assert ('hush' in forged) == (trusted == '127.0.0.1')
+    assert 'href="/ops/queue/tasks"' in forged
+    answer_to(f'{url}tasks', {'X_Role': 'operator', 'X_FORWARDED_FOR': '6.6.6.6'})
+    lines = process.wait_for(r'(?s)"GET /ops/queue/tasks HTTP.*').string.splitlines()
+    clients = [line.partition(' - - [')[0] for line in lines if '"GET ' in line]
+    assert clients == ['operator' if trusted == '127.0.0.1' else '127.0.0.1', '127.0.0.1']
+    assert SECRET not in process.log
+
+
+def test_users_beside_one_who_tries_passwords(toolbox: Toolbox, seed: Seed, tmp_path: Path) -> None:
+    """Ada gets pages while 20 clients try passwords without a pause."""
+    users = tmp_path / 'users'
+    users.touch(0o600)
+    users.write_text(f'ada:{generate_password_hash("correct-horse")}\n')
+    process = toolbox.start('ui', '--port', '0', '--users', str(users), '--host', '0.0.0.0')
+    process.wait_for('^Warning: there is no encryption')
+    url = process.wait_for(URL)[0].replace('0.0.0.0', '127.0.0.1')
+    ada = password('ada', 'correct-horse')
+    assert 'No task is known' in answer_to(f'{url}tasks', ada)
+    is_over = threading.Event()
+
+    def attack(number: int) -> set[int]:
+        found = set()
+        while not is_over.is_set():
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                answer_to(url, password(('ada', 'bob')[number % 2], str(number)))
+            found.add(refused.value.code)
+        return found
+
+    with ThreadPoolExecutor(20) as pool:
+        attacks = [pool.submit(attack, number) for number in range(20)]
+        try:
+            for _ in range(10):
+                assert 'No task is known' in answer_to(f'{url}tasks', ada)
+        finally:
+            is_over.set()
+    assert set().union(*(attack.result() for attack in attacks)) == {401, 429}
+
+
 def run(*arguments: str) -> tuple[int, str]:
     app = Celery('commands', broker='memory://', backend='db+sqlite://', set_as_current=False)
     done = CliRunner().invoke(toolbox_group, ['ui', *arguments], obj=CLIContext(app, no_color=True, workdir=None))
@@ -141,6 +209,23 @@ def test_unknown_database() -> None:
     assert code == 1
     assert 'is not the URL of a PostgreSQL or SQLite database' in output
     assert SECRET not in output
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ('arguments', 'code', 'problem'),
+    [
+        (['--url-prefix', '//evil.example'], 2, "'//evil.example' is no prefix of paths. Write it /queue"),
+        (['--trust-proxy', 'proxy'], 2, "'proxy' is no address of a proxy. Write it 10.0.0.7"),
+        (['--arguments-for', 'X-Role=operator'], 2, 'Say which proxy to trust: --trust-proxy'),
+        (['--users', 'nowhere'], 1, 'The users in nowhere cannot be read: No such file or directory'),
+    ],
+)
+def test_what_cannot_be_understood(arguments: list[str], code: int, problem: str) -> None:
+    found, output = run('--port', '0', *arguments)
+    assert found == code
+    assert problem in output
+    assert 'Traceback' not in output
 
 
 @pytest.mark.parametrize('module', ['flask', 'waitress.server'])

@@ -1,7 +1,9 @@
 """The command ``celery toolbox ui``."""
 
 import signal
-from contextlib import suppress
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from typing import Any
 
@@ -22,6 +24,12 @@ _BOUNDS: dict[str, Any] = {
     'max_request_body_size': 2**10,
 }
 
+# By whether the page has users.
+_WARNINGS = {
+    False: 'Warning: there is no authentication. Anyone who reaches this address can read it.',
+    True: 'Warning: there is no encryption. Let only a proxy that has it reach this address.',
+}
+
 
 @click.command(cls=CeleryCommand)
 @database_option
@@ -29,7 +37,7 @@ _BOUNDS: dict[str, Any] = {
     '--host',
     default='127.0.0.1',
     show_default=True,
-    help='Address to listen on. The page has no authentication: anyone who reaches the address can read it.',
+    help='Address to listen on. Without --users, anyone who reaches it can read the page.',
 )
 @option(
     '--port',
@@ -45,7 +53,39 @@ _BOUNDS: dict[str, Any] = {
     help='Host name that the page answers to, such as that of a proxy; repeatable. Without it, a page on loopback '
     'answers to the names of this machine alone, and others to any name.',
 )
+@option(
+    '--url-prefix',
+    metavar='PATH',
+    default='/',
+    show_default=True,
+    help='Path below which the page is, such as /queue. A proxy passes it on.',
+)
+@option(
+    '--trust-proxy',
+    metavar='ADDRESS',
+    multiple=True,
+    help='Address of a proxy, or a network of proxies, such as 10.0.0.0/8; repeatable. The page believes what they say '
+    'in X-Forwarded-For, and in the headers of --arguments-for.',
+)
+@option(
+    '--users',
+    metavar='FILE',
+    help='Let only these users in, by HTTP Basic. Each line is NAME:HASH, with a hash that '
+    'generate_password_hash of werkzeug.security made. A change of the file counts at once.',
+)
 @option('--show-arguments', is_flag=True, help='Show arguments, results and tracebacks of tasks.')
+@option(
+    '--arguments-for',
+    metavar='HEADER=VALUE',
+    multiple=True,
+    help='Show them if a proxy of --trust-proxy sends this header with exactly this value, such as X-Role=operator; '
+    'repeatable. The proxy must set or remove the header in each request.',
+)
+@option(
+    '--access-log',
+    is_flag=True,
+    help='Print a line for each request, in the common log format. It has no query: people look for customers in it.',
+)
 @click.pass_context
 @handle_preload_options
 def ui(
@@ -54,7 +94,12 @@ def ui(
     host: str,
     port: int,
     allow_host: tuple[str, ...],
+    url_prefix: str,
+    trust_proxy: tuple[str, ...],
+    users: str | None,
     show_arguments: bool,
+    arguments_for: tuple[str, ...],
+    access_log: bool,
 ) -> None:
     """Serve a page that shows scheduled tasks and their states. It only reads.
 
@@ -73,12 +118,32 @@ def ui(
     address, port = listener.getsockname()[:2]
     name = f'[{address}]' if ':' in address else address
     is_private = ip_address(address).is_loopback
-    with usable_database():
-        app = create_app(url, show_arguments, {*LOOPBACK, name, *allow_host} if is_private or allow_host else None)
+    with usable_database(), _understood_settings():
+        app = create_app(
+            url,
+            show_arguments,
+            {*LOOPBACK, name, *allow_host} if is_private or allow_host else None,
+            prefix=url_prefix,
+            users=users,
+            trusted_proxies=trust_proxy,
+            arguments_for=arguments_for,
+            access_log=sys.stdout if access_log else None,
+        )
     # Set before anything is printed, because a reader of the output may end the process at once.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         if not is_private:
-            click.echo('Warning: there is no authentication. Anyone who reaches this address can read it.', err=True)
-        click.echo(f'http://{name}:{port}/')
-        create_server(app, sockets=[listener], **_BOUNDS).run()
+            click.echo(_WARNINGS[users is not None], err=True)
+        click.echo(f'http://{name}:{port}{url_prefix.removesuffix("/")}/')
+        # Without a proxy that is trusted, waitress takes the headers of proxies out of each request.
+        create_server(app, sockets=[listener], clear_untrusted_proxy_headers=not trust_proxy, **_BOUNDS).run()
+
+
+@contextmanager
+def _understood_settings() -> Iterator[None]:
+    from ..errors import SettingError
+
+    try:
+        yield
+    except SettingError as error:
+        raise click.UsageError(str(error)) from None

@@ -1,6 +1,8 @@
 """Answer the programs that watch the platform and the page."""
 
-from flask import Blueprint, current_app
+import logging
+
+from flask import Blueprint, current_app, request
 from flask.blueprints import BlueprintSetupState
 from sqlalchemy.exc import DBAPIError
 from werkzeug.wrappers import Response
@@ -12,6 +14,8 @@ from ..tracked.readings import Readings
 from . import texts
 from .ended import EndedTasks
 from .metrics import metrics as current
+
+logger = logging.getLogger(__name__)
 
 probes = Blueprint('probes', __name__)
 
@@ -40,7 +44,12 @@ def healthz() -> Response:
 @probes.errorhandler(DBAPIError)
 @probes.errorhandler(NotUsable)
 def unhealthy(error: DBAPIError | NotUsable) -> Response:
-    return _response(health(f'The database cannot be read: {texts.reason(error)}'))
+    reason = texts.reason(error)
+    if current_app.config['HAS_USERS'] and request.endpoint == f'{probes.name}.healthz':
+        # Strangers may ask, and the reason may name hosts and roles.
+        logger.error('%r: %s', request.path, reason)
+        reason = 'the log of the page says why'
+    return _response(health(f'The database cannot be read: {reason}'))
 
 
 def _response(answer: Answer) -> Response:

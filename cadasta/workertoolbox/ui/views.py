@@ -10,7 +10,7 @@ from ..tracked.extent import BRIEF, LARGE, Extent
 from ..tracked.query import TrackedTasks
 from ..tracked.readings import Readings
 from ..tracked.task import STANDINGS, STATES, TrackedTask
-from . import chart, failing, filters, texts
+from . import arguments, chart, failing, filters, texts
 from .commands import mending
 from .overview import NEWEST, overview
 from .windows import HOUR, WINDOWS, Window, chosen
@@ -47,7 +47,7 @@ def now() -> str | Response:
         hour=HOUR,
         newest=NEWEST,
         height=chart.HEIGHT,
-        show_arguments=current_app.config['SHOW_ARGUMENTS'],
+        show_arguments=arguments.are_shown(),
     )
 
 
@@ -75,9 +75,9 @@ def tasks() -> str | tuple[str, int]:
     )
 
 
-@pages.get('/tasks/<path:task_id>')
+@pages.get('/tasks/<id:task_id>')
 def task(task_id: str) -> str:
-    show_arguments = current_app.config['SHOW_ARGUMENTS']
+    show_arguments = arguments.are_shown()
     with tracked_tasks() as database:
         found = database.get(task_id, Extent(LARGE, texts.LONGEST) if show_arguments else BRIEF)
         related = database.workflow(task_id, WORKFLOW, whole=False)
@@ -126,7 +126,7 @@ def _listed(template: str, read: Callable[[TrackedTasks, Window], Sequence[objec
         windows=WINDOWS,
         rows=found[:ROWS],
         more=max(len(found) - ROWS, 0),
-        show_arguments=current_app.config['SHOW_ARGUMENTS'],
+        show_arguments=arguments.are_shown(),
     )
 
 
