@@ -11,6 +11,7 @@ SEARCHED = os.pathsep.join([os.environ.get('PATH', os.defpath), '/usr/local/sbin
 PACKAGES = {
     'chromedriver': 'chromium-driver',
     'epmd': 'erlang-base',
+    'nginx': 'nginx-light',
     'promtool': 'prometheus',
     'systemd-analyze': 'systemd',
 }

@@ -29,7 +29,7 @@ from .service import Service, sqlite
 pytestmark = pytest.mark.slow
 
 (PAGE,) = PAGES = ['howto/deployment']
-SERVICES = {'worker': 'export-worker.service', 'monitor': 'export-monitor.service'}
+SERVICES = {name: f'export-{name}.service' for name in ('worker', 'monitor', 'page', 'prune')}
 
 
 class Unit(configparser.RawConfigParser):
@@ -43,7 +43,7 @@ class Unit(configparser.RawConfigParser):
 
 
 def unit(manual: Manual, name: str) -> str:
-    """A complete unit. The unit of the monitor is the unit of the worker with some lines replaced."""
+    """A complete unit. The others are the unit of the worker with some lines replaced."""
     text = manual.file(PAGE, SERVICES['worker'])
     changes = Unit()
     if name != 'worker':
@@ -99,7 +99,7 @@ def test_unit_stops_the_service_softly(manual: Manual, name: str) -> None:
     read = Unit()
     read.read_string(unit(manual, name))
     assert read['Service']['KillMode'] == 'mixed'
-    assert read['Service']['TimeoutStopSec'] == {'worker': '10min', 'monitor': '30'}[name]
+    assert read['Service']['TimeoutStopSec'] == ('10min' if name == 'worker' else '30')
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def manifests(manual: Manual) -> list[Any]:
 def test_commands_are_those_of_celery(manual: Manual, dockerfile: DockerfileParser, tmp_path: Path) -> None:
     (tmp_path / 'export.py').write_text('from celery import Celery\napp = Celery()\n')
     shown = list(commands(manual, dockerfile))
-    assert len(shown) == 7
+    assert len(shown) == 11
     for arguments in {tuple(arguments) for arguments in shown}:
         # Celery parses the options, and refuses an unknown one, before it shows the help.
         run = subprocess.run(
@@ -194,8 +194,7 @@ def test_probes(manual: Manual, tmp_path: Path) -> None:
 
 
 def test_probes_over_http(manual: Manual) -> None:
-    for caption in ('monitor.yaml', 'page.yaml'):
-        container = yaml.safe_load(manual.file(PAGE, caption))
+    for container in (yaml.safe_load(manual.file(PAGE, 'monitor.yaml')), containers(manual)['page']):
         (port,) = container['ports']
         probe = container['readinessProbe']['httpGet']
         assert (probe['path'], probe['port']) == ('/healthz', port['name'])
@@ -203,6 +202,26 @@ def test_probes_over_http(manual: Manual) -> None:
         given = toolbox.commands[command].make_context(command, arguments).params
         assert given.get('metrics_port', given.get('port')) == port['containerPort']
         assert given.get('metrics_host', given.get('host')) == '0.0.0.0'
+
+
+def test_users_of_the_page(manual: Manual) -> None:
+    """The page finds the file that systemd or Kubernetes puts there, and others cannot read it."""
+    read = Unit()
+    read.read_string(unit(manual, 'page'))
+    name, _, source = read['Service']['LoadCredential'].partition(':')
+    assert read['Service']['ExecStart'].endswith(f' --users %d/{name}')
+    assert source.startswith('/etc/export/')
+    (spec,) = (
+        document['spec']['template']['spec']
+        for document in manifests(manual)
+        if document['metadata']['name'] == 'task-page'
+    )
+    (container,) = spec['containers']
+    mounted = {mount['name']: mount['mountPath'] for mount in container['volumeMounts']}
+    assert container['args'][-2:] == ['--users', f'{mounted["users"]}/users']
+    (secret,) = (volume['secret'] for volume in spec['volumes'] if volume['name'] == 'users')
+    assert secret['defaultMode'] == 0o440
+    assert spec['securityContext']['fsGroup'] == 10001
 
 
 @pytest.fixture
