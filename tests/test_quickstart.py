@@ -23,6 +23,7 @@ import pytest
 import redis
 from kombu import Connection
 
+from cadasta.workertoolbox.tracked import TrackedTask
 from rig.servers.broker import Broker
 from rig.servers.environment import clean_environment
 from rig.servers.postgres import ADMIN, ADMIN_PASSWORD, Database
@@ -150,6 +151,32 @@ def test_tracks_every_task_and_keeps_all_of_it_running(quickstart: Quickstart) -
         assert any(program in command for command in programs), programs
     process.popen.send_signal(signal.SIGINT)
     assert process.wait() == 0, process.log
+
+
+def test_mends_what_a_killed_worker_has_broken(quickstart: Quickstart) -> None:
+    process = quickstart.start('--break', '--keep')
+    url = process.wait_for(r'Look at it: (\S+)', 420)[1]
+
+    [task_id] = re.findall(r'killed \(SIGKILL\) while it runs export\.film (\S+)', process.log)
+    broken, mended = process.log.split('toolbox resend --lost --yes')
+    assert f'{task_id}  STARTED  export  export.film  its worker, export@quickstart-' in broken
+    assert f'{url}tasks?standing=lost' in broken
+    assert f'\n{task_id}  export.film\n1 sent\n' in mended
+    assert mended.partition('toolbox lost\n')[2].startswith('0 lost\n')
+    assert 'OK: export.film was lost with its worker' in mended
+    with urllib.request.urlopen(f'{url}tasks/{task_id}') as page:
+        text = page.read().decode()
+    assert '<h1>export.film <span class="state success">SUCCESS</span></h1>' in text
+    assert '<dt>Runs</dt><dd>2</dd>' in text
+    process.popen.send_signal(signal.SIGINT)
+    assert process.wait() == 0, process.log
+
+
+def test_breaks_nothing_on_a_broker_that_is_not_its_own(quickstart: Quickstart) -> None:
+    process = quickstart.start_program('--break', CELERY_BROKER_URL='redis://127.0.0.1:1/0')
+
+    assert process.wait() == 2, process.log
+    assert 'unset CELERY_BROKER_URL' in process.log
 
 
 def test_pictures_of_the_readme_are_taken_from_its_run(quickstart: Quickstart, tmp_path: Path) -> None:
@@ -334,3 +361,51 @@ def test_verdict_on_a_workflow(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(verdict.problems({'chain': [task]}, [])) == ['A chain: 0 instead of 1 tasks export.table']
     assert not verdict.is_complete('chain', [task])
     assert list(verdict.problems({}, [task])) == ['export.parcels id: belongs to none of the workflows']
+
+
+MENDED: dict[str, Any] = {
+    'task_id': 'id',
+    'lost': (1, 'id\tSTARTED'),
+    'listed': '<td>id</td>',
+    'resent': (0, 'id\texport.film'),
+    'tasks': [
+        TrackedTask('1', 'SUCCESS', name='export.parcels', runs=1),
+        TrackedTask('id', 'SUCCESS', name='export.film', runs=2),
+        TrackedTask('3', 'SUCCESS', name='msg.send', runs=1),
+    ],
+    'lost_after': (0, '0 lost'),
+}
+
+
+@pytest.mark.parametrize(
+    ('change', 'problems'),
+    [
+        ({}, []),
+        ({'listed': None}, []),
+        ({'lost': (0, '0 lost')}, ['`toolbox lost` did not show id, and ended with 0']),
+        ({'lost': (1, 'another')}, ['`toolbox lost` did not show id, and ended with 1']),
+        ({'listed': 'None.'}, ['the page did not list id as lost']),
+        ({'resent': (1, 'id\trefused')}, ['`toolbox resend` did not send id, and ended with 1']),
+        ({'resent': (0, '0 sent')}, ['`toolbox resend` did not send id, and ended with 0']),
+        ({'lost_after': (1, '1 lost')}, ['`toolbox lost` ended with 1 in the end']),
+        (
+            {'tasks': [MENDED['tasks'][0], TrackedTask('id', 'SUCCESS', name='export.film', runs=1)]},
+            [
+                'export.film: started 1 times instead of 2',
+                'msg.send: not sent in the end',
+                'msg.send: started 0 times instead of 1',
+            ],
+        ),
+        (
+            {'tasks': [*MENDED['tasks'][:2], TrackedTask('3', 'FAILURE', name='msg.send', runs=1)]},
+            ['msg.send: FAILURE in the end'],
+        ),
+    ],
+)
+def test_verdict_on_what_was_broken(
+    monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], problems: list[str]
+) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    verdict = importlib.import_module('quickstart.verdict')
+
+    assert list(verdict.not_mended(verdict.Mended(**{**MENDED, **change}))) == problems

@@ -4,6 +4,8 @@ The part of a task's name before the first dot is the queue it is sent to, so ev
 This codebase names the tasks of other services, as in `app.signature('msg.send')`, and never imports them.
 """
 
+import time
+
 from celery import Signature, Task, chain, chord
 
 from cadasta.workertoolbox.utils import extract_followups
@@ -40,6 +42,13 @@ def boundary(project: str) -> str:
     raise LookupError(f'{project} has no boundary')
 
 
+@app.task(name='export.film')
+def film(parcels: list[str]) -> str:
+    """Film a flight over parcels. It takes ten seconds, in which its worker can be killed."""
+    time.sleep(10)
+    return f'{len(parcels)}-parcels.mp4'
+
+
 @app.task(name='export.everything', bind=True)
 def everything(self: Task, project: str) -> str:
     """Schedule a chord and hand this task's own followups to the last step of it.
@@ -58,3 +67,8 @@ def report(project: str) -> Signature:
 def atlas(project: str) -> Signature:
     """A chord: the pages are drawn side by side, and its body, of another service, is given all of them."""
     return chord([draw_map.s(project, page) for page in (1, 2, 3)], app.signature('msg.send', args=['ada@example.org']))
+
+
+def flight(project: str) -> Signature:
+    """A chain through two services: the film takes a while, and the message waits for it."""
+    return chain(parcels.s(project), film.s(), app.signature('msg.send', args=['ada@example.org']))

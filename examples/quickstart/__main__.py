@@ -1,14 +1,11 @@
 """Runs the quickstart step by step: servers, tables, producer, workers, monitor, verdict."""
 
 import argparse
-import math
 import os
-import re
 import sys
 import uuid
-import webbrowser
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,23 +17,15 @@ from kombu import Connection
 from cadasta.workertoolbox.tracked import TrackedTasks, overall, tree
 
 from . import brokers, servers
+from .breaking import Break, break_and_mend
+from .keeping import keep
 from .observation import Observation, depths
 from .processes import Interrupted, Process, QuickstartError, Signals, end
 from .report import Report
+from .services import Services
 from .verdict import TITLES, is_complete, problems
 
-EXAMPLES = Path(__file__).parents[1]
-#: The codebase whose worker serves each work queue.
-SERVICES = {'export': 'export_worker', 'msg': 'msg_worker'}
-TOOLBOX = [sys.executable, '-m', 'celery', '-A', 'export_worker', 'toolbox']
-PRODUCER_SECONDS = 60
-READY_SECONDS = 60
 DRAIN_SECONDS = 15
-PAGE_SECONDS = 30
-
-_SCHEDULED = re.compile(r'^(\w+) ([0-9a-f-]{36})$', re.MULTILINE)
-_URL = re.compile(r'http://\S+')
-_READY = re.compile(r'ready\.$|Ready: ', re.MULTILINE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,7 +49,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         '--keep', action='store_true', help='leave all of it running, with a page to look at, until Ctrl-C'
     )
+    parser.add_argument(
+        '--break',
+        dest='is_breaking',
+        action='store_true',
+        help='instead, kill a worker in the middle of a workflow, find the task that is lost, and send it again; it '
+        'takes about three minutes',
+    )
     options = parser.parse_args(arguments)
+    if options.is_breaking and 'CELERY_BROKER_URL' in os.environ:
+        parser.error('--break kills a worker on the broker that it brings along: unset CELERY_BROKER_URL')
     signals, report = Signals(), Report()
     try:
         with ExitStack() as stack:
@@ -87,21 +85,26 @@ def _run(stack: ExitStack, signals: Signals, report: Report, options: argparse.N
     _use_broker(stack, report)
     _use_database(stack, report, signals, directory)
     app = _app()
-    _make_tables(directory)
+    services = Services(signals, directory)
+    services.make_tables()
     if 'CELERY_BROKER_URL' in os.environ:
         stack.enter_context(brokers.borrowed(app))
+    stack.callback(services.end)
     connection = stack.enter_context(brokers.reader(app))
     tracked = stack.enter_context(TrackedTasks(app.conf.result_backend))
 
-    scheduled = _produce(stack, signals, directory)
+    if options.is_breaking:
+        broken = Break(app, connection, tracked, services, signals, report)
+        return break_and_mend(broken, options.timeout, options.keep)
+    scheduled = services.produce('producer.py', TITLES)
     report.step(f'Producer: {len(scheduled)} workflows scheduled. Nothing else has used the broker so far.')
     report.step(f'Messages, as the broker counts them: {_listed(depths(app, connection))}')
 
-    workers = _start_workers(stack, directory)
+    workers = services.start_workers()
     report.step(f'Workers: started, with the prefork pool, one for each of the queues {" and ".join(workers)}')
-    monitor = _start_monitor(stack, directory)
+    monitor = services.start_monitor()
     report.step(f'Task monitor: started. It drains {app.conf.PLATFORM_QUEUE_NAME}')
-    _wait_until_at_work(signals, [*workers.values(), monitor])
+    services.wait_until_at_work([*workers.values(), monitor])
     observation = Observation(tracked, workers, scheduled)
     _watch(signals, report, observation, options.timeout)
     if not options.keep:
@@ -120,7 +123,8 @@ def _run(stack: ExitStack, signals: Signals, report: Report, options: argparse.N
         {'monitor': monitor, **{f'worker of {queue}': worker for queue, worker in workers.items()}},
     )
     if options.keep:
-        _keep(stack, signals, report, directory)
+        page, url = services.start_page()
+        keep(signals, report, page, url)
     return code
 
 
@@ -150,72 +154,6 @@ def _app() -> Celery:
     except ValueError as error:
         raise QuickstartError(str(error)) from error
     return app
-
-
-def _make_tables(directory: Path) -> None:
-    tables = Process([*TOOLBOX, 'tables'], directory / 'tables.log', cwd=EXAMPLES)
-    if tables.popen.wait() != 0:
-        raise QuickstartError(f'The tables could not be made in the result database. It says:\n{tables.last_words()}')
-
-
-def _produce(stack: ExitStack, signals: Signals, directory: Path) -> dict[str, str]:
-    producer = Process([sys.executable, 'producer.py'], directory / 'producer.log', cwd=EXAMPLES)
-    stack.callback(end, [producer])
-    signals.wait_until(lambda: producer.ended, PRODUCER_SECONDS)
-    scheduled = dict(_SCHEDULED.findall(producer.output()))
-    if scheduled.keys() != TITLES.keys():
-        raise QuickstartError(f'The producer could not schedule every workflow. It says:\n{producer.last_words()}')
-    return scheduled
-
-
-def _start_workers(stack: ExitStack, directory: Path) -> dict[str, Process]:
-    workers: dict[str, Process] = {}
-    # A worker that ends writes the messages that it cannot give back to the broker into a temporary file.
-    environment = {**os.environ, 'TMPDIR': str(directory)}
-    stack.callback(lambda: end(workers.values()))
-    for queue, service in SERVICES.items():
-        workers[queue] = Process(
-            [
-                sys.executable,
-                '-m',
-                'celery',
-                '-A',
-                service,
-                'worker',
-                '--queues',
-                queue,
-                '--pool',
-                'prefork',
-                '--concurrency',
-                '2',
-                '--hostname',
-                f'{queue}@quickstart-{os.getpid()}',
-                '--loglevel',
-                'INFO',
-                '--without-gossip',
-                '--without-mingle',
-            ],
-            directory / f'{queue}.log',
-            cwd=EXAMPLES,
-            env=environment,
-        )
-    return workers
-
-
-def _start_monitor(stack: ExitStack, directory: Path) -> Process:
-    monitor = Process([*TOOLBOX, 'monitor'], directory / 'monitor.log', cwd=EXAMPLES)
-    stack.callback(end, [monitor])
-    return monitor
-
-
-def _wait_until_at_work(signals: Signals, processes: Sequence[Process]) -> None:
-    """Wait until processes have started. The time limit of the workflows begins after that."""
-    signals.wait_until(
-        lambda: (
-            any(process.ended for process in processes) or all(_READY.search(process.output()) for process in processes)
-        ),
-        READY_SECONDS,
-    )
 
 
 def _watch(signals: Signals, report: Report, observation: Observation, timeout: float) -> None:
@@ -276,21 +214,6 @@ def _judge(report: Report, observation: Observation, platform: str, processes: M
         report.line(f'- {problem}')
     report.verdict(False, f'FAILED: {len(found)} things are not as they must be, see above.')
     return 1
-
-
-def _keep(stack: ExitStack, signals: Signals, report: Report, directory: Path) -> None:
-    page = Process([*TOOLBOX, 'ui', '--port', '0', '--show-arguments'], directory / 'page.log', cwd=EXAMPLES)
-    stack.callback(end, [page])
-    signals.wait_until(lambda: page.ended or _URL.search(page.output()), PAGE_SECONDS)
-    url = _URL.search(page.output())
-    if page.ended or not url:
-        raise QuickstartError(f'The page did not start. It says:\n{page.last_words()}')
-    report.line(f'\nEverything keeps running. Look at it: {url[0]}   Press Ctrl-C to end it.')
-    if sys.platform == 'darwin' or 'DISPLAY' in os.environ or 'WAYLAND_DISPLAY' in os.environ:
-        webbrowser.open(url[0])
-    with suppress(Interrupted):
-        signals.wait_until(lambda: page.ended, math.inf)
-    report.line('')
 
 
 def _listed(depths: Mapping[str, int]) -> str:

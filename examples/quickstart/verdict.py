@@ -2,8 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from celery import states
+
+from cadasta.workertoolbox.tracked import TrackedTask
 
 from .observation import Tracked
 
@@ -25,6 +28,27 @@ EXPECTED = {
 }
 #: The tasks that are there to fail.
 FAILING = {'export.boundary'}
+#: The tasks of the workflow that is broken and mended, in their order.
+FLIGHT = ('export.parcels', 'export.film', 'msg.send')
+
+
+class Mended(NamedTuple):
+    """What was seen of a task whose worker was killed.
+
+    :param task_id: its id
+    :param lost: the exit code and the output of `toolbox lost`, when nobody vouched for the task any more
+    :param listed: the page of what is lost, at that time; `None` where there is no page
+    :param resent: the exit code and the output of `toolbox resend`
+    :param tasks: the tasks of its workflow in the end
+    :param lost_after: the exit code and the output of `toolbox lost` in the end
+    """
+
+    task_id: str
+    lost: tuple[int, str]
+    listed: str | None
+    resent: tuple[int, str]
+    tasks: Sequence[TrackedTask]
+    lost_after: tuple[int, str]
 
 
 def is_complete(workflow: str, tasks: Sequence[Tracked]) -> bool:
@@ -50,6 +74,30 @@ def problems(workflows: Mapping[str, Sequence[Tracked]], others: Iterable[Tracke
     for task in others:
         yield f'{task.name} {task.id}: belongs to none of the workflows'
         yield from _problems_of(task)
+
+
+def not_mended(mended: Mended) -> Iterator[str]:
+    """Say what is not as it must be after a worker was killed.
+
+    :returns: a line for each thing
+    """
+    if mended.lost[0] != 1 or mended.task_id not in mended.lost[1]:
+        yield f'`toolbox lost` did not show {mended.task_id}, and ended with {mended.lost[0]}'
+    if mended.listed is not None and mended.task_id not in mended.listed:
+        yield f'the page did not list {mended.task_id} as lost'
+    if mended.resent[0] or mended.task_id not in mended.resent[1]:
+        yield f'`toolbox resend` did not send {mended.task_id}, and ended with {mended.resent[0]}'
+    found = {task.name: task for task in mended.tasks}
+    for name in FLIGHT:
+        state = found[name].status if name in found else 'not sent'
+        if state != states.SUCCESS:
+            yield f'{name}: {state} in the end'
+        # What is lost has been started, and what was sent again is started once more.
+        runs, expected = (found[name].runs or 0 if name in found else 0), 1 + (name == 'export.film')
+        if runs != expected:
+            yield f'{name}: started {runs} times instead of {expected}'
+    if mended.lost_after[0]:
+        yield f'`toolbox lost` ended with {mended.lost_after[0]} in the end'
 
 
 def _problems_of(task: Tracked) -> Iterator[str]:
