@@ -40,7 +40,11 @@ class Browser:
         """Take the size of a window, in CSS pixels, and the colours that the user prefers."""
         width, height = size
         self.command(
-            'Emulation.setDeviceMetricsOverride', width=width, height=height, deviceScaleFactor=1, mobile=size == PHONE
+            'Emulation.setDeviceMetricsOverride',
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < DESK[0],
         )
         self.command('Emulation.setEmulatedMedia', features=[{'name': 'prefers-color-scheme', 'value': scheme}])
 

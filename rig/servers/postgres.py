@@ -97,9 +97,12 @@ class Postgres:
     """A cluster that demands passwords, on a free port of 127.0.0.1, in a directory of its own.
 
     PostgreSQL refuses to run as root, so root runs it as `nobody`.
+
+    :param settings: settings that come on top of those that suit a test, or replace them
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *settings: str) -> None:
+        self.settings = (*SETTINGS, *settings)
         self.port = free_port()
         self.user = pwd.getpwnam('nobody') if os.geteuid() == 0 else None
         self.directory = Path(tempfile.mkdtemp(prefix='postgres-'))
@@ -132,7 +135,7 @@ class Postgres:
         )
 
     def start(self) -> None:
-        settings = [argument for setting in SETTINGS for argument in ('-c', setting)]
+        settings = [argument for setting in self.settings for argument in ('-c', setting)]
         self.process = Process(
             [str(self.programs / 'postgres'), '-D', str(self.data), '-p', str(self.port), *settings],
             self.directory / 'log',
