@@ -345,6 +345,24 @@ def test_counts(tasks: TaskDatabase, tracked: TrackedTasks) -> None:
     ]
 
 
+def test_many_tasks_are_read_as_they_lie(postgresql: TaskDatabase) -> None:
+    schedule(postgresql, 'a', 0)
+    settings = "SELECT current_setting('enable_mergejoin'), current_setting('work_mem')"
+    seen: list[tuple[str, str]] = []
+
+    def note(connection: sa.Connection, cursor: Any, statement: str, *others: object) -> None:
+        if 'celery_task_scheduled' in statement:
+            cursor.execute(settings)
+            seen.append(cursor.fetchone())
+
+    with TrackedTasks(postgresql.url) as tracked:
+        before = tuple(tracked._connection.execute(sa.text(settings)).one())
+        sa.event.listen(tracked._engine, 'before_cursor_execute', note)
+        assert len(tracked.counts(minutes(0), timedelta(minutes=5))) == len(tracked.stats(minutes(0))) == 1
+        assert seen == [('off', '64MB')] * 2
+        assert tuple(tracked._connection.execute(sa.text(settings)).one()) == before
+
+
 def test_a_workflow_has_no_more_tasks_than_asked_for(
     tasks: TaskDatabase,
     tracked: TrackedTasks,

@@ -27,15 +27,23 @@ class Count(NamedTuple):
     tasks: int
 
 
-def counting(since: datetime, bucket: timedelta) -> Any:
+# PostgreSQL's `extract` gives a number with any number of digits, by which it groups slowly.
+_SECONDS: dict[str, sa.ColumnElement[Any]] = {
+    'postgresql': sa.cast(sa.func.floor(sa.func.date_part('epoch', SCHEDULED.first_seen)), sa.BigInteger),
+    'sqlite': sa.extract('epoch', SCHEDULED.first_seen),
+}
+
+
+def counting(dialect: str, since: datetime, bucket: timedelta) -> Any:
     """Make the query that counts tasks.
 
+    :param dialect: the kind of the database.
     :param since: the earliest time at which they were first seen.
     :param bucket: the length of a stretch of time, in whole seconds.
     :returns: the query, whose rows `counted` reads.
     """
     length = int(bucket.total_seconds())
-    seconds = sa.extract('epoch', SCHEDULED.first_seen)
+    seconds = _SECONDS[dialect]
     keys = [
         (seconds - seconds % length).label('start'),
         sa.func.coalesce(SCHEDULED.status, STATES[0]).label('state'),
