@@ -23,7 +23,7 @@ from .verdict import FLIGHT, Mended, not_mended
 WORKFLOW = 'flight'
 #: The task during which the worker is killed, and its work queue.
 TASK, QUEUE = 'export.film', 'export'
-START_SECONDS = 30
+START_SECONDS = 60
 #: A worker vouches for a task for a minute, and a minute after that the task is lost. A busy machine is late.
 LOST_SECONDS = 240
 

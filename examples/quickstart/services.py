@@ -15,6 +15,8 @@ SERVICES = {'export': 'export_worker', 'msg': 'msg_worker'}
 PRODUCER_SECONDS = 60
 READY_SECONDS = 60
 PAGE_SECONDS = 30
+#: `toolbox lost` asks the broker twice, and may wait for the monitor.
+COMMAND_SECONDS = 120
 
 _CELERY = [sys.executable, '-m', 'celery']
 _TOOLBOX = [*_CELERY, '-A', 'export_worker', 'toolbox']
@@ -106,15 +108,14 @@ class Services:
             webbrowser.open(url[0])
         return page, url[0]
 
-    def toolbox(self, *arguments: str, seconds: float = 60) -> tuple[int, str]:
+    def toolbox(self, *arguments: str) -> tuple[int, str]:
         """Run a command of the toolbox.
 
         :param arguments: the command and its options
-        :param seconds: how long it may take
         :returns: its exit code, and what it has printed
         """
         command = self._start(arguments[0], [*_TOOLBOX, *arguments])
-        if not self._signals.wait_until(lambda: command.ended, seconds):
+        if not self._signals.wait_until(lambda: command.ended, COMMAND_SECONDS):
             raise QuickstartError(f'toolbox {" ".join(arguments)} does not end. It says:\n{command.last_words()}')
         return command.popen.wait(), command.output()
 
