@@ -44,6 +44,8 @@ class Pages(NamedTuple):
             'tasks-of-a-name': '/tasks?find=map.style',
             'task': self._path("status = 'FAILURE' AND id % 4096 = 6"),
             'task-lost': self._path("status = 'STARTED' AND lease < now()"),
+            # Every other one of the newest has large arguments.
+            'task-large': self._path('id % 2 = 0'),
             'workers': '/workers',
         }
         windows = ('hour', 'day')
