@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .conf import Config
-    from .database.upgrade import upgrade
+    from .database.upgrade import upgrade, upgrade_outbox
     from .errors import (
+        BadOutbox,
         BadTaskId,
         ChangeError,
         ConformanceNote,
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
         UnreadableResult,
     )
     from .monitor.loop import Monitor
-    from .publishing import NotAllSent, batch
+    from .publishing import NotAllSent, batch, outbox
+    from .relay import Relay
     from .setup import SETUP_FUNCS, setup_app
     from .tests import build_functional_tests
     from .topology import Declaration, Topology, WorkQueue, key_of
@@ -53,6 +55,7 @@ __all__ = [
     'DEFAULT_QUEUES',
     'SETUP_FUNCS',
     'STATES',
+    'BadOutbox',
     'BadTaskId',
     'ChangeError',
     'Config',
@@ -71,6 +74,7 @@ __all__ = [
     'NotConfigured',
     'NotConfirmed',
     'NotUsable',
+    'Relay',
     'ReportedWorker',
     'SettingError',
     'TaskModuleError',
@@ -87,10 +91,12 @@ __all__ = [
     'create_app',
     'extract_followups',
     'key_of',
+    'outbox',
     'overall',
     'setup_app',
     'tree',
     'upgrade',
+    'upgrade_outbox',
 ]
 
 #: The work queues of an app whose `Config` names none.
@@ -98,8 +104,9 @@ DEFAULT_QUEUES: tuple[str, ...] = ('msg', 'export')
 
 _NAMES_BY_MODULE = {
     'conf': ('Config',),
-    'database.upgrade': ('upgrade',),
+    'database.upgrade': ('upgrade', 'upgrade_outbox'),
     'errors': (
+        'BadOutbox',
         'BadTaskId',
         'ChangeError',
         'ConformanceNote',
@@ -114,7 +121,8 @@ _NAMES_BY_MODULE = {
         'UnreadableResult',
     ),
     'monitor.loop': ('Monitor',),
-    'publishing': ('NotAllSent', 'batch'),
+    'publishing': ('NotAllSent', 'batch', 'outbox'),
+    'relay': ('Relay',),
     'setup': ('SETUP_FUNCS', 'setup_app'),
     'tests': ('build_functional_tests',),
     'topology': ('Declaration', 'Topology', 'WorkQueue', 'key_of'),

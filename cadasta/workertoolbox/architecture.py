@@ -17,6 +17,11 @@ SENT = 'sent'
 #: The longest id of a task that Celery's result table and the Task table hold, in characters.
 ID_LENGTH = 155
 
+#: The table of the outbox, in the database of an application.
+OUTBOX = 'celery_outbox'
+#: Its columns that the application fills in.
+OUTBOX_COLUMNS = ('task_id', 'name', 'routing_key', 'headers', 'properties', 'body')
+
 
 def key_of(queue_name: str) -> str:
     """Tell the routing key that a work queue of this name serves.

@@ -101,6 +101,21 @@ class BadTaskId(ToolboxError, ValueError):  # noqa: N818  # the caller is at fau
     """
 
 
+class BadOutbox(ToolboxError, RuntimeError):  # noqa: N818  # the caller is at fault
+    """An outbox is used in a way that would send tasks without their transaction, or never. None was written.
+
+    >>> from celery import Celery
+    >>> from cadasta.workertoolbox import Config, outbox
+    >>> app = Celery('export', set_as_current=False)
+    >>> app.config_from_object(Config(QUEUES=['export'], broker_url='memory://'))
+    >>> try:
+    ...     with outbox(app, 'postgresql://localhost/shop'): ...
+    ... except BadOutbox as error:
+    ...     print(str(error).partition(':')[0])
+    An outbox was given a str
+    """
+
+
 class Unreadable(ToolboxError, ValueError):  # noqa: N818  # the sender is at fault
     """A message cannot be read as a task.
 

@@ -9,6 +9,7 @@ from .lost import lost
 from .monitor import monitor
 from .prune import prune
 from .rejected import rejected
+from .relay import relay
 from .resend import resend
 from .stats import stats
 from .tables import tables
@@ -31,6 +32,7 @@ _COMMANDS = (
     monitor,
     prune,
     rejected,
+    relay,
     resend,
     stats,
     tables,

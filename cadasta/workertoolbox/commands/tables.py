@@ -35,6 +35,22 @@ from .options import option
     is_flag=True,
     help='Let the table of results hold pickles, as workers with Celery 4 write them. Who reads one runs its code.',
 )
+@option(
+    '--outbox',
+    is_flag=True,
+    help='Create the table of the outbox instead, in the database that your application writes.',
+)
+@option(
+    '--producer-role',
+    metavar='NAME',
+    help='Let this role write into the outbox, and not read it. A role that does not exist is created, without a '
+    'password.',
+)
+@option(
+    '--relay-role',
+    metavar='NAME',
+    help='Let this role publish what is in the outbox. A role that does not exist is created, without a password.',
+)
 @click.pass_context
 @handle_preload_options
 def tables(
@@ -46,19 +62,25 @@ def tables(
     janitor_role: str | None,
     reader_role: str | None,
     allow_pickle: bool,
+    outbox: bool,
+    producer_role: str | None,
+    relay_role: str | None,
 ) -> None:
     """Create or upgrade the tables of tasks and results, and the views that join them.
 
     Rerunning the command changes nothing, and two runs at a time wait for each other.
 
+    With --outbox, it creates the table that `outbox` writes and `celery toolbox relay` reads, and no other one.
+
     In PostgreSQL, it holds up nobody who uses the tables. If somebody is in the way of a change for three seconds, it
     gives up, and names these sessions. Run it again then.
     """
-    from ..database.upgrade import script, upgrade
+    from ..database.upgrade import outbox_script, script, upgrade, upgrade_outbox
 
     app = ctx.obj.app
+    url = database_of(app, database)
     arguments = (
-        database_of(app, database),
+        url,
         app.conf.database_table_names,
         app.conf.database_table_schemas,
         worker_role,
@@ -67,8 +89,15 @@ def tables(
         janitor_role,
         reader_role,
     )
+    if outbox and any(arguments[3:]):
+        raise click.UsageError('--outbox goes with --producer-role and --relay-role only: run the command twice.')
+    if not outbox and (producer_role or relay_role):
+        raise click.UsageError('--producer-role and --relay-role go with --outbox.')
     with usable_database():
         if sql:
-            ctx.obj.echo(script(*arguments), nl=False)
+            made = outbox_script(url, producer_role, relay_role) if outbox else script(*arguments)
+            ctx.obj.echo(made, nl=False)
+        elif outbox:
+            upgrade_outbox(url, producer_role, relay_role)
         else:
             upgrade(*arguments)

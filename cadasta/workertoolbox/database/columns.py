@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from .tables import MONITOR_TABLES, task
+from .tables import MONITOR_TABLES, outbox, task
 from .views import SCHEDULED_VIEW, VIEW
 
 #: The columns of a result, as Celery's own model has them. An import of that model would load libraries of brokers.
@@ -37,7 +37,7 @@ SCHEDULED_COLUMNS: tuple[sa.ColumnClause[Any], ...] = (
 )
 
 _NEEDED: Mapping[str, Sequence[str]] = {
-    **{table.name: table.columns.keys() for table in MONITOR_TABLES},
+    **{table.name: table.columns.keys() for table in (*MONITOR_TABLES, outbox)},
     VIEW: [column.name for column in VIEW_COLUMNS],
     SCHEDULED_VIEW: [column.name for column in (*VIEW_COLUMNS, *SCHEDULED_COLUMNS)],
 }

@@ -72,6 +72,9 @@ class Connected(ABC):
     :raises sqlalchemy.exc.DBAPIError: where the database cannot be reached.
     """
 
+    #: The command that makes the tables.
+    _maker = 'celery toolbox tables'
+
     def __init__(self, url: str) -> None:
         self._engine = engine(url)
 
@@ -110,8 +113,8 @@ class Connected(ABC):
                 raise NotUsable(f'The database has no {kind} {name!r}{self._found_elsewhere(name)}') from None
             if missing:
                 raise NotUsable(
-                    f'An older version made the {kind} {name!r}, without {", ".join(missing)}: run `celery toolbox '
-                    'tables` first'
+                    f'An older version made the {kind} {name!r}, without {", ".join(missing)}: run '
+                    f'`{self._maker}` first'
                 )
 
     def _found_elsewhere(self, name: str) -> str:
@@ -121,4 +124,4 @@ class Connected(ABC):
                 f' on the search_path of the role. The schema {", ".join(schemas)} has it: ALTER ROLE ... SET '
                 'search_path = ...'
             )
-        return ': run `celery toolbox tables` first'
+        return f': run `{self._maker}` first'

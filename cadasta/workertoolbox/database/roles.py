@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from ..architecture import OUTBOX_COLUMNS
 from ..seams.sqlalchemy_quoting import QUOTE
 from .quoting import literal, oid, quoted
 from .steps import Step
-from .tables import MONITOR_TABLES, monitors, rejected, result_tables, sequence, task, workers
+from .tables import MONITOR_TABLES, monitors, outbox, rejected, result_tables, sequence, task, workers
 from .views import SCHEDULED_VIEW, VIEW
 
 
@@ -84,11 +85,26 @@ def janitor(names: Mapping[str, str], schemas: Mapping[str, str]) -> Iterator[Ri
         yield Rights('TABLE', name, ('SELECT',))
 
 
+def producer(names: Mapping[str, str], schemas: Mapping[str, str]) -> Iterator[Rights]:
+    """Give the rights of an application that writes tasks into the outbox. It can neither read nor change one.
+
+    >>> [rights.privileges for rights in producer({}, {})]
+    [('INSERT',)]
+    """
+    yield Rights('TABLE', outbox.name, ('INSERT',), OUTBOX_COLUMNS)
+
+
+def relay(names: Mapping[str, str], schemas: Mapping[str, str]) -> Iterator[Rights]:
+    """Give the rights of a relay, which publishes what is in the outbox."""
+    yield Rights('TABLE', outbox.name, ('SELECT', 'DELETE'))
+    yield Rights('TABLE', outbox.name, ('UPDATE',), ('refused', 'reason'))
+
+
 def role_steps(role: str, needs: Needs, names: Mapping[str, str], schemas: Mapping[str, str]) -> Iterator[Step]:
     """Give the steps that let a role do what it needs, and nothing else.
 
     :param role: the name of the role. It is created where there is none, without a password.
-    :param needs: the kind of role: `worker`, `monitor`, `reader` or `janitor`.
+    :param needs: the kind of role: `worker`, `monitor`, `reader`, `janitor`, `producer` or `relay`.
     :param names: the app's ``database_table_names``.
     :param schemas: the app's ``database_table_schemas``.
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from celery import states
 from sqlalchemy.dialects import postgresql
 
-from ..architecture import CHORD_UNLOCK, ID_LENGTH
+from ..architecture import CHORD_UNLOCK, ID_LENGTH, OUTBOX
 
 _JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), 'postgresql')
 _TIME = sa.DateTime(timezone=True)
@@ -146,6 +146,35 @@ monitors = sa.Table(
     # All that had come to the platform queue at this time is stored.
     sa.Column('caught_up', _TIME),
     sa.Column('ended', _TIME),
+)
+
+#: The messages of `outbox` that a relay has not published yet. The database that an application writes has it, which
+#: need not be that of the platform.
+outbox = sa.Table(
+    OUTBOX,
+    metadata,
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), sa.Identity(always=True), primary_key=True),
+    # PostgreSQL fills it in: see `cadasta.workertoolbox.database.outbox`.
+    sa.Column('transaction_id', sa.BigInteger),
+    sa.Column('written', _TIME, nullable=False, server_default=sa.func.now()),
+    sa.Column('task_id', sa.String(ID_LENGTH), nullable=False),
+    sa.Column('name', sa.Text, nullable=False),
+    sa.Column('routing_key', sa.Text, nullable=False),
+    # This type keeps the text as it is: JSONB knows no NUL, and writes some numbers differently.
+    sa.Column('headers', sa.JSON, nullable=False),
+    sa.Column('properties', sa.JSON, nullable=False),
+    sa.Column('body', sa.LargeBinary, nullable=False),
+    # A relay fills them in where the message can never be published.
+    sa.Column('refused', _TIME),
+    sa.Column('reason', sa.Text),
+)
+outbox.append_constraint(
+    sa.Index(
+        'ix_celery_outbox_transaction',
+        outbox.c.transaction_id,
+        outbox.c.id,
+        postgresql_where=outbox.c.reason.is_(None),
+    )
 )
 
 #: The tables that the monitor writes.

@@ -14,10 +14,11 @@ from .connection import engine
 from .faults import refusing
 from .in_the_way import PATIENCE, briefly, build
 from .indexes import IndexStep, index_step
+from .outbox import outbox_steps
 from .ownership import ownership_step
 from .quoting import literal
 from .steps import NO_PICKLE, Step, columns_step, pickle_step, sequence_step, table_step
-from .tables import MONITOR_TABLES, present_columns, result_tables, sorted_indexes
+from .tables import MONITOR_TABLES, outbox, present_columns, result_tables, sorted_indexes
 from .turns import STATEMENTS, turn
 from .views import statements_for_sqlite, view_steps
 
@@ -25,6 +26,22 @@ from .views import statements_for_sqlite, view_steps
 class _HasPart(Protocol):
     @property
     def is_there(self) -> str: ...
+
+
+class _Schema(Protocol):
+    """The tables, views, indexes and rights that a database must have."""
+
+    @property
+    def tables(self) -> tuple[sa.Table, ...]: ...
+
+    def steps(self, with_indexes: bool) -> Iterator[Step]:
+        """Give the parts in PostgreSQL, in the order in which they can be made, in one transaction."""
+
+    def indexes(self) -> Iterator[IndexStep]:
+        """Give the indexes in PostgreSQL, which are built after that."""
+
+    def for_sqlite(self) -> Iterator[Any]:
+        """Give the statements that create what SQLite lacks, except for columns."""
 
 
 _Part = TypeVar('_Part', bound=_HasPart)
@@ -59,8 +76,29 @@ def upgrade(
 
     >>> upgrade('sqlite:///tasks.db')
     """
+    _upgrade(
+        url, _Platform(names or {}, schemas or {}, worker_role, monitor_role, allow_pickle, janitor_role, reader_role)
+    )
+
+
+def upgrade_outbox(url: str, producer_role: str | None = None, relay_role: str | None = None) -> None:
+    """Create or upgrade the table of `outbox`, in the database that an application writes. It makes no other table.
+
+    Rerunning it changes nothing, and two runs at a time wait for each other.
+
+    :param url: the database's URL, as SQLAlchemy spells it, with a role that may create tables.
+    :param producer_role: a role that gets what an application needs to write tasks; PostgreSQL only.
+    :param relay_role: a role that gets what ``toolbox relay`` needs to publish them; PostgreSQL only.
+    :raises NotUsable: see `upgrade`.
+    :raises sqlalchemy.exc.DBAPIError: where the database cannot be reached.
+
+    >>> upgrade_outbox('sqlite:///shop.db')
+    """
+    _upgrade(url, _Outbox(producer_role, relay_role))
+
+
+def _upgrade(url: str, schema: _Schema) -> None:
     database = engine(url)
-    schema = _Schema(names or {}, schemas or {}, worker_role, monitor_role, allow_pickle, janitor_role, reader_role)
     try:
         with refusing():
             if database.dialect.name == 'postgresql':
@@ -94,8 +132,22 @@ def script(
     >>> print(script('sqlite://')[:6])
     BEGIN;
     """
+    return _script(
+        url, _Platform(names or {}, schemas or {}, worker_role, monitor_role, allow_pickle, janitor_role, reader_role)
+    )
+
+
+def outbox_script(url: str, producer_role: str | None = None, relay_role: str | None = None) -> str:
+    """Write the SQL that `upgrade_outbox` would run with the same arguments: see `script`.
+
+    >>> print(outbox_script('sqlite://')[:6])
+    BEGIN;
+    """
+    return _script(url, _Outbox(producer_role, relay_role))
+
+
+def _script(url: str, schema: _Schema) -> str:
     dialect = engine(url).dialect
-    schema = _Schema(names or {}, schemas or {}, worker_role, monitor_role, allow_pickle, janitor_role, reader_role)
     if dialect.name != 'postgresql':
         return _written(dialect, [sa.text('BEGIN'), *schema.for_sqlite(), sa.text('COMMIT')])
     # Without the lock, two scripts at once would find the same things missing, and one of them would fail.
@@ -105,8 +157,8 @@ def script(
     return _written(POSTGRESQL, [*map(sa.text, begin), *changes, sa.text('COMMIT'), *indexes])
 
 
-class _Schema(NamedTuple):
-    """The tables, views, indexes and rights that a database must have."""
+class _Platform(NamedTuple):
+    """What the database of the platform must have."""
 
     names: Mapping[str, str]
     schemas: Mapping[str, str]
@@ -121,7 +173,6 @@ class _Schema(NamedTuple):
         return (*result_tables(self.names, self.schemas), *MONITOR_TABLES)
 
     def steps(self, with_indexes: bool) -> Iterator[Step]:
-        """Give the parts in PostgreSQL, in the order in which they can be made, in one transaction."""
         results, groups, *others = self.tables
         yield from map(sequence_step, (results, groups))
         for table in (results, groups, *others):
@@ -134,21 +185,15 @@ class _Schema(NamedTuple):
             yield from roles.role_steps(role, needs, self.names, self.schemas)
 
     def indexes(self) -> Iterator[IndexStep]:
-        """Give the indexes in PostgreSQL, which are built after that."""
-        for table in self.tables:
-            yield from (index_step(index, table) for index in sorted_indexes(table))
+        return _index_steps(self.tables)
 
     def for_sqlite(self) -> Iterator[Any]:
-        """Give the statements that create what SQLite lacks, except for columns."""
         if any(self._roles()):
-            raise NotUsable('SQLite has no roles')
+            raise NotUsable(_NO_ROLES)
         results, *others = self.tables
         if not self.allow_pickle:
             results.append_constraint(sa.CheckConstraint("hex(substr(result, 1, 1)) <> '80'", name=NO_PICKLE))
-        for table in (results, *others):
-            yield CreateTable(table, if_not_exists=True)
-            for index in sorted_indexes(table):
-                yield CreateIndex(index, if_not_exists=True)
+        yield from _statements_for_sqlite((results, *others))
         yield from statements_for_sqlite(results)
 
     def _roles(self) -> Iterator[tuple[str, roles.Needs]]:
@@ -160,6 +205,46 @@ class _Schema(NamedTuple):
         ):
             if role:
                 yield role, needs
+
+
+class _Outbox(NamedTuple):
+    """What the database of an application must have that writes tasks into an outbox."""
+
+    producer_role: str | None
+    relay_role: str | None
+
+    @property
+    def tables(self) -> tuple[sa.Table, ...]:
+        return (outbox,)
+
+    def steps(self, with_indexes: bool) -> Iterator[Step]:
+        yield from outbox_steps(with_indexes)
+        for role, needs in ((self.producer_role, roles.producer), (self.relay_role, roles.relay)):
+            if role:
+                yield from roles.role_steps(role, needs, {}, {})
+
+    def indexes(self) -> Iterator[IndexStep]:
+        return _index_steps(self.tables)
+
+    def for_sqlite(self) -> Iterator[Any]:
+        if self.producer_role or self.relay_role:
+            raise NotUsable(_NO_ROLES)
+        return _statements_for_sqlite(self.tables)
+
+
+_NO_ROLES = 'SQLite has no roles'
+
+
+def _index_steps(tables: Iterable[sa.Table]) -> Iterator[IndexStep]:
+    for table in tables:
+        yield from (index_step(index, table) for index in sorted_indexes(table))
+
+
+def _statements_for_sqlite(tables: Iterable[sa.Table]) -> Iterator[Any]:
+    for table in tables:
+        yield CreateTable(table, if_not_exists=True)
+        for index in sorted_indexes(table):
+            yield CreateIndex(index, if_not_exists=True)
 
 
 def _upgrade_postgresql(database: sa.Engine, schema: _Schema) -> None:

@@ -1,13 +1,11 @@
 """The loop that drains the platform queue."""
 
 import logging
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from celery import Celery
 from sqlalchemy.exc import DBAPIError
@@ -18,6 +16,7 @@ from ..timeouts import connect_once
 from .message import Message
 from .presence import Lookout
 from .progress import Progress
+from .signals import calling_on_signals
 from .sources import Limits, Source, connection_of, errors_of, open_source
 from .store import Store, Stored
 from .tally import Peer, Tally
@@ -95,22 +94,8 @@ class Monitor:
     @contextmanager
     def stopped_by_signals(self) -> Iterator[None]:
         """Let SIGTERM and SIGINT call `stop` within a ``with`` block. The second signal acts as it did before."""
-        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-        def on_signal(number: int, frame: Any) -> None:
-            restore()
-            self.stop()
-
-        def restore() -> None:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-        for number in before:
-            signal.signal(number, on_signal)
-        try:
+        with calling_on_signals(self.stop):
             yield
-        finally:
-            restore()
 
     def _run_until_something_fails(self) -> None:
         with connection_of(self._app) as connection:

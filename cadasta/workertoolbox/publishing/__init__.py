@@ -1,6 +1,7 @@
-"""Publish many tasks at once: `batch` collects what a block publishes, and sends it when the block ends."""
+"""Publish many tasks at once by `batch`, or with a transaction of your database by `outbox`."""
 
 from .batches import batch
+from .outboxes import outbox
 from .sending import NotAllSent
 
-__all__ = ['NotAllSent', 'batch']
+__all__ = ['NotAllSent', 'batch', 'outbox']

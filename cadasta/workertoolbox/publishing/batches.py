@@ -7,9 +7,10 @@ from celery import Celery
 from celery.exceptions import Ignore
 
 from ..apps import has_config
-from ..errors import NotConfigured
+from ..errors import BadOutbox, NotConfigured
 from ..seams.celery_app import app_itself
 from .collecting import Collection, collecting, collection_of
+from .outboxes import Outbox
 from .sending import send
 
 
@@ -29,6 +30,7 @@ def batch(app: Celery) -> Iterator[None]:
 
     :param app: an app that is configured by a `cadasta.workertoolbox.Config`.
     :raises NotConfigured: where the app is configured by something else.
+    :raises BadOutbox: within an `outbox` of the app.
     :raises NotAllSent: at the end, where some messages could not be sent. It has the ids of their tasks.
 
     >>> from cadasta.workertoolbox import Config
@@ -46,7 +48,12 @@ def batch(app: Celery) -> Iterator[None]:
         )
     # A proxy such as `celery.current_app` is not the app that publishes.
     app = app_itself(app)
-    with collecting(app) as collection:
+    if isinstance(collection_of(app), Outbox):
+        raise BadOutbox(
+            'A batch within an outbox of the same app would send its tasks before the transaction is committed. Leave '
+            'the batch out: the relay sends the tasks of an outbox in batches.'
+        )
+    with collecting(app, Collection) as collection:
         try:
             yield
         except Ignore:

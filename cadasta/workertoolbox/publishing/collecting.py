@@ -1,12 +1,12 @@
 """Collect the messages that an app publishes within a block, instead of sending them."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from celery import Celery, current_task
 from kombu.compression import compress
@@ -129,14 +129,18 @@ def collection_of(app: Celery) -> Collection | None:
     return found
 
 
+C = TypeVar('C', bound=Collection)
+
+
 @contextmanager
-def collecting(app: Celery) -> Iterator[Collection]:
+def collecting(app: Celery, make: Callable[[Celery, Collection | None], C]) -> Iterator[C]:
     """Collect what an app publishes within the block. The block takes it by `Collection.close`, or it is dropped.
 
     :param app: the app.
+    :param make: makes the collection of the app and of the collection of the block around this one.
     """
     choose_producers(app, _chosen)
-    collection = Collection(app, _current.get())
+    collection = make(app, _current.get())
     token = _current.set(collection)
     try:
         yield collection

@@ -49,6 +49,22 @@ def send(app: Celery, messages: Sequence[Message]) -> None:
     :param messages: the messages. They are sent in this order.
     :raises NotAllSent: where some could not be sent.
     """
+    left = list(messages)
+    try:
+        deliver(app, left)
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as error:
+        raise _error(left, len(messages), error) from error
+
+
+def deliver(app: Celery, messages: list[Message]) -> None:
+    """Send messages, and take those off the list that were sent.
+
+    :param app: the app whose broker gets them.
+    :param messages: the messages. They are sent in this order.
+    :raises Exception: where some could not be sent. These are still in the list.
+    """
     if not messages:
         return
     policy = app.conf.task_publish_retry_policy if app.conf.task_publish_retry else None
@@ -56,14 +72,12 @@ def send(app: Celery, messages: Sequence[Message]) -> None:
         # As `publish(retry=True)` does. Otherwise kombu would not stop connecting when the policy says so.
         producer.connection.transport_options.update(policy or {})
         size = PORTION if producer.supports_batch_publish else 1
-        portions = [list(messages[start : start + size]) for start in range(0, len(messages), size)]
-        try:
-            for portion in portions:
+        while messages:
+            portion = messages[:size]
+            try:
                 producer.connection.ensure(producer, _send, **(policy or {'max_retries': 0}))(producer, portion)
-        except SoftTimeLimitExceeded:
-            raise
-        except Exception as error:
-            raise _error([message for portion in portions for message in portion], len(messages), error) from error
+            finally:
+                messages[:size] = portion
 
 
 def _send(producer: Any, portion: list[Message]) -> None:

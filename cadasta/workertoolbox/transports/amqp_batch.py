@@ -5,10 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from amqp import NotFound
-from kombu.exceptions import OperationalError
 from kombu.transport import pyamqp
 
-from .receipt import Receipt
+from .receipt import Busy, Receipt
 
 
 class ConfirmedBatch:
@@ -50,14 +49,14 @@ class ConfirmedBatch:
         """Wait until all messages are confirmed.
 
         :raises NotConfirmed: where RabbitMQ has not done so in time.
-        :raises kombu.exceptions.OperationalError: where RabbitMQ has refused some.
+        :raises Busy: where RabbitMQ has refused some.
         """
         with self._declaring_anew(), self._connection.bounded(self._limit):
             while self._waiting:
                 self._connection.drain_events()
         self._own.close()
         if self._refused:
-            raise OperationalError(f'RabbitMQ has refused {self._refused} messages: look whether a queue is full')
+            raise Busy(f'RabbitMQ has refused {self._refused} messages: look whether a queue is full')
 
     def discard(self) -> None:
         """Forget the messages. RabbitMQ may have them."""

@@ -5,9 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kombu.exceptions import OperationalError
-
-from .receipt import Receipt
+from .receipt import Busy, Receipt, Refused
 
 #: A call takes this many messages at most, and this many bytes.
 MAX_CALL, MAX_BYTES = 10, 1024 * 1024
@@ -83,13 +81,13 @@ class Batch:
     def flush(self) -> None:
         """Send all messages.
 
-        :raises kombu.exceptions.OperationalError: where Amazon has refused some.
+        :raises Refused: where Amazon has refused some.
         """
         refusals: list[str] = []
         for place in range(max((len(parcel.entries) for parcel in self._parcels), default=0)):
             refusals += _send([parcel.entries[place] for parcel in self._parcels if parcel.is_ready_for(place)])
         if refusals:
-            raise OperationalError(f'Amazon SQS refused {len(refusals)} messages: {refusals[0]}')
+            raise Refused(f'Amazon SQS refused {len(refusals)} messages: {refusals[0]}')
 
     def discard(self) -> None:
         """Forget the messages."""
@@ -127,7 +125,7 @@ def _call(url: str, entries: list[_Entry]) -> list[str]:
     """Send the entries of one call. Those that Amazon could not take are sent before the next call, to keep the order.
 
     :returns: for each entry that Amazon has refused, the reason.
-    :raises kombu.exceptions.OperationalError: where Amazon could not take some at the last try.
+    :raises Busy: where Amazon could not take some at the last try.
     """
     reasons: list[str] = []
     pauses = [*PAUSES]
@@ -144,7 +142,7 @@ def _call(url: str, entries: list[_Entry]) -> list[str]:
         entries = [entry for place, entry in enumerate(entries) if not entry.is_sent and place not in refused]
         if entries and not pauses:
             why = ', '.join({_reason(failure) for failure in failures.values()})
-            raise OperationalError(f'Amazon SQS could not take {len(entries)} messages of {url}: {why}')
+            raise Busy(f'Amazon SQS could not take {len(entries)} messages of {url}: {why}')
         if entries:
             time.sleep(pauses.pop(0))
     return reasons
