@@ -48,6 +48,7 @@ UNMEASURED = (
     'real/test_routes.py',
     'real/test_silence.py',
     'real/test_worker_queues.py',
+    'relay/test_kills.py',
     'reports/test_workers.py',
     'results/test_clocks.py',
     'results/test_deaths.py',

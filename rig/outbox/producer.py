@@ -23,7 +23,7 @@ from rig.outbox.shop import app
 #: What a child does last, in this order.
 MOMENTS = ('start', 'begun', 'ordered', 'sending', 'sent', 'committing', 'committed', 'rolling back', 'rolled back')
 #: A child is killed at the latest so many seconds after its first transaction.
-LONGEST = 0.15
+LONGEST = 0.3
 _ORDER = sa.text('INSERT INTO orders VALUES (:name, :tasks)')
 
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 SETTINGS = """
 SECRET_KEY = 'secret'
 USE_TZ = True
-INSTALLED_APPS = ['exports', 'tracking']
+INSTALLED_APPS = ['exports', 'outboxes', 'tracking']
 DATABASES = {{
     'default': {{
         'ENGINE': 'django.db.backends.postgresql',
@@ -96,10 +96,38 @@ from tracking.models import TrackedTask
 assert TaskResult.objects.get(task_id='one').status == 'SUCCESS'
 assert TrackedTask.objects.get(task_id='one').status == 'PENDING'
 """
+#: One request is committed, and two are rolled back.
+ORDER = """
+import django
+django.setup()
+from django.db import transaction
+from django.test import RequestFactory
+from exports.orders import order
+
+def request(project):
+    return RequestFactory().get('/', {'project': project})
+
+with transaction.atomic():
+    try:
+        with transaction.atomic():
+            order(request('bridge'))
+            raise LookupError
+    except LookupError:
+        pass
+    print(order(request('lighthouse')).content.decode())
+try:
+    with transaction.atomic():
+        order(request('canal'))
+        raise LookupError
+except LookupError:
+    pass
+"""
 #: The test database has the tables, too.
 TESTS = """
 from cadasta.workertoolbox.tests import build_functional_tests
-from django.test import TestCase
+from django.db import connection
+from django.test import RequestFactory, TestCase
+from exports.orders import order
 from mysite.celery import app
 from tracking.models import TrackedTask
 
@@ -108,13 +136,20 @@ FunctionalTests = build_functional_tests(app)
 class TrackingTests(TestCase):
     def test_tasks(self):
         self.assertEqual(TrackedTask.objects.count(), 0)
+
+    def test_orders(self):
+        sent = order(RequestFactory().get('/', {'project': 'pier'})).content.decode()
+        with connection.cursor() as cursor:
+            cursor.execute('SELECT task_id FROM celery_outbox')
+            self.assertEqual(cursor.fetchall(), [(sent,)])
 """
 
 
 @pytest.fixture
 def environment(manual: Manual, database: Database, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of the project, whose results are in Django's database."""
-    for app in ('mysite', 'exports', 'tracking', 'exports/migrations', 'tracking/migrations'):
+    apps = ('exports', 'outboxes', 'tracking')
+    for app in ('mysite', *apps, *(f'{app}/migrations' for app in apps)):
         (tmp_path / app).mkdir(exist_ok=True)
         (tmp_path / app / '__init__.py').touch()
     for block in manual.blocks(PAGE, 'python'):
@@ -122,7 +157,7 @@ def environment(manual: Manual, database: Database, tmp_path: Path) -> Iterator[
     with (tmp_path / 'mysite' / 'settings.py').open('a') as settings:
         settings.write(SETTINGS.format(port=database.server.port, name=database.name))
     files = {'exports/models.py': EXPORT, 'exports/tasks.py': TASKS, 'tracking/tests.py': TESTS}
-    for name, text in {**files, 'send.py': SEND, 'read.py': READ}.items():
+    for name, text in {**files, 'send.py': SEND, 'read.py': READ, 'order.py': ORDER}.items():
         (tmp_path / name).write_text(text)
     broker = FilesystemBroker(tmp_path)
     owner = f'postgresql://postgres:admin@127.0.0.1:{database.server.port}/{database.name}'
@@ -163,6 +198,17 @@ def test_django(terminal: Terminal, environment: dict[str, str], processes: Proc
     assert worker.log.count(' received\n') == 1
     terminal.run('python read.py')
     terminal.run('django-admin test')
+
+
+def test_an_outbox(
+    terminal: Terminal, environment: dict[str, str], processes: Processes, tmp_path: Path, database: Database
+) -> None:
+    sent = terminal.run('python order.py').strip()
+    assert database.execute('SELECT task_id FROM celery_outbox') == [(sent,)]
+    terminal.run('celery -A mysite toolbox relay --once')
+    worker = work(processes, environment, tmp_path, 1)
+    assert worker.log.count(' received\n') == 1
+    assert database.execute('SELECT task_id, standing FROM celery_task_status') == [(sent, 'succeeded')]
 
 
 def test_results_that_django_stores(

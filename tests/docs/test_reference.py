@@ -15,6 +15,7 @@ from docutils import nodes
 from cadasta.workertoolbox.commands import toolbox
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.database import tables, views
+from cadasta.workertoolbox.database.upgrade import upgrade_outbox
 from cadasta.workertoolbox.tracked.task import STANDINGS
 from rig.monitor.databases import TaskDatabase, url_of
 from rig.servers.postgres import Database
@@ -34,6 +35,7 @@ def rows(document: nodes.document, title: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize('table', tables.metadata.tables.values(), ids=str)
 def test_columns_of_tables(manual: Manual, upgraded: Database, table: sa.Table) -> None:
+    upgrade_outbox(url_of(upgraded))
     described = rows(manual.read('reference/tables'), f'Columns of {table.name}')
     assert list(described) == [column.name for column in table.columns]
     assert {name: kind for name, (kind, _) in described.items()} == types(upgraded, table.name)

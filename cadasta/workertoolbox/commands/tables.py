@@ -70,7 +70,7 @@ def tables(
 
     Rerunning the command changes nothing, and two runs at a time wait for each other.
 
-    With --outbox, it creates the table that `outbox` writes and `celery toolbox relay` reads, and no other one.
+    With --outbox, it creates the table of the outbox and no other one. Your application writes it, and relays read it.
 
     In PostgreSQL, it holds up nobody who uses the tables. If somebody is in the way of a change for three seconds, it
     gives up, and names these sessions. Run it again then.
