@@ -17,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 from celery import Celery, chain, chord, group
 from celery.local import Proxy
+from celery.signals import before_task_publish
 from django.conf import settings as django_settings
 from django.db import transaction
 from django.db.utils import ConnectionHandler
@@ -197,6 +198,26 @@ def test_what_cannot_be_written_is_an_error_of_the_call(app: Celery, engine: sa.
         with pytest.raises(EncodeError):
             send(app, '3', args=(object(),))
     assert rows(engine) == ['1']
+
+
+@memory
+@sqlite
+def test_an_outbox_that_ends_while_a_task_is_published(app: Celery, broker: Broker, engine: sa.Engine) -> None:
+    """Another thread may run in the context of the outbox."""
+    stack = ExitStack()
+
+    def end(**_: Any) -> None:
+        stack.close()
+
+    connection = stack.enter_context(engine.begin())
+    stack.enter_context(outbox(app, connection))
+    before_task_publish.connect(end)
+    try:
+        send(app, '1')
+    finally:
+        before_task_publish.disconnect(end)
+    assert rows(engine) == []
+    assert ids(broker) == ['1']
 
 
 @memory
