@@ -405,7 +405,7 @@ def test_a_table_that_goes_away(tasks: TaskDatabase) -> None:
         ('nosuch://ada:hush@localhost/db', 'not the URL'),
         ('postgresql://ada:hush@localhost:port/db', 'not the URL'),
         ('mssql://ada:hush@localhost/db', 'PostgreSQL or SQLite'),
-        ('postgresql+asyncpg://ada:hush@localhost/db', 'needs asyncpg, which is not installed: .* leave it out'),
+        ('postgresql+pg8000://ada:hush@localhost/db', 'needs pg8000, which is not installed: .* leave it out'),
     ],
 )
 def test_urls_of_other_databases(url: str, problem: str) -> None:

@@ -35,6 +35,7 @@ DOCUMENTED = frozenset(
         'sqlalchemy.dialects',
         'sqlalchemy.engine',
         'sqlalchemy.exc',
+        'sqlalchemy.orm',
         'sqlalchemy.schema',
     }
 )

@@ -59,7 +59,7 @@ class Relay:
         self._once = once
         self._stopping = False
         self._pause = _FIRST_PAUSE
-        # What keeps messages from being published.
+        # The last error of the broker, if messages could not be published.
         self._error: Exception | None = None
 
     def run(self) -> None:

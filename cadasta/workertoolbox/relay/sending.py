@@ -23,7 +23,7 @@ _BROKE_OFF = f'{STRIKES} times, the broker broke off with this message and not w
 _IN_A_ROW = 5
 # RabbitMQ says it of a message, and the same code of a queue that is declared otherwise.
 _TOO_LARGE = 'message size'
-# What Amazon SQS says of the one message of a call.
+# Amazon SQS says these of the one message of a call.
 _SQS_REFUSALS = ('InvalidMessageContents', 'InvalidParameterValue', 'BatchRequestTooLong', 'InvalidAttributeValue')
 # Python raises all but the first where a message cannot be written down.
 _REFUSALS = (Refused, EncodeError, TypeError, UnicodeError, struct.error)

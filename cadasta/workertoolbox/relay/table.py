@@ -20,8 +20,8 @@ POLL = 0.2
 LONGEST_SLEEP = 5.0
 _GLANCE = 0.1
 
-# Whoever has the first row of a transaction has all of its rows: two relays that took rows of one transaction would
-# publish them in any order. The recursion reads one row of each transaction, however many rows it has.
+# A relay that has the first row of a transaction has all of its rows. If two relays took rows of one transaction, they
+# would publish them in any order. The recursion reads one row of each transaction, however many rows it has.
 _TAKE = {
     'postgresql': sa.text("""
 WITH RECURSIVE transactions AS (
@@ -136,7 +136,7 @@ class OutboxTable(Connected):
             self._sleep(POLL)
             return
         try:
-            # What was committed before the lock was taken has sent no notification.
+            # A transaction that was committed before the lock was taken has sent no notification.
             with self._connection.begin():
                 is_empty = self._connection.scalar(_IS_EMPTY)
             if is_empty:
