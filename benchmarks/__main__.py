@@ -4,7 +4,7 @@ import argparse
 import sys
 from itertools import chain
 
-from . import batches, importing, losses, monitor, publishing, storing, storms
+from . import batches, importing, late_calls, losses, monitor, publishing, storing, storms
 from .table import show
 
 if __name__ == '__main__':
@@ -16,6 +16,7 @@ if __name__ == '__main__':
                 importing.measure(15),
                 batches.measure(),
                 monitor.measure(),
+                late_calls.measure(),
                 storing.measure(),
                 losses.measure(),
                 storms.measure(30),

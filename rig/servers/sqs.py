@@ -1,4 +1,4 @@
-"""Amazon SQS, as moto emulates it in a process of its own."""
+"""Amazon SQS, as moto emulates it in a process of its own, or as a quick server does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import boto3
 
-from . import moto_server
+from . import moto_server, quick_sqs_server
 from .broker import Broker, Message, decoded
 from .environment import clean_environment
 from .process import Process, free_port
@@ -23,6 +23,8 @@ REGION = 'us-west-2'
 
 class SQS:
     """An SQS endpoint on a free port of 127.0.0.1. Its queues are gone when it stops."""
+
+    program = moto_server.__file__
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -39,7 +41,7 @@ class SQS:
 
     def start(self) -> None:
         self.process = Process(
-            [sys.executable, moto_server.__file__, str(self.port)], self.directory / 'log', clean_environment()
+            [sys.executable, self.program, str(self.port)], self.directory / 'log', clean_environment()
         )
         self.process.wait_for('^ready$')
 
@@ -49,8 +51,7 @@ class SQS:
 
     def calls(self) -> dict[str, int]:
         """The number of API calls answered so far, by action."""
-        with urllib.request.urlopen(f'http://127.0.0.1:{self.port}{moto_server.CALLS_PATH}') as answer:
-            return json.load(answer)
+        return self._numbers(moto_server.CALLS_PATH)
 
     def throttle(self, action: str, queue: str) -> None:
         """Throttles an `action` for the `queue` with this full name."""
@@ -66,10 +67,31 @@ class SQS:
         )
         urllib.request.urlopen(request).close()
 
+    def _numbers(self, path: str) -> dict[str, int]:
+        with urllib.request.urlopen(f'http://127.0.0.1:{self.port}{path}') as answer:
+            return json.load(answer)
+
     def close(self) -> None:
         if self.process is not None:
             self.process.stop()
         shutil.rmtree(self.directory)
+
+
+class QuickSQS(SQS):
+    """An endpoint that answers many calls at once, and as late as it is told to. See `quick_sqs_server`."""
+
+    program = quick_sqs_server.__file__
+
+    def delay(self, seconds: float) -> None:
+        """Lets each call take some seconds more."""
+        request = urllib.request.Request(
+            f'http://127.0.0.1:{self.port}{quick_sqs_server.DELAY_PATH}', str(seconds).encode(), method='PUT'
+        )
+        urllib.request.urlopen(request).close()
+
+    def most_at_once(self) -> dict[str, int]:
+        """The most calls that were under way at once, by action."""
+        return self._numbers(quick_sqs_server.MOST_PATH)
 
 
 class SQSBroker(Broker):

@@ -131,6 +131,7 @@ class Monitor:
                 self.tally.move()
                 self.tally.catch_up(lookout.caught_up)
                 self._progress.report(lambda: self.tally.counted(source.waiting()))
+        source.release(())
         lookout.end()
 
     def _look(self, lookout: Lookout, source: Source, pool: ThreadPoolExecutor, is_empty: bool) -> None:

@@ -71,12 +71,19 @@ class Source(Protocol):
     def hold(self, messages: Sequence[Message], seconds: float) -> None:
         """Keep the messages that `receive` returned last while the monitor cannot store them, without giving them back.
 
+        It keeps those that were fetched ahead as well.
+
         :param messages: the messages.
         :param seconds: for how long. It ends early if the monitor is about to stop.
         """
 
     def release(self, messages: Sequence[Message]) -> None:
-        """Give back the messages that `receive` returned last, because the monitor could not store them."""
+        """Give back messages that `receive` returned last, because the monitor could not store them.
+
+        It gives back those that were fetched ahead as well.
+
+        :param messages: the messages; there are none if the monitor ends.
+        """
 
     def waiting(self) -> int:
         """Count the messages that are left in the queue."""

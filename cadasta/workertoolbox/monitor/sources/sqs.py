@@ -3,7 +3,9 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]  # has no types
@@ -12,11 +14,14 @@ from kombu import Connection
 from ...seams.sqs import client_of, url_of
 from ..message import Message, from_envelope
 from .base import MAX_BATCH_BYTES, PATIENCE, Limits
+from .fetch import Answer, Fetch
 
 logger = logging.getLogger(__name__)
 
 #: SQS returns or deletes this many messages in a call, at most.
 MAX_CALL = 10
+#: The monitor has this many calls in flight, at most. boto3 keeps as many connections open.
+IN_FLIGHT = 10
 #: After a monitor was killed, its messages stay hidden for at most this time, in seconds.
 MAX_HIDDEN = 60
 # How often the monitor hides, within that time, messages that it cannot store.
@@ -24,7 +29,11 @@ _RENEWALS = 3
 
 
 class SQSSource:
-    """Receives and deletes up to ten messages in a call. kombu would delete them one by one."""
+    """Receives and deletes up to ten messages in a call, with several calls in flight.
+
+    A FIFO queue gives no message of a group while others of that group are in flight. So a batch has of a group what
+    one call has received, in its order. The rest comes when the monitor has stored and deleted that.
+    """
 
     def __init__(self, connection: Connection, channel: Any, queue: str, limits: Limits) -> None:
         self.errors = (*connection.connection_errors, *connection.channel_errors, BotoCoreError, ClientError, OSError)
@@ -35,29 +44,32 @@ class SQSSource:
         self._interval = connection.transport.polling_interval or PATIENCE
         self._hidden = min(channel.visibility_timeout, MAX_HIDDEN)
         self._renewal = 0.0
+        # A call that finds nothing costs as much as another. So there are more calls at once while all find messages.
+        self._width = 1
+        self._current, self._ahead = self._new_fetch(), self._new_fetch()
         self.mark()
 
     def receive(self) -> Sequence[Message]:
+        before, self._current = self._current, self._ahead
+        is_ahead = bool(self._current.messages)
+        if not is_ahead:
+            self._current = self._first(before.failure or self._current.failure)
+        # What came first is hidden until the monitor has stored the batch.
+        self._renewal = self._current.began + self._hidden / _RENEWALS
+        deadline = min(self._current.began + self._limits.linger, self._renewal)
+        self._go_on(self._current, lambda: time.monotonic() >= deadline)
         # SQS neither keeps an order nor counts exactly. So this asks when each message was sent, by the clock of SQS.
-        self._has_backlog = False
-        self._plan_renewal()
-        batch = self._call(self._patience)
-        if not batch and not self._patience:
-            self._limits.sleep(self._interval)
-        deadline = time.monotonic() + self._limits.linger
-        while batch and self._has_room(batch) and time.monotonic() < deadline and not self._limits.stopping():
-            more = self._call(0)
-            if not more:
-                break
-            batch += more
-        return batch
+        # Older messages may have been behind the batch before when this one was received.
+        self._has_backlog = self._current.has_backlog or (is_ahead and before.has_backlog)
+        self._ahead = self._new_fetch(self._current.memory)
+        return self._current.messages
 
     def fetch_ahead(self, enough: Callable[[], bool]) -> None:
-        """Fetch nothing: a long poll would delay the deletion of the current batch."""
+        if not self._current.is_dry:
+            self._go_on(self._ahead, enough)
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
-        for entries in _entries(messages):
-            answer = self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
+        for answer in self._at_once(self._client.delete_message_batch, messages):
             for failure in answer.get('Failed', ()):
                 # SQS delivers the message again. The monitor stores it again, which changes nothing.
                 logger.warning('SQS did not delete a message: %s', failure.get('Message') or failure['Code'])
@@ -67,7 +79,7 @@ class SQSSource:
         end = time.monotonic() + seconds
         while True:
             if time.monotonic() >= self._renewal:
-                self._plan_renewal()
+                self._renewal = time.monotonic() + self._hidden / _RENEWALS
                 self._change_visibility(messages, self._hidden)
             left = end - time.monotonic()
             if left <= 0 or self._limits.stopping():
@@ -85,34 +97,60 @@ class SQSSource:
 
     def mark(self) -> None:
         self._marked = self._now()
-        # The next call tells.
+        # The next call tells, and before it what was received ahead.
         self._has_backlog = True
+        self._current.has_backlog = self._ahead.has_backlog = True
 
     def has_backlog(self) -> bool:
-        return self._has_backlog
+        return self._has_backlog or self._ahead.has_backlog
 
-    def _plan_renewal(self) -> None:
-        self._renewal = time.monotonic() + self._hidden / _RENEWALS
+    def _new_fetch(self, memory: int = 0) -> Fetch:
+        return Fetch(partial(self._call, 0), MAX_CALL, self._limits.batch, MAX_BATCH_BYTES - memory)
+
+    def _first(self, failure: BaseException | None) -> Fetch:
+        """Wait for messages while none is in flight."""
+        if failure is not None:
+            raise failure
+        fetch = self._new_fetch()
+        fetch.add(self._call(self._patience, min(MAX_CALL, self._limits.batch)))
+        if not fetch.messages and not self._patience:
+            self._limits.sleep(self._interval)
+        return fetch
+
+    def _go_on(self, fetch: Fetch, enough: Callable[[], bool]) -> None:
+        if fetch.is_dry:
+            return
+        before = len(fetch.messages)
+        fetch.go_on(self._width, lambda: self._limits.stopping() or enough())
+        if fetch.is_dry:
+            self._width = max(1, self._width // 2)
+        elif len(fetch.messages) > before:
+            self._width = min(2 * self._width, IN_FLIGHT)
 
     def _change_visibility(self, messages: Sequence[Message], seconds: int) -> None:
-        for entries in _entries(messages, VisibilityTimeout=seconds):
-            self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+        """Hide messages, and those that were received ahead, for some seconds more."""
+        both = [*messages, *self._ahead.messages]
+        self._at_once(self._client.change_message_visibility_batch, both, VisibilityTimeout=seconds)
 
-    def _has_room(self, batch: list[Message]) -> bool:
-        return len(batch) < self._limits.batch and sum(message.memory for message in batch) < MAX_BATCH_BYTES
+    def _at_once(self, call: Callable[..., Any], messages: Sequence[Message], **options: Any) -> list[Any]:
+        with ThreadPoolExecutor(IN_FLIGHT, 'change') as pool:
+            return list(
+                pool.map(lambda entries: call(QueueUrl=self._url, Entries=entries), _entries(messages, **options))
+            )
 
-    def _call(self, patience: int) -> list[Message]:
+    def _call(self, patience: int, amount: int) -> Answer:
         answer = self._client.receive_message(
             QueueUrl=self._url,
-            MaxNumberOfMessages=MAX_CALL,
+            MaxNumberOfMessages=amount,
             WaitTimeSeconds=patience,
             VisibilityTimeout=self._hidden,
             AttributeNames=['SentTimestamp'],
         )
         messages = answer.get('Messages', ())
-        if any(int(message['Attributes']['SentTimestamp']) <= self._marked for message in messages):
-            self._has_backlog = True
-        return [from_envelope(message['ReceiptHandle'], message['Body']) for message in messages]
+        return Answer(
+            [from_envelope(message['ReceiptHandle'], message['Body']) for message in messages],
+            any(int(message['Attributes']['SentTimestamp']) <= self._marked for message in messages),
+        )
 
     def _now(self) -> float:
         answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=['QueueArn'])
