@@ -2,8 +2,9 @@
 
 Celery delivers a message *at least once*. The package promises more than that, and the books check it:
 
-- The monitor tracks a task once, in the state of its last retry, if `delay()` returned. It may track a task or not, if
-  `delay()` raised an error or its process was killed meanwhile. It tracks nothing else, and rejects nothing.
+- The monitor tracks a task once, in the state of its last retry, if `delay()` returned, or the batch that it was called
+  in. It may track a task or not, if `delay()` raised an error, if the error of a batch names it, or if its process was
+  killed meanwhile. It tracks nothing else, and rejects nothing.
 - A task runs in one process at a time, and not again after its success or failure was stored, however often its message
   is delivered. It runs again only if it is retried or replaced, if its process was killed meanwhile, if its worker
   hung for longer than its lease, or if its worker was told to end while the database was away.
@@ -148,6 +149,8 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
             'tasks that may be there or not': len(attempted - latest.keys()),
             'tasks tracked': len(tables.tracked),
             'results': len(tables.results),
+            'batches': len(journal.batches),
+            'batches that were not sent whole': len(journal.batches - journal.sent_batches),
             'chords': len(journal.chords),
             'chords that Celery gave up': len(journal.given_up),
             'messages': len(sent),

@@ -75,6 +75,9 @@ class Journal:
         self.purged: set[Key] = set()
         self.hung = 0
         self.ended = 0
+        # The batches that producers began, and those of them that they sent whole.
+        self.batches: set[str] = set()
+        self.sent_batches: set[str] = set()
         self.chords: set[str] = set()
         # The bodies of chords whose watch could not be sent again when connections broke: Celery fails them.
         self.given_up: set[str] = set()
@@ -148,6 +151,12 @@ class Journal:
 
     def _read_refused(self, note: Note) -> None:
         self.refused += 1
+
+    def _read_batch_begun(self, note: Note) -> None:
+        self.batches.add(note['batch'])
+
+    def _read_batch_sent(self, note: Note) -> None:
+        self.sent_batches.add(note['batch'])
 
     def _read_chord(self, note: Note) -> None:
         self.chords.add(note['body'])

@@ -319,6 +319,18 @@ def test_what_may_be_there_or_not() -> None:
     assert wrong(books(attempt, *whole(10))) == set()
 
 
+def test_batches() -> None:
+    """Whoever is killed before a batch is sent may have sent its tasks or not."""
+    begun = note('batch_begun', 0, PRODUCER, batch='x')
+    attempt = note('sending', 0, PRODUCER, key=TASK, root='a')
+    killed = books(begun, attempt, tables=Tables({}, 0, 0, {}))
+    assert wrong(killed) == set()
+    assert (killed.counts['batches'], killed.counts['batches that were not sent whole']) == (1, 1)
+    whole_batch = books(begun, note('batch_sent', 3, PRODUCER, batch='x'), *ONCE)
+    assert wrong(whole_batch) == set()
+    assert whole_batch.counts['batches that were not sent whole'] == 0
+
+
 def test_the_body_of_a_chord_that_did_not_run() -> None:
     chord = note('chord', 2, PRODUCER, body='b')
     promise = note('promised', 2, PRODUCER, promises={'a': 'SUCCESS', 'b': 'SUCCESS'})

@@ -39,6 +39,7 @@ def test_the_books_balance(platform: Platform) -> None:
     assert books.counts['tasks scheduled'] > 100
     assert books.counts['tasks named lost and sent again'] > 0
     assert books.counts['chords'] > 0
+    assert books.counts['batches'] > 0
 
 
 @pytest.mark.parametrize('broker_name', FAULTS)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import count
 from typing import Any
+from uuid import uuid4
 
-from celery import Task, current_task
+from celery import Celery, Task, current_task
 from celery.signals import (
     after_task_publish,
     before_task_publish,
@@ -19,11 +23,15 @@ from celery.signals import (
 )
 from celery.worker.request import Request
 
+from cadasta.workertoolbox import NotAllSent, batch
+
 # Another process never tears a single write to a file in append mode.
 _file = os.open(os.environ['NOTES'], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 # A worker forks the children of its pool after it has imported this.
 _process = os.getpid()
 _runs = count()
+# The messages of the batch that this thread collects.
+_batch: ContextVar[list[Any] | None] = ContextVar('batch', default=None)
 
 
 def note(event: str, **what: Any) -> None:
@@ -47,7 +55,37 @@ def sending(sender: str, headers: dict[str, Any], body: Any, **kwargs: Any) -> N
 
 @after_task_publish.connect
 def sent(sender: str, headers: dict[str, Any], **kwargs: Any) -> None:
-    note('sent', key=[sender, headers['id'], headers['retries']])
+    key = [sender, headers['id'], headers['retries']]
+    collected = _batch.get()
+    if collected is None:
+        note('sent', key=key)
+    else:
+        # The signal comes when the task is called, and a producer may be killed before the batch is sent.
+        collected.append(key)
+
+
+@contextmanager
+def noted_batch(app: Celery) -> Iterator[None]:
+    """Publish the tasks of a block in a batch, and note what was sent when it ends."""
+    name, keys, unsent = uuid4().hex, list[Any](), set[str]()
+    note('batch_begun', batch=name)
+    token = _batch.set(keys)
+    try:
+        with batch(app):
+            yield
+    except NotAllSent as error:
+        unsent = {*error.task_ids}
+        raise
+    except BaseException:
+        keys = []
+        raise
+    else:
+        note('batch_sent', batch=name)
+    finally:
+        _batch.reset(token)
+        for key in keys:
+            if key[1] not in unsent:
+                note('sent', key=key)
 
 
 @task_received.connect

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from celery import Celery, chain, chord, group
 from kombu.exceptions import OperationalError
-from notes import note
+from notes import note, noted_batch
 from service import make_app
 
 THREADS = 3
@@ -89,7 +89,7 @@ def handing_on(app: Celery, chance: random.Random) -> Promises:
 
 Workflow = Callable[[Celery, random.Random], Promises]
 
-WORKFLOWS: list[Workflow] = [
+ALONE: list[Workflow] = [
     plain,
     retried,
     chained,
@@ -100,6 +100,20 @@ WORKFLOWS: list[Workflow] = [
     replaced,
     handing_on,
 ]
+
+
+def in_a_batch(app: Celery, chance: random.Random) -> Promises:
+    """Workflows of other kinds, and many small tasks. A producer may be killed before all of them are sent."""
+    promises: Promises = {}
+    with noted_batch(app):
+        for workflow in chance.sample(ALONE, 2):
+            promises |= workflow(app, chance)
+        promises |= all_succeed(*(app.send_task('export.add', (number, 1)) for number in range(chance.randint(4, 12))))
+        time.sleep(chance.uniform(0, 1))
+    return promises
+
+
+WORKFLOWS: list[Workflow] = [*ALONE, in_a_batch]
 
 
 def send(app: Celery, chance: random.Random, seconds: float, workflows: int) -> None:
