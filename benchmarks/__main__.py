@@ -4,7 +4,7 @@ import argparse
 import sys
 from itertools import chain
 
-from . import batches, importing, late_calls, losses, monitor, publishing, storing, storms
+from . import batches, importing, late_calls, losses, monitor, once, publishing, storing, storms
 from .table import show
 
 if __name__ == '__main__':
@@ -18,6 +18,7 @@ if __name__ == '__main__':
                 monitor.measure(),
                 late_calls.measure(),
                 storing.measure(),
+                once.measure(),
                 losses.measure(),
                 storms.measure(30),
             )

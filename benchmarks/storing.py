@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy
 from celery import Celery
+from celery import __version__ as celery_version
 from celery.app.task import Context
 from celery.backends.database import DatabaseBackend
 
@@ -44,14 +45,14 @@ def measure(rounds: int = 5) -> Iterator[Row]:
     yield Row(
         f'states stored, {PROCESSES} processes, PostgreSQL',
         f'{rates["ours"]:.0f}/s',
-        f'{rates["celery"]:.0f}/s Celery, as a prefork child',
+        f'{rates["celery"]:.0f}/s Celery {celery_version}, as a prefork child',
         rates['ours'] / rates['celery'],
         'at least 3',
     )
     yield Row(
         'statements for a task that starts and succeeds',
         str(statements['ours']),
-        f'{statements["celerys"]} Celery',
+        f'{statements["celerys"]} Celery {celery_version}',
         statements['ours'],
         'at most 2',
     )

@@ -55,7 +55,7 @@ def show(rows: Iterable[Row]) -> bool:
 
     :returns: whether all targets are met
     """
-    widths = (51, 12, 42, 5, 13)
+    widths = (51, 16, 42, 5, 13)
     print(_line(HEADINGS, widths))
     all_met = True
     for row in rows:

@@ -36,10 +36,12 @@ class Services:
     :param broker: their broker
     :param database: their results
     :param processes: stops them at the end
+    :param environment: more variables for all of them
     """
 
-    def __init__(self, broker: Broker, database: Database, processes: Processes) -> None:
+    def __init__(self, broker: Broker, database: Database, processes: Processes, **environment: str) -> None:
         self.broker = broker
+        self.environment = environment
         self.database = database
         self.processes = processes
         self.journal_file = processes.logs / 'journal'
@@ -134,7 +136,8 @@ class Services:
             raise TimeoutError(f'{error}; sent: {names(self.published())}, ran: {names(self.ran())}\n{logs}') from None
 
     def _environment(self, broker: dict[str, str]) -> dict[str, str]:
-        return clean_environment(PROJECTS, JOURNAL=str(self.journal_file), **broker, **self.database.environment)
+        variables = {**broker, **self.database.environment, **self.environment}
+        return clean_environment(PROJECTS, JOURNAL=str(self.journal_file), **variables)
 
     @staticmethod
     def _celery(project: str, *arguments: str) -> list[str]:

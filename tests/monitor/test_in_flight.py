@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,13 +19,15 @@ from cadasta.workertoolbox.monitor import Monitor
 from cadasta.workertoolbox.monitor.message import Message
 from cadasta.workertoolbox.monitor.sources import Limits, open_source
 from cadasta.workertoolbox.monitor.sources.fetch import Answer, Fetch
-from cadasta.workertoolbox.monitor.sources.sqs import IN_FLIGHT
+from cadasta.workertoolbox.monitor.sources.sqs import IN_FLIGHT, RECEIVING
 from rig.monitor.databases import TaskDatabase
+from rig.monitor.programs import Toolbox
 from rig.servers.broker import PLATFORM_QUEUE, Broker
-from rig.servers.process import wait_until
+from rig.servers.process import PATIENCE, Processes, wait_until
 from rig.servers.sqs import QuickSQS
 from rig.servers.started import started
 
+from .test_bounds import LIMIT, peak
 from .test_streams import make_app
 
 #: Seconds that each call takes.
@@ -70,7 +73,7 @@ def test_calls_at_once(quick: QuickSQS, broker: Broker, tasks: TaskDatabase) -> 
     Monitor(app, tasks.url, once=True).run()
     assert tasks.count() == 1000
     most = quick.most_at_once()
-    assert 1 < most['ReceiveMessage'] <= IN_FLIGHT
+    assert 1 < most['ReceiveMessage'] <= RECEIVING
     assert 1 < most['DeleteMessageBatch'] <= IN_FLIGHT
 
 
@@ -222,6 +225,23 @@ def test_a_call_ahead_fails(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> 
         source.acknowledge(second)
         with pytest.raises(OSError, match='gone'):
             source.receive()
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='asks Linux how much memory a process has had')
+def test_large_messages_after_small_ones(
+    broker: Broker, postgresql: TaskDatabase, tmp_path: Path, processes: Processes
+) -> None:
+    """Many calls are in flight when the first message of nearly a MiB comes, the largest that Amazon takes."""
+    app = make_app(broker)
+    send(app, 800)
+    large = 'x' * 780_000
+    for _ in range(40):
+        app.send_task('export.project', (large,))
+    process = Toolbox(tmp_path, processes, broker, postgresql.url).start('monitor')
+    wait_until(lambda: postgresql.count() == 840, 'all to be stored', 2 * PATIENCE)
+    found = peak(process)
+    print(f'{found} MiB')
+    assert found < LIMIT
 
 
 def answering(amounts: list[int], memory: int = 0) -> Callable[[int], Answer]:

@@ -123,6 +123,19 @@ def taken(tasks: Any) -> None:
         tasks.BUSY['late'].apply_async((0,), queue='prefork')
 
 
+def copied(tasks: Any, ids: str, copies: str) -> None:
+    """Sends so many messages of each of some ids."""
+    for number in range(int(ids)):
+        for _ in range(int(copies)):
+            tasks.watched.apply_async((0.1,), task_id=f'id-{number}', queue='prefork')
+
+
+def watched(tasks: Any, *seconds: str) -> None:
+    """Sends a task for each number of seconds that it takes."""
+    for one in seconds:
+        tasks.watched.apply_async((float(one),), queue='prefork')
+
+
 def routed(tasks: Any, kind: str) -> None:
     """Sends each task of a kind, `OWN` or `BESIDE`, with and without the name of a queue."""
     for task in getattr(tasks, kind):

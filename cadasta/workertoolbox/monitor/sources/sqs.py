@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 MAX_CALL = 10
 #: The monitor has this many calls in flight, at most. boto3 keeps as many connections open.
 IN_FLIGHT = 10
+#: So many of them receive, at most: each may bring ten messages of a MiB, and needs twice that while it is read.
+RECEIVING = 4
 #: After a monitor was killed, its messages stay hidden for at most this time, in seconds.
 MAX_HIDDEN = 60
 # How often the monitor hides, within that time, messages that it cannot store.
@@ -125,7 +127,7 @@ class SQSSource:
         if fetch.is_dry:
             self._width = max(1, self._width // 2)
         elif len(fetch.messages) > before:
-            self._width = min(2 * self._width, IN_FLIGHT)
+            self._width = min(2 * self._width, RECEIVING)
 
     def _change_visibility(self, messages: Sequence[Message], seconds: int) -> None:
         """Hide messages, and those that were received ahead, for some seconds more."""
@@ -148,7 +150,7 @@ class SQSSource:
         )
         messages = answer.get('Messages', ())
         return Answer(
-            [from_envelope(message['ReceiptHandle'], message['Body']) for message in messages],
+            [from_envelope(message['ReceiptHandle'], message.pop('Body')) for message in messages],
             any(int(message['Attributes']['SentTimestamp']) <= self._marked for message in messages),
         )
 

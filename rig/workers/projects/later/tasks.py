@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from celery import Task
+from journal import note
 
 from .celery import app
 
@@ -25,3 +26,10 @@ INSIST = {
     name: app.task(name=f'later.insist.{name}', bind=True, default_retry_delay=9, **options)(insist)
     for name, options in OPTIONS.items()
 }
+
+
+@app.task(name='later.watched', bind=True, acks_late=True)
+def watched(self: Task, seconds: float) -> None:
+    """Notes that it began: a message that is not admitted does not."""
+    note('began', self.name, self.request.id, self.request.retries)
+    time.sleep(seconds)
