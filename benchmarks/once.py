@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 from celery import __version__ as celery_version
 
+from cadasta.workertoolbox.timeouts import broker_options
 from rig.servers.brokers import SERVERS, open_broker
 from rig.servers.postgres import Postgres
 from rig.servers.process import Process, Processes, wait_until
@@ -79,16 +80,15 @@ def copied(services: Services) -> Counter[str]:
 
 
 def taken_over(name: str, postgres: Postgres) -> Row:
-    """Kill a worker that runs a task and holds others, and let another run them."""
+    """Kill a worker that runs a task and holds others, and start another, which runs them."""
     with _services(name, postgres, is_plain=False) as services:
         (first,) = _start_workers(services, '-c', '1', '--prefetch-multiplier', str(len(HELD)), number=1)
         services.produce('later', 'watched', *HELD)
         wait_until(lambda: first.log.count('] received') == len(HELD), 'all tasks to be received')
         wait_until(lambda: services.noted('began'), 'the first to begin')
-        _start_workers(services, '-c', '2', number=1)
-        before = services.noted('began')
         first.kill()
-        begun = time.monotonic()
+        begun, before = time.monotonic(), services.noted('began')
+        _start_workers(services, '-c', '2', number=1)
         wait_until(lambda: (services.noted('began') - before).total() == len(HELD), 'all to be taken over', PATIENCE)
         seconds = time.monotonic() - begun
     most = LEASE + VISIBILITY_TIMEOUT
@@ -123,7 +123,9 @@ def _services(name: str, postgres: Postgres, is_plain: bool) -> Iterator[Service
     with TemporaryDirectory() as directory, open_broker(name, Path(directory)) as broker:
         if name in ('sqs', 'redis'):
             broker.options.update(visibility_timeout=VISIBILITY_TIMEOUT, polling_interval=0.2)
-        settings = {'broker_url': broker.url, 'broker_transport_options': broker.options}
+        # Celery looks for what Redis should give back as often as the package does.
+        options = broker_options(name, broker.options)
+        settings = {'broker_url': broker.url, 'broker_transport_options': options}
         environment = {'PLAIN': json.dumps(settings)} if is_plain else {'LEASE': str(LEASE)}
         with Processes(Path(directory)) as processes:
             yield Services(broker, postgres.create_database(), processes, **environment)
