@@ -1,7 +1,5 @@
 """The command ``celery toolbox failures``."""
 
-import json as json_module
-from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -50,14 +48,13 @@ def failures(
     from ..terminal.listing import show
     from ..terminal.output import make_console
     from ..tracked import Filter, TrackedTasks
+    from ..tracked.documents import dumped
 
     with usable_database(), TrackedTasks(database_of(ctx.obj.app, database)) as tracked:
         found = tracked.failures(newer_than, by, Filter(name=name, queue=queue))
     if json:
-        hidden = () if show_arguments else ('message',)
         for failure in found:
-            document = {key: value for key, value in asdict(failure).items() if key not in hidden}
-            click.echo(json_module.dumps(document, default=datetime.isoformat))
+            click.echo(dumped(failure, show_arguments))
     else:
         show(make_console(ctx.obj.no_color), _columns(by, show_arguments), found)
 

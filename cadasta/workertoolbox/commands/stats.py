@@ -1,7 +1,5 @@
 """The command ``celery toolbox stats``."""
 
-import json as json_module
-from dataclasses import asdict
 from datetime import datetime
 
 import click
@@ -31,12 +29,13 @@ def stats(ctx: click.Context, database: str | None, newer_than: datetime, json: 
     from ..terminal.listing import Column, show
     from ..terminal.output import make_console
     from ..tracked import TrackedTasks
+    from ..tracked.documents import dumped
 
     with usable_database(), TrackedTasks(database_of(ctx.obj.app, database)) as tracked:
         found = tracked.stats(newer_than)
     if json:
         for item in found:
-            click.echo(json_module.dumps(asdict(item)))
+            click.echo(dumped(item, False))
         return
     columns = [
         Column('COUNT', lambda item: item.count),

@@ -1,30 +1,39 @@
-"""Write tasks as CSV."""
+"""Write rows as CSV."""
 
 import csv
 import json
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..tracked.documents import Written, document
-from ..tracked.task import TrackedTask
+from ..tracked.documents import Written
 from .safe_text import harmless
 
-# A spreadsheet takes a text that begins so for a formula, and whoever sends a task chooses its name.
-_FORMULA = ('=', '+', '-', '@')
+# A spreadsheet takes a text that begins so for a formula, and whoever sends a task chooses its name. Some take the wide
+# forms of the signs for the signs.
+_FORMULA = tuple('=+-@\uff1d\uff0b\uff0d\uff20')
 
 
-def write(tasks: Iterable[TrackedTask], arguments: bool, written: Written) -> None:
-    """Write a line with the names of the columns, and a line for each task, to the standard output.
+class _Given:
+    """Gives each line back to whoever writes it."""
 
-    :param tasks: the tasks.
-    :param arguments: whether to write their arguments, options, results and tracebacks.
+    def write(self, line: str) -> str:
+        return line
+
+
+def lines(columns: Iterable[str], rows: Iterable[Mapping[str, Any]], written: Written) -> Iterator[str]:
+    r"""Give a line with the names of the columns, and a line for each row.
+
+    :param columns: the names.
+    :param rows: the documents of the rows, with these keys in this order.
     :param written: writes a moment.
+
+    >>> list(lines(['name', 'tasks'], [{'name': '=1+1', 'tasks': 7}], str))
+    ['name,tasks\n', "'=1+1,7\n"]
     """
-    writer = csv.writer(sys.stdout, lineterminator='\n')
-    writer.writerow(document(TrackedTask('', ''), arguments))
-    for task in tasks:
-        writer.writerow(_cell(value, written) for value in document(task, arguments).values())
+    writer = csv.writer(_Given(), lineterminator='\n')
+    yield str(writer.writerow(columns))
+    for row in rows:
+        yield str(writer.writerow(_cell(value, written) for value in row.values()))
 
 
 def _cell(value: Any, written: Written) -> Any:
@@ -32,4 +41,4 @@ def _cell(value: Any, written: Written) -> Any:
         return harmless(f"'{value}" if value.startswith(_FORMULA) else value)
     if value is None or isinstance(value, int | float):
         return value
-    return json.dumps(value) if isinstance(value, list | dict) else written(value)
+    return json.dumps(value, default=written) if isinstance(value, list | dict) else written(value)

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..durations import briefly
-from ..tracked.documents import Details, dumped, dumped_tree
+from ..tracked.documents import Details, document, dumped, dumped_tree, in_zone, keys
 from ..tracked.extent import BRIEF, WHOLE, Extent
 from ..tracked.task import TrackedTask
 from ..tracked.tree import Node, walk
@@ -128,7 +128,9 @@ class Screen:
 
     def csv(self, tasks: Iterable[TrackedTask]) -> None:
         """Show a list as CSV."""
-        csv_lines.write(tasks, self.arguments, self._written)
+        documents = (document(task, self.arguments) for task in tasks)
+        for line in csv_lines.lines(keys(TrackedTask, self.arguments), documents, self._written):
+            click.echo(line, nl=False)
 
     def tree(
         self,
@@ -173,11 +175,7 @@ class Screen:
         return _ID if self.console.width >= _NOT_NARROW else _ID_BEGINS
 
     def _written(self, moment: datetime) -> str:
-        try:
-            return moment.astimezone(self._zone).isoformat()
-        except OverflowError:
-            # The producer of a message chooses its times, and the last of all years ends at another time there.
-            return moment.isoformat()
+        return in_zone(moment, self._zone)
 
     def _table(self, lines: Iterable[_Line], columns: Sequence[_Column]) -> Table:
         table = Table(box=None, pad_edge=False, header_style='dim')

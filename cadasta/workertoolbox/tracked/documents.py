@@ -1,41 +1,81 @@
-"""Tasks as JSON documents."""
+"""Rows of lists as JSON documents."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, tzinfo
+from functools import cache
+from typing import Any, get_type_hints
 
+from .counts import Count
 from .extent import LARGE, Bytes
+from .failures import Failure
+from .stats import TaskStats
 from .task import TrackedTask
 from .tree import Node, walk
+from .workers import ReportedWorker
 
+#: A row of a list.
+Row = TrackedTask | Failure | TaskStats | ReportedWorker | Count
 #: Writes a moment.
 Written = Callable[[datetime], str]
 #: Gives the same tasks, with more of their values.
 Details = Callable[[Iterable[TrackedTask]], Iterator[TrackedTask]]
 
-_NAMES = tuple(field.name for field in fields(TrackedTask))
+# A message quotes arguments as often as not.
+_HIDDEN = (*LARGE, 'message')
 
 
-def document(task: TrackedTask, arguments: bool) -> dict[str, Any]:
-    """Give the fields of a task's JSON document: the columns of the view, and the duration in seconds.
+@cache
+def keys(kind: type[Any], arguments: bool) -> Mapping[str, Any]:
+    """Give the keys of the document of a row, each with the type of its value.
 
-    :param arguments: whether to include its arguments, options, result and traceback.
+    :param kind: the class of the row.
+    :param arguments: whether the document includes arguments, options, results, tracebacks, and messages of errors.
+
+    >>> keys(Count, False)['tasks'], 'message' in keys(Failure, False)
+    (<class 'int'>, False)
+    """
+    found = {name: hint for name, hint in get_type_hints(kind).items() if arguments or name not in _HIDDEN}
+    if kind is TrackedTask:
+        found['duration'] = float | None
+        if arguments:
+            found['result'] = str | None
+    return found
+
+
+def document(row: Row, arguments: bool) -> dict[str, Any]:
+    """Give the fields of the JSON document of a row. A task has its duration in seconds, in addition to its own.
+
+    :param arguments: whether to include arguments, options, results, tracebacks, and messages of errors.
 
     >>> list(document(TrackedTask('1', 'SUCCESS'), False))[:3]
     ['task_id', 'status', 'date_done']
     """
-    hidden = () if arguments else LARGE
-    found = {name: getattr(task, name) for name in _NAMES if name not in hidden}
-    if task.result is not None and arguments:
-        found['result'] = result_text(task.result)
-    return {**found, 'duration': task.duration.total_seconds() if task.duration is not None else None}
+    kind: Any = type(row)
+    found = {name: getattr(row, name) for name in keys(kind, arguments)}
+    if isinstance(row, TrackedTask):
+        found['duration'] = row.duration.total_seconds() if row.duration is not None else None
+        if row.result is not None and arguments:
+            found['result'] = result_text(row.result)
+    return found
 
 
-def dumped(task: TrackedTask, arguments: bool, written: Written = datetime.isoformat) -> str:
-    """Give the `document` of a task as JSON, in one line of ASCII."""
-    return json.dumps(document(task, arguments), default=written)
+def in_zone(moment: datetime, zone: tzinfo = UTC) -> str:
+    """Write a moment as it is in a time zone.
+
+    >>> in_zone(datetime(2030, 1, 1, tzinfo=UTC))
+    '2030-01-01T00:00:00+00:00'
+    """
+    try:
+        return moment.astimezone(zone).isoformat()
+    except OverflowError:
+        # The producer of a message chooses its times, and the last of all years ends at another time there.
+        return moment.isoformat()
+
+
+def dumped(row: Row, arguments: bool, written: Written = datetime.isoformat) -> str:
+    """Give the `document` of a row as JSON, in one line of ASCII."""
+    return json.dumps(document(row, arguments), default=written)
 
 
 def dumped_tree(

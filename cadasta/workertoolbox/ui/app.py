@@ -16,6 +16,8 @@ from ..database.connection import engine
 from ..errors import NotUsable, SettingError
 from . import arguments, texts
 from .access_log import AccessLog
+from .api.problems import is_asked, problem
+from .api.routes import api
 from .ids import IdConverter
 from .prefix import below, path_of
 from .probes import probes
@@ -92,6 +94,7 @@ def create_app(
     app.url_map.merge_slashes = False
     app.url_map.converters['id'] = IdConverter
     app.register_blueprint(pages)
+    app.register_blueprint(api)
     app.register_blueprint(probes)
 
     @app.before_request
@@ -128,11 +131,15 @@ def create_app(
 
 def _error_page(error: HTTPException) -> Response:
     response = error.get_response()
+    if is_asked():
+        return problem(response, error.description or error.name)
     response.set_data(render_template('error.html', title=error.name, text=error.description))
     return response
 
 
 def _database_page(error: DBAPIError | NotUsable) -> Response:
-    reason = texts.reason(error)
+    reason, title = texts.reason(error), 'The database cannot be read'
     logger.error('%r: %s', request.path, reason)
-    return Response(render_template('error.html', title='The database cannot be read', text=reason), 503)
+    if is_asked():
+        return problem(Response(status=503), f'{title}: {reason}')
+    return Response(render_template('error.html', title=title, text=reason), 503)

@@ -1,7 +1,8 @@
 """Read filters and the place in the list from an address, and write them."""
 
+import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from werkzeug.exceptions import BadRequest
 
@@ -9,8 +10,27 @@ from ..durations import ago
 from ..tracked.filter import Filter
 from ..tracked.task import Cursor
 
-_FIELDS = ('find', 'state', 'standing', 'queue', 'error', 'worker', 'group', 'root', 'newer', 'older')
-_AGES = ('newer', 'older')
+#: The fields of the form, each with the tasks that it finds.
+FIELDS = {
+    'find': 'Tasks of this name, or whose id begins so. With a * at its end, tasks whose names begin so.',
+    'state': "Tasks of this state. It may be one of the app's own.",
+    'standing': 'Tasks of which this has become.',
+    'queue': 'Tasks of this routing key.',
+    'error': 'Tasks that raised an exception of this class last.',
+    'worker': 'Tasks that this worker started last, or workers whose names begin so.',
+    'group': 'Tasks of this group, or of the header of this chord.',
+    'root': 'Tasks of the workflow that began with the task of this id.',
+    'newer': 'Tasks first seen in this time.',
+    'older': 'Tasks first seen before this time.',
+}
+#: Those of them that are ages.
+AGES = ('newer', 'older')
+
+#: A place in the list begins so. Its moment is in microseconds, because each number is a moment.
+PLACE = re.compile('^([0-9]{0,17}),')
+
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def read(arguments: Mapping[str, str]) -> dict[str, str]:
@@ -22,7 +42,7 @@ def read(arguments: Mapping[str, str]) -> dict[str, str]:
     >>> read({'state': ' FAILURE ', 'queue': ' ', 'before': '…'})
     {'state': 'FAILURE'}
     """
-    fields = {field: arguments.get(field, '').strip() for field in _FIELDS}
+    fields = {field: arguments.get(field, '').strip() for field in FIELDS}
     return {field: value for field, value in fields.items() if value}
 
 
@@ -36,7 +56,7 @@ def problems(fields: Mapping[str, str]) -> dict[str, str]:
     {'newer': "'1 year' is no age. Write it 30s, 15m, 2h, 3d, 1w, 1y."}
     """
     found = {}
-    for field in _AGES:
+    for field in AGES:
         try:
             ago(fields.get(field, '0s'))
         except ValueError as error:
@@ -62,7 +82,7 @@ def to_filters(fields: Mapping[str, str]) -> list[Filter]:
 
 
 def _to_filter(fields: Mapping[str, str], name: str | None = None, id_prefix: str | None = None) -> Filter:
-    newer, older = (ago(fields[field]) if field in fields else None for field in _AGES)
+    newer, older = (ago(fields[field]) if field in fields else None for field in AGES)
     return Filter(
         name=name,
         id_prefix=id_prefix,
@@ -82,9 +102,10 @@ def write_cursor(cursor: Cursor) -> str:
     """Write a place in the list as the parameter ``before`` of an address.
 
     >>> write_cursor(Cursor(datetime(2026, 11, 22, 15, 4, 5, tzinfo=UTC), 'export-7'))
-    '2026-11-22T15:04:05+00:00,export-7'
+    '1795359845000000,export-7'
     """
-    return f'{cursor.first_seen.isoformat() if cursor.first_seen else ""},{cursor.task_id}'
+    since = '' if cursor.first_seen is None else (cursor.first_seen - _BEGINNING) // _MICROSECOND
+    return f'{since},{cursor.task_id}'
 
 
 def read_cursor(arguments: Mapping[str, str]) -> Cursor | None:
@@ -94,15 +115,13 @@ def read_cursor(arguments: Mapping[str, str]) -> Cursor | None:
     :returns: `None` where the list begins with the newest task.
     :raises BadRequest: where the parameter is no place. The error names it.
 
-    >>> read_cursor({'before': '2026-11-22T15:04:05+00:00,export-7'}).task_id
+    >>> read_cursor({'before': '1795359845000000,export-7'}).task_id
     'export-7'
     """
     value = arguments.get('before', '')
     if not value:
         return None
-    moment, _, task_id = value.partition(',')
-    try:
-        first_seen = datetime.fromisoformat(moment).astimezone(UTC) if moment else None
-    except (ValueError, OverflowError):
-        raise BadRequest(f'before: {value!r} is no place in the list. Begin with the newest tasks.') from None
-    return Cursor(first_seen, task_id)
+    place = PLACE.match(value)
+    if place is None:
+        raise BadRequest(f'before: {value!r} is no place in the list. Begin with the newest tasks.')
+    return Cursor(_BEGINNING + int(place[1]) * _MICROSECOND if place[1] else None, value[place.end() :])

@@ -1,0 +1,1 @@
+"""Every page as JSON and CSV, for programs."""
