@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -39,10 +40,14 @@ def seeds() -> Iterator[bytes]:
     yield written(path='/failures', query='window=hour', id='7', state='FAILURE', name=SCRIPT)
     yield written(path='/names', name=SCRIPT)
     yield written(path='/workers')
-    yield written(path='/tasks', query='before=2026-11-22T15%3A04%3A05%2B00%3A00%2Cexport-7')
+    yield written(path='/tasks', query='before=1795359845000000%2Cexport-7')
     yield written(path='/tasks/7', id='7', name=SCRIPT, state='FAILURE', traceback=SCRIPT)
     yield written(path='/tasks/a/../b?', id='a/../b?', state='STARTED', root='7', options='{"chord": {"task": 1}}')
     yield written(path='/counts', query='window=week', name=SCRIPT)
+    yield written(path='/api/tasks', query='find=7&newer=1h&before=1795359845000000%2C7&limit=2', id='7', name=SCRIPT)
+    yield written(path='/api/tasks/7', query='format=csv', id='7', name='=cmd', state='FAILURE', traceback=SCRIPT)
+    yield written(path='/api/workflows/7', query='first=2&format=json', id='7', root='7')
+    yield written(path='/api/openapi.json')
     yield written(path='/static/style.css', host='localhost:8642')
     yield written(path='/', host='rebound.example')
 
@@ -67,7 +72,10 @@ def check(clients: list[FlaskClient], seed: Seed, connection: sa.Connection, dat
             environ['HTTP_HOST'] = wsgi(given['host'])
         response = client.get('/', environ_overrides=environ)
         assert response.status_code in ANSWERS, response.text
-        assert SCRIPT not in response.text
+        if response.mimetype == 'text/html':
+            assert SCRIPT not in response.text
+        elif response.mimetype in ('application/json', 'application/problem+json'):
+            json.loads(response.data.decode())
         assert 'Content-Security-Policy' in response.headers
         assert client is not clients[0] or SECRET not in response.text
     for table in (task, results):

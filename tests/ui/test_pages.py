@@ -130,7 +130,8 @@ class TestList:
             ('older=%D9%A3h', 'is no age'),
             ('older=<b>', '&#39;&lt;b&gt;&#39; is no age'),
             ('before=yesterday,1', 'before: &#39;yesterday,1&#39; is no place in the list'),
-            ('before=0001-01-01T00:00:00%2B23:59,1', 'is no place in the list'),
+            ('before=123456789012345678,1', 'is no place in the list'),
+            ('before=-1,1', 'is no place in the list'),
         ],
     )
     def test_what_cannot_be_understood(self, client: FlaskClient, query: str, error: str) -> None:
@@ -144,7 +145,7 @@ class TestList:
     @pytest.mark.parametrize('value', ['%00', '%ff', '%27%20OR%201=1--', '%25', 'x' * 10_000])
     def test_odd_values(self, client: FlaskClient, seed: Seed, field: str, value: str) -> None:
         seed.task('1')
-        place = '2000-01-01T00:00:00%2B00:00,' if field == 'before' else ''
+        place = '946684800000000,' if field == 'before' else ''
         response = client.get(f'/tasks?{field}={place}{value}')
         assert (response.status_code, ids(response.text)) == (200, [])
 

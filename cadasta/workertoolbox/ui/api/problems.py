@@ -24,11 +24,11 @@ def problem(response: Response, detail: str) -> Response:
     :param response: has the status and the headers of the answer. It gets the document.
     :param detail: what is wrong, and what to change.
 
-    >>> print(problem(Response(status=404), 'There is nothing here.').get_data(as_text=True))
+    >>> print(problem(Response(status=404), 'There is nothing here.').get_data(as_text=True).rstrip())
     {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "There is nothing here."}
     """
     status = HTTPStatus(response.status_code)
     values = ('about:blank', status.phrase, status.value, detail)
-    response.set_data(json.dumps(dict(zip(KEYS, values, strict=True))))
+    response.set_data(json.dumps(dict(zip(KEYS, values, strict=True))) + '\n')
     response.content_type = CONTENT_TYPE
     return response
