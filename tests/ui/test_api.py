@@ -459,6 +459,7 @@ class TestTextOfStrangers:
 
 
 class TestMemory:
+    @pytest.mark.long
     def test_lists_read_nothing_that_is_large(self, tasks: TaskDatabase) -> None:
         """A thousand tasks in portions, whose arguments, results and errors have megabytes together."""
         seed = Seed(tasks.url)

@@ -28,7 +28,7 @@ from .schemas import told
 #: The most tasks in an answer.
 MOST = 1_000
 #: The most characters of each argument, result and traceback in an answer.
-LONGEST = 4 * 2**20
+LONGEST = 2 * 2**20
 
 #: The keys of a document, each with the type of its value.
 Keys = Mapping[str, Any]
