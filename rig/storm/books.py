@@ -5,6 +5,8 @@ Celery delivers a message *at least once*. The package promises more than that, 
 - The monitor tracks a task once, in the state of its last retry, if `delay()` returned, or the batch that it was called
   in. It may track a task or not, if `delay()` raised an error, if the error of a batch names it, or if its process was
   killed meanwhile. It tracks nothing else, and rejects nothing.
+- A task of an outbox counts as called if its transaction was committed, whatever became of its process. If it was not,
+  nobody tracks, receives or stores the task. The outbox is empty at the end.
 - A task runs in one process at a time, and not again after its success or failure was stored, however often its message
   is delivered. It runs again only if it is retried or replaced, if its process was killed meanwhile, if its worker
   hung for longer than its lease, or if its worker was told to end while the database was away.
@@ -36,12 +38,14 @@ class Tables(NamedTuple):
     :param rejected: the number of rows in the table of rejected messages
     :param waiting: the number of messages in the platform queue
     :param results: the state of each result, by task id
+    :param in_outbox: the number of rows in the outbox
     """
 
     tracked: Mapping[str, Key]
     rejected: int
     waiting: int
     results: Mapping[str, str]
+    in_outbox: int = 0
 
 
 class Books(NamedTuple):
@@ -52,6 +56,8 @@ class Books(NamedTuple):
     :param strange: ids that are tracked, but were never sent
     :param rejected: the number of messages that the monitor could not read
     :param waiting: the number of messages that are left in the platform queue
+    :param in_outbox: the number of messages that are left in the outbox
+    :param not_committed: ids of tasks that were not committed, and that somebody tracked, received or stored
     :param lost: messages that no worker acknowledged
     :param at_the_same_time: messages that ran while their tasks ran already
     :param after_the_end: messages that ran after their tasks had ended
@@ -69,6 +75,8 @@ class Books(NamedTuple):
     strange: list[str]
     rejected: int
     waiting: int
+    in_outbox: int
+    not_committed: list[str]
     lost: list[Key]
     at_the_same_time: list[Key]
     after_the_end: list[Key]
@@ -88,7 +96,7 @@ class Books(NamedTuple):
     def open_items(self) -> int:
         """The number of things that are still to come."""
         lists = (self.missing, self.lost, self.lost_by_transport, self.unfinished, self.chords)
-        return self.waiting + sum(map(len, lists))
+        return self.waiting + self.in_outbox + sum(map(len, lists))
 
     @property
     def progress(self) -> tuple[int, ...]:
@@ -136,6 +144,7 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
             by_transport.append(key)
     excused = journal.dependents(by_transport)
     done = {key.id for key in journal.acknowledgements}
+    appeared = tables.tracked.keys() | tables.results.keys() | journal.received
     verdict = judge(journal)
     ends = {key.id: ENDS.get(key.task, ('SUCCESS',)) for key in sent if key.task != WITHOUT_RESULT} | {
         id_: (state,) for workflow in journal.workflows for id_, state in workflow.items()
@@ -146,11 +155,14 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
             'workflows': len(journal.workflows),
             'workflows refused to their sender': journal.refused,
             'tasks scheduled': len(latest),
-            'tasks that may be there or not': len(attempted - latest.keys()),
+            'tasks that may be there or not': len(attempted - latest.keys() - journal.not_committed),
+            'tasks that were not committed': len(journal.not_committed),
             'tasks tracked': len(tables.tracked),
             'results': len(tables.results),
             'batches': len(journal.batches),
             'batches that were not sent whole': len(journal.batches - journal.sent_batches),
+            'transactions with an outbox': len(journal.transactions),
+            'transactions that were not committed': len(journal.transactions - journal.committed_transactions),
             'chords': len(journal.chords),
             'chords that Celery gave up': len(journal.given_up),
             'messages': len(sent),
@@ -167,6 +179,8 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
         strange=sorted(tables.tracked.keys() - attempted),
         rejected=tables.rejected,
         waiting=tables.waiting,
+        in_outbox=tables.in_outbox,
+        not_committed=sorted(journal.not_committed & appeared),
         # A `celery.chord_unlock` waits for the header of its chord for ever, if a task of the header was lost.
         lost=[
             key for key in open_ if key not in by_transport and not (key.task == WITHOUT_RESULT and key.id in excused)

@@ -15,9 +15,9 @@ AWAY = 5
 HANGING = 14
 
 DATABASE = ('cut_database', 'restart_postgres', 'slow_disk')
-RESTARTS = ('restart_worker', 'restart_monitor')
+RESTARTS = ('restart_worker', 'restart_monitor', 'restart_relay')
 
-KILLS = ('kill_worker', 'kill_child', 'kill_monitor', 'kill_producer')
+KILLS = ('kill_worker', 'kill_child', 'kill_monitor', 'kill_relay', 'kill_producer')
 ALL = ('cut_broker', 'purge_queue', 'hang_worker', *KILLS, *RESTARTS, *DATABASE)
 #: The faults of a storm on each broker.
 FAULTS = {
@@ -32,7 +32,7 @@ FAULTS = {
     # under a lock. A process that is killed while it has the lock stops all others for ever.
     'filesystem': (*RESTARTS, *DATABASE),
     # Everything is in one process, and a kill would lose all of it.
-    'memory': ('close_connections', 'restart_monitor', *DATABASE),
+    'memory': ('close_connections', 'restart_monitor', 'restart_relay', *DATABASE),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -57,9 +57,11 @@ class Journal:
     """The messages that were sent, received and acknowledged, the runs of tasks, and the breaks meanwhile.
 
     :param notes: the notes that the processes wrote
+    :param committed: the ids of the tasks that were committed with an outbox. These count as sent.
     """
 
-    def __init__(self, notes: Iterable[Note]) -> None:
+    def __init__(self, notes: Iterable[Note], committed: Collection[str] = ()) -> None:
+        self._committed = committed
         self.cuts: list[float] = []
         self.kills: dict[int, float] = {}
         self.requests_to_stop: dict[int, float] = {}
@@ -78,6 +80,12 @@ class Journal:
         # The batches that producers began, and those of them that they sent whole.
         self.batches: set[str] = set()
         self.sent_batches: set[str] = set()
+        # The transactions that wrote an outbox, and those of them that were committed.
+        self.transactions: set[str] = set()
+        self.committed_transactions: set[str] = set()
+        # The tasks of the others.
+        self.not_committed: set[str] = set()
+        self.received: set[str] = set()
         self.chords: set[str] = set()
         # The bodies of chords whose watch could not be sent again when connections broke: Celery fails them.
         self.given_up: set[str] = set()
@@ -165,12 +173,19 @@ class Journal:
         key = self._hear(note)
         self.attempts[key] += 1
         self.roots[key.id] = note['root']
+        if transaction := note.get('transaction'):
+            self.transactions.add(transaction)
+            if key.id in self._committed:
+                self.committed_transactions.add(transaction)
+                self.sendings[key] += 1
+            else:
+                self.not_committed.add(key.id)
 
     def _read_sent(self, note: Note) -> None:
         self.sendings[self._hear(note)] += 1
 
     def _read_received(self, note: Note) -> None:
-        self._hear(note)
+        self.received.add(self._hear(note).id)
         self._receivers.add(note['process'])
 
     def _read_acknowledged(self, note: Note) -> None:

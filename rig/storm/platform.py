@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cadasta.workertoolbox.monitor import upgrade
+from cadasta.workertoolbox import upgrade, upgrade_outbox
 
 from ..monitor.databases import url_of
 from ..servers.broker import Broker
@@ -42,12 +42,14 @@ class Platform:
         self.processes = processes
         self.database = database
         upgrade(url_of(database))
+        upgrade_outbox(url_of(database))
+        database.execute('CREATE TABLE committed (task_id text PRIMARY KEY)')
         self.way_to_database = Proxy(database.server.port)
         self.notes = processes.logs / 'notes'
         self.notes.touch()
         self.is_slow = False
         self._set_disk(0)
-        for table in ('celery_task', 'celery_taskmeta'):
+        for table in ('celery_task', 'celery_taskmeta', 'celery_outbox'):
             database.execute(f'CREATE TRIGGER disk BEFORE INSERT OR UPDATE ON {table} EXECUTE FUNCTION disk()')
 
     def produce(self, seed: int, seconds: float, workflows: int) -> None:
@@ -58,6 +60,10 @@ class Platform:
         raise NotImplementedError
 
     def stop_beat(self) -> None:
+        raise NotImplementedError
+
+    def empty_outbox(self) -> None:
+        """Stop the relays, and publish what they have left."""
         raise NotImplementedError
 
     def stop(self) -> None:
@@ -106,6 +112,7 @@ class Platform:
             **self.broker.proxied_environment,
             **self.database.environment,
             'RESULT_DB_PORT': str(self.way_to_database.port),
+            'TOOLBOX_DATABASE': self.task_database,
             'NOTES': str(self.notes),
             'LEASE': str(LEASE),
             **environment,
@@ -114,7 +121,7 @@ class Platform:
 
     @property
     def task_database(self) -> str:
-        """The URL of the database for the monitor, by a way that can be cut."""
+        """The URL of the database for monitor, relays and producers, by a way that can be cut."""
         return url_of(self.database).replace(f':{self.database.server.port}/', f':{self.way_to_database.port}/')
 
     def _set_disk(self, seconds: float) -> None:

@@ -76,6 +76,7 @@ def storm(platform: Platform, seed: int, seconds: float, rate: float, interval: 
     platform.wait_for_producers()
     platform.stop_beat()
     platform.calm()
+    platform.empty_outbox()
     _say(f'{time.monotonic() - begun:6.1f} calm')
     books = wait_until_settled(platform)
     if isinstance(platform, Separate):
@@ -155,8 +156,10 @@ def read_tables(platform: Platform) -> tuple[Tables, Journal]:
     tracked = {key.id: key for key in (Key(*row) for row in rows)}
     ((rejected,),) = platform.database.execute('SELECT count(*) FROM celery_task_rejected')
     # Every process writes its note before anything is stored. So this reads the tables before the notes.
-    tables = Tables(tracked, rejected, platform.broker.count(PLATFORM_QUEUE), platform.database.states())
-    return tables, Journal(read(platform.notes))
+    ((in_outbox,),) = platform.database.execute('SELECT count(*) FROM celery_outbox')
+    committed = {id_ for (id_,) in platform.database.execute('SELECT task_id FROM committed')}
+    waiting, states = platform.broker.count(PLATFORM_QUEUE), platform.database.states()
+    return Tables(tracked, rejected, waiting, states, in_outbox), Journal(read(platform.notes), committed)
 
 
 def make_platform(broker: Broker, database: Database, processes: Processes) -> Platform:

@@ -12,12 +12,13 @@ from pathlib import Path
 from ..monitor.programs import Toolbox
 from ..servers.broker import Broker
 from ..servers.postgres import Database
-from ..servers.process import POLL_SECONDS, Process, Processes
+from ..servers.process import POLL_SECONDS, Process, Processes, wait_until
 from ..workers.services import READY
 from .faults import AWAY, HANGING, LEASE
 from .platform import PROJECTS, Platform
 
 PRODUCERS = 2
+RELAYS = 2
 # The project of each worker, its queues, and the number of processes in its pool. Two share their queues: one of them
 # may get what the other runs.
 WORKERS = (('exporting', 'celery,export', 4), ('exporting', 'celery,export', 4), ('messaging', 'msg', 2))
@@ -29,6 +30,8 @@ lost.RENEWED, lost.PAUSE = {2 * LEASE}, 3
 """
 #: The work queues.
 QUEUES = ('export', 'msg')
+#: The seconds for which a fault waits for rows in the outbox.
+ROWS_COME = 1.0
 # Workers that have lost their connection before sometimes hang in a warm shutdown, with all of their tasks done.
 SECONDS_TO_STOP = 20
 
@@ -36,7 +39,7 @@ _RUNNING = "SELECT (convert_from(result, 'utf8')::json ->> 'pid')::int FROM cele
 
 
 class Separate(Platform):
-    """Workers of two services, producers, beat and the monitor, and the faults that strike them."""
+    """Workers of two services, producers, beat, relays and the monitor, and the faults that strike them."""
 
     def __init__(self, broker: Broker, database: Database, processes: Processes) -> None:
         super().__init__(broker, database, processes)
@@ -51,6 +54,9 @@ class Separate(Platform):
             # declare at once.
             self.workers.append(self._start_worker(number))
             self.workers[-1].wait_for(READY)
+        self.relays = [self._start_relay() for _ in range(RELAYS)]
+        for relay in self.relays:
+            relay.wait_for('Ready: ')
         self.beat = self.celery('exporting', 'beat', '-s', str(processes.logs / 'schedule'), '--pidfile=')
         self.producers: list[Process] = []
         self.killed: list[Process] = []
@@ -70,7 +76,7 @@ class Separate(Platform):
             assert producer.wait() == 0, producer.log
 
     def supervise(self) -> None:
-        for process in (self.monitor, self.beat):
+        for process in (self.monitor, self.beat, *self.relays):
             assert process.is_running or process.asked_to_stop, process.log[-4000:]
         for number, worker in enumerate(self.workers):
             if not worker.is_running:
@@ -90,6 +96,13 @@ class Separate(Platform):
 
     def stop_beat(self) -> None:
         self.beat.stop()
+
+    def empty_outbox(self) -> None:
+        for relay in self.relays:
+            self._stop_daemon(relay)
+        self.relays = []
+        command = self.toolbox.start('relay', '--once', **self.broker.proxied_environment)
+        assert command.wait() == 0, command.log[-4000:]
 
     def stop(self) -> None:
         self.stop_workers()
@@ -159,10 +172,21 @@ class Separate(Platform):
         self.monitor = self._start_monitor()
 
     def restart_monitor(self, chance: random.Random) -> None:
-        # A monitor that was started just now does not listen to signals yet.
-        works = 'Ready: ' in self.monitor.log
-        assert self.monitor.stop() == 0 or not works, self.monitor.log[-4000:]
+        self._stop_daemon(self.monitor)
         self.monitor = self._start_monitor()
+
+    def kill_relay(self, chance: random.Random) -> None:
+        """Kill a relay when there are rows, which it may be about to publish, or have published and not deleted."""
+        with contextlib.suppress(TimeoutError):
+            wait_until(lambda: self.database.execute('SELECT 1 FROM celery_outbox LIMIT 1'), 'rows', ROWS_COME)
+        relay = chance.randrange(len(self.relays))
+        self.relays[relay].kill()
+        self.relays[relay] = self._start_relay()
+
+    def restart_relay(self, chance: random.Random) -> None:
+        relay = chance.randrange(len(self.relays))
+        self._stop_daemon(self.relays[relay])
+        self.relays[relay] = self._start_relay()
 
     def stop_workers(self) -> None:
         for worker in self.workers:
@@ -194,6 +218,14 @@ class Separate(Platform):
 
     def _start_monitor(self) -> Process:
         return self.toolbox.start('monitor', '--batch', '20', '--linger', '0.1', **self.broker.proxied_environment)
+
+    def _start_relay(self) -> Process:
+        return self.toolbox.start('relay', **self.broker.proxied_environment)
+
+    def _stop_daemon(self, daemon: Process) -> None:
+        # One that was started just now does not listen to signals yet.
+        works = 'Ready: ' in daemon.log
+        assert daemon.stop() == 0 or not works, daemon.log[-4000:]
 
     def _ask_to_stop(self, worker: Process) -> None:
         """Stop a worker as an operator's system does, which kills a worker that has not ended in time."""

@@ -13,7 +13,7 @@ CHILDREN = 5
 
 
 class Together(Platform):
-    """Worker, producer, beat and monitor are threads."""
+    """Worker, producer, beat, monitor and relay are threads."""
 
     def __init__(self, broker: Broker, database: Database, processes: Processes) -> None:
         super().__init__(broker, database, processes)
@@ -27,7 +27,6 @@ class Together(Platform):
             '-c',
             str(CHILDREN),
             SCHEDULE=str(processes.logs / 'schedule'),
-            TOOLBOX_DATABASE=self.task_database,
         )
         self.process.wait_for('obeying$')
 
@@ -41,6 +40,10 @@ class Together(Platform):
         self.process.send_line('stop beat')
         self.process.wait_for('beat stopped$')
 
+    def empty_outbox(self) -> None:
+        self.process.send_line('empty outbox')
+        self.process.wait_for('outbox emptied$')
+
     def stop(self) -> None:
         self.process.send_line('stop')
         self.process.wait_for('monitor stopped$')
@@ -51,3 +54,6 @@ class Together(Platform):
 
     def restart_monitor(self, chance: random.Random) -> None:
         self.process.send_line('restart monitor')
+
+    def restart_relay(self, chance: random.Random) -> None:
+        self.process.send_line('restart relay')

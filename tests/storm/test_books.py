@@ -331,6 +331,40 @@ def test_batches() -> None:
     assert whole_batch.counts['batches that were not sent whole'] == 0
 
 
+IN_TRANSACTION = note('sending', 0, PRODUCER, key=TASK, root='a', transaction='x')
+
+
+def test_an_outbox_that_was_committed() -> None:
+    """Its tasks were sent, even if nobody noted it: the producer may have been killed meanwhile."""
+    journal = Journal([IN_TRANSACTION, *whole(10)], committed={'a'})
+    found = balance(journal, ALL_WELL)
+    assert wrong(found) == set()
+    assert (found.counts['tasks scheduled'], found.counts['tasks that were not committed']) == (1, 0)
+    assert found.counts['transactions with an outbox'] == 1
+    assert found.counts['transactions that were not committed'] == 0
+    unsent = Journal([IN_TRANSACTION], committed={'a'})
+    assert wrong(balance(unsent, Tables({}, 0, 0, {}, in_outbox=1))) == {'missing', 'lost', 'in_outbox', 'unfinished'}
+    again = Journal([IN_TRANSACTION, *whole(10), *TAKEN_OVER], committed={'a'})
+    assert wrong(balance(again, ALL_WELL)) == {'after_the_end'}
+
+
+@pytest.mark.parametrize(
+    ('notes', 'tables', 'what'),
+    [
+        ([], Tables({}, 0, 0, {}), set()),
+        ([], Tables({'a': KEY}, 0, 0, {}), {'not_committed'}),
+        ([], Tables({}, 0, 0, {'a': 'STARTED'}), {'not_committed'}),
+        ([received(10)], Tables({}, 0, 0, {}), {'not_committed'}),
+    ],
+)
+def test_an_outbox_that_was_not_committed(notes: list[dict[str, Any]], tables: Tables, what: set[str]) -> None:
+    """Its tasks appear nowhere."""
+    found = books(IN_TRANSACTION, *notes, tables=tables)
+    assert wrong(found) == what
+    assert (found.counts['tasks that may be there or not'], found.counts['tasks that were not committed']) == (0, 1)
+    assert found.counts['transactions that were not committed'] == 1
+
+
 def test_the_body_of_a_chord_that_did_not_run() -> None:
     chord = note('chord', 2, PRODUCER, body='b')
     promise = note('promised', 2, PRODUCER, promises={'a': 'SUCCESS', 'b': 'SUCCESS'})

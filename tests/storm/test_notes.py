@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,49 @@ with noted_batch(app):
     app.send_task('export.add', task_id='killed')
     os._exit(0)
 """
+
+
+OUTBOXES = """
+import os
+
+import sqlalchemy as sa
+from celery import Celery
+from notes import noted_outbox
+
+from cadasta.workertoolbox import Config, upgrade_outbox
+
+URL = 'sqlite:///' + os.environ['DATABASE']
+app = Celery('noting')
+app.config_from_object(Config(QUEUES=['export'], broker_url='memory://'))
+upgrade_outbox(URL)
+engine = sa.create_engine(URL)
+with engine.begin() as connection:
+    connection.exec_driver_sql('CREATE TABLE committed (task_id text)')
+with engine.connect() as connection:
+    for name in ('rolled back', 'committed', 'killed'):
+        transaction = connection.begin()
+        with noted_outbox(app, connection):
+            app.send_task('export.add', task_id=name)
+        if name == 'killed':
+            os._exit(0)
+        transaction.commit() if name == 'committed' else transaction.rollback()
+        app.send_task('export.add', task_id='beside ' + name)
+"""
+
+
+@pytest.mark.process
+def test_an_outbox(processes: Processes, tmp_path: Path) -> None:
+    """The database tells what was committed. What was sent beside the outbox belongs to no transaction."""
+    notes, database = tmp_path / 'notes', tmp_path / 'shop.db'
+    environment = clean_environment(PROJECTS, NOTES=str(notes), DATABASE=str(database))
+    process = processes.start([sys.executable, '-c', OUTBOXES], environment)
+    assert process.wait() == 0, process.log
+    with closing(sqlite3.connect(database)) as connection:
+        committed = {id_ for (id_,) in connection.execute('SELECT task_id FROM committed')}
+    journal = Journal(read(notes), committed)
+    assert {key.id for key in journal.sendings} == {'committed', 'beside committed', 'beside rolled back'}
+    assert journal.not_committed == {'rolled back', 'killed'}
+    assert (len(journal.transactions), len(journal.committed_transactions)) == (3, 1)
 
 
 @pytest.mark.process

@@ -1,4 +1,4 @@
-"""Run worker, producer, beat and monitor in one process, for the broker in its memory.
+"""Run worker, producer, beat, monitor and relay in one process, for the broker in its memory.
 
 When the worker is ready, a thread obeys the lines on stdin.
 """
@@ -16,6 +16,7 @@ from producing import THREADS, send_from_threads
 from service import BEAT_SCHEDULE, make_app
 
 from cadasta.workertoolbox.monitor import Monitor
+from cadasta.workertoolbox.relay import Relay
 
 app = make_app('alone', 'export_tasks', 'msg_tasks', beat_schedule=BEAT_SCHEDULE)
 
@@ -31,6 +32,17 @@ class RunningMonitor:
         self.thread.join()
 
 
+class RunningRelay:
+    def __init__(self) -> None:
+        self.relay = Relay(app, os.environ['TOOLBOX_DATABASE'])
+        self.thread = threading.Thread(target=self.relay.run)
+        self.thread.start()
+
+    def stop(self) -> None:
+        self.relay.stop()
+        self.thread.join()
+
+
 @worker_ready.connect
 def begin(**kwargs: Any) -> None:
     threading.Thread(target=obey, daemon=True).start()
@@ -38,6 +50,7 @@ def begin(**kwargs: Any) -> None:
 
 def obey() -> None:
     monitor = RunningMonitor()
+    relay = RunningRelay()
     beat = EmbeddedService(app, thread=True, schedule_filename=os.environ['SCHEDULE'])
     beat.start()
     print('obeying', flush=True)
@@ -50,6 +63,13 @@ def obey() -> None:
             case ['restart monitor']:
                 monitor.stop()
                 monitor = RunningMonitor()
+            case ['restart relay']:
+                relay.stop()
+                relay = RunningRelay()
+            case ['empty outbox']:
+                relay.stop()
+                Relay(app, os.environ['TOOLBOX_DATABASE'], once=True).run()
+                print('outbox emptied', flush=True)
             case ['stop beat']:
                 beat.stop()
                 print('beat stopped', flush=True)

@@ -12,6 +12,7 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
+import sqlalchemy as sa
 from celery import Celery, Task, current_task
 from celery.signals import (
     after_task_publish,
@@ -23,15 +24,18 @@ from celery.signals import (
 )
 from celery.worker.request import Request
 
-from cadasta.workertoolbox import NotAllSent, batch
+from cadasta.workertoolbox import NotAllSent, batch, outbox
 
 # Another process never tears a single write to a file in append mode.
 _file = os.open(os.environ['NOTES'], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 # A worker forks the children of its pool after it has imported this.
 _process = os.getpid()
 _runs = count()
-# The messages of the batch that this thread collects.
-_batch: ContextVar[list[Any] | None] = ContextVar('batch', default=None)
+# The messages of the batch or outbox that this thread collects.
+_collected: ContextVar[list[Any] | None] = ContextVar('collected', default=None)
+# The transaction that this thread writes an outbox in.
+_transaction: ContextVar[str | None] = ContextVar('transaction', default=None)
+_COMMITTED = sa.text('INSERT INTO committed VALUES (:task_id)')
 
 
 def note(event: str, **what: Any) -> None:
@@ -47,7 +51,7 @@ def sending(sender: str, headers: dict[str, Any], body: Any, **kwargs: Any) -> N
         # It belongs to another tree than the chord that depends on it.
         (_, chord_body), *_ = body
         root = chord_body['options']['task_id']
-    note('sending', key=[sender, headers['id'], headers['retries']], root=root)
+    note('sending', key=[sender, headers['id'], headers['retries']], root=root, transaction=_transaction.get())
     if current_task and current_task.request.id == headers['id']:
         # A retry or a replacement, which may start before this run has ended.
         _note_of_run('handed_on', current_task)
@@ -56,7 +60,7 @@ def sending(sender: str, headers: dict[str, Any], body: Any, **kwargs: Any) -> N
 @after_task_publish.connect
 def sent(sender: str, headers: dict[str, Any], **kwargs: Any) -> None:
     key = [sender, headers['id'], headers['retries']]
-    collected = _batch.get()
+    collected = _collected.get()
     if collected is None:
         note('sent', key=key)
     else:
@@ -69,7 +73,7 @@ def noted_batch(app: Celery) -> Iterator[None]:
     """Publish the tasks of a block in a batch, and note what was sent when it ends."""
     name, keys, unsent = uuid4().hex, list[Any](), set[str]()
     note('batch_begun', batch=name)
-    token = _batch.set(keys)
+    token = _collected.set(keys)
     try:
         with batch(app):
             yield
@@ -82,10 +86,27 @@ def noted_batch(app: Celery) -> Iterator[None]:
     else:
         note('batch_sent', batch=name)
     finally:
-        _batch.reset(token)
+        _collected.reset(token)
         for key in keys:
             if key[1] not in unsent:
                 note('sent', key=key)
+
+
+@contextmanager
+def noted_outbox(app: Celery, connection: sa.Connection) -> Iterator[None]:
+    """Write the tasks of a block into the outbox, and their ids into a table that tells what was committed.
+
+    Only the database knows what became of the transaction of a process that is killed while it commits.
+    """
+    keys = list[Any]()
+    tokens = _collected.set(keys), _transaction.set(uuid4().hex)
+    try:
+        with outbox(app, connection):
+            yield
+    finally:
+        _collected.reset(tokens[0])
+        _transaction.reset(tokens[1])
+    connection.execute(_COMMITTED, [{'task_id': task_id} for _, task_id, _ in keys])
 
 
 @task_received.connect

@@ -14,12 +14,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
+import sqlalchemy as sa
 from celery import Celery, chain, chord, group
 from kombu.exceptions import OperationalError
-from notes import note, noted_batch
+from notes import note, noted_batch, noted_outbox
 from service import make_app
+from sqlalchemy.exc import DBAPIError
 
 THREADS = 3
+#: The part of the transactions that are rolled back.
+ROLLED_BACK = 0.3
+# A connection of a pool would be broken whenever PostgreSQL has restarted.
+_ENGINE = sa.create_engine(os.environ['TOOLBOX_DATABASE'], poolclass=sa.NullPool)
 #: The seconds that a task takes whose worker has to renew its lease.
 LONG = float(os.environ['LEASE']) * 1.5
 
@@ -113,7 +119,21 @@ def in_a_batch(app: Celery, chance: random.Random) -> Promises:
     return promises
 
 
-WORKFLOWS: list[Workflow] = [*ALONE, in_a_batch]
+def in_an_outbox(app: Celery, chance: random.Random) -> Promises:
+    """Workflows of other kinds, in a transaction. A producer may be killed, or lose its database, before it commits."""
+    promises: Promises = {}
+    with _ENGINE.connect() as connection, connection.begin() as transaction:
+        with noted_outbox(app, connection):
+            for workflow in chance.sample(ALONE, 2):
+                promises |= workflow(app, chance)
+            time.sleep(chance.uniform(0, 1))
+        if chance.random() < ROLLED_BACK:
+            transaction.rollback()
+            promises = {}
+    return promises
+
+
+WORKFLOWS: list[Workflow] = [*ALONE, in_a_batch, in_an_outbox]
 
 
 def send(app: Celery, chance: random.Random, seconds: float, workflows: int) -> None:
@@ -124,10 +144,10 @@ def send(app: Celery, chance: random.Random, seconds: float, workflows: int) -> 
         bag = bag or chance.sample(WORKFLOWS, len(WORKFLOWS))
         workflow = bag.pop()
         # A producer that loses one connection too many gets an error. It then knows that its message may have arrived
-        # or not.
+        # or not, or that its transaction may be committed or not.
         try:
             promises = workflow(app, chance)
-        except OperationalError:
+        except (OperationalError, DBAPIError):
             note('refused', workflow=workflow.__name__)
         else:
             note('promised', workflow=workflow.__name__, promises=promises)
