@@ -120,16 +120,17 @@ def in_a_batch(app: Celery, chance: random.Random) -> Promises:
 
 
 def in_an_outbox(app: Celery, chance: random.Random) -> Promises:
-    """Workflows of other kinds, in a transaction. A producer may be killed, or lose its database, before it commits."""
+    """Workflows of other kinds, in a transaction each. A producer may be killed, or lose its database, within one."""
     promises: Promises = {}
-    with _ENGINE.connect() as connection, connection.begin() as transaction:
-        with noted_outbox(app, connection):
-            for workflow in chance.sample(ALONE, 2):
-                promises |= workflow(app, chance)
-            time.sleep(chance.uniform(0, 1))
-        if chance.random() < ROLLED_BACK:
-            transaction.rollback()
-            promises = {}
+    for workflow in chance.sample(ALONE, 3):
+        with _ENGINE.connect() as connection, connection.begin() as transaction:
+            with noted_outbox(app, connection):
+                promised = workflow(app, chance)
+                time.sleep(chance.uniform(0, 0.5))
+            if chance.random() < ROLLED_BACK:
+                transaction.rollback()
+            else:
+                promises |= promised
     return promises
 
 
