@@ -20,7 +20,14 @@ def measure(seconds: float) -> Iterator[Row]:
     for broker in FAULTS:
         with redirect_stdout(sys.stderr):
             books = storm_on(broker, SEED, seconds, rate=5, interval=2)
-        lost = (books.missing, books.strange, books.lost, books.not_named, books.named_wrongly)
+        lost = (
+            books.missing,
+            books.strange,
+            books.not_committed,
+            books.lost,
+            books.not_named,
+            books.named_wrongly,
+        )
         doubled = (books.at_the_same_time, books.after_the_end, books.without_a_reason)
         wrong = sum(map(len, lost + doubled))
         tasks, results = books.counts['tasks scheduled'], len(books.unfinished)
