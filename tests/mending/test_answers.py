@@ -237,12 +237,12 @@ def test_a_management_plugin_of_another_broker(monkeypatch: pytest.MonkeyPatch) 
 
 def test_what_redis_has(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another app has bound a queue of its own to the key, and a copy that comes back goes to its queue by name."""
-    waiting = {'export': ['1'], 'other': ['2', '3'], 'msg': []}
+    waiting = {'export': ['1'], 'other': ['2', '3'], 'msg': [], 'unasked': ['7']}
     received = [('export', '4'), ('other', '5'), ('another', '6')]
     monkeypatch.setattr(redis_queues, 'waiting', lambda channel, queue: len(waiting[queue]))
     monkeypatch.setattr(redis_queues, 'waiting_ids', lambda channel, queue, most: waiting[queue][:most])
     monkeypatch.setattr(redis_queues, 'received_ids', lambda channel: received)
-    bound = [('export', 'other'), ('msg', 'other')]
+    bound = [('export', 'other'), ('msg', 'other'), ('elsewhere', 'unasked')]
     monkeypatch.setattr(held, 'bindings_to', lambda channel, exchange: bound if exchange == 'task_exchange' else [])
     queues = queues_of(monkeypatch, 'redis', {})
     has_export = Held(5, ids=frozenset('12345'))

@@ -205,6 +205,20 @@ def test_which_rows_are_released(local: Local) -> None:
     assert not is_sent('FAILURE', meanwhile='runs = 3')
 
 
+def test_two_people_send_a_task_again_once(local: Local) -> None:
+    """It has no result, so only its own row tells the second one."""
+    local.app.send_task('export.project', task_id='1')
+    local.track()
+    before = local.broker.count('export')
+    with Resending(local.app, local.tasks.url) as first, Resending(local.app, local.tasks.url) as second:
+        parcels = [sender.parcel('1') for sender in (first, second)]
+        first.send(parcels[0])
+        with pytest.raises(NotSendable, match='changed in the meantime'):
+            second.send(parcels[1])
+    assert local.broker.count('export') == before + 1
+    assert local.tasks.execute('SELECT resent FROM celery_task') == [{'resent': 1}]
+
+
 def test_which_followers_are_released(local: Local) -> None:
     """They are those that never ran and that nobody has sent."""
     steps = [local.app.signature('export.step', app=local.app).set(task_id=task_id) for task_id in 'abcde']
@@ -319,6 +333,17 @@ def test_a_message_that_is_there_but_once(local: Local, monkeypatch: pytest.Monk
         patch.setattr(lost.time, 'sleep', lambda seconds: local.messages('export'))
         assert local.suspects()['sent'].doubt == 'its work queue has 1 messages, and one of them may be its own'
     assert local.suspects()['sent'].proof
+
+
+def test_a_worker_that_begins_meanwhile(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have taken the message after the broker was asked for the first time."""
+    local.overdue('sent')
+
+    def begin(seconds: float) -> None:
+        overdue(local, 'runs', 'STARTED', lease=ago(-60))
+
+    monkeypatch.setattr(lost.time, 'sleep', begin)
+    assert local.suspects()['sent'].doubt == 'a worker that is busy may hold messages, and their files are gone'
 
 
 def test_a_row_that_was_released_and_not_sent(local: Local) -> None:
