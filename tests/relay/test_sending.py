@@ -133,6 +133,34 @@ def test_one_that_broke_off_once_is_given_up_alone(make: Make, broker: Broker, f
 
 
 @memory
+def test_none_is_given_up_while_nobody_can_connect(
+    app: Celery, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender = Sender(app)
+    faults[2] = BROKEN
+    for _ in range(2):
+        sender.send(rows(2, 3))
+
+    def refuse(connection: Any) -> None:
+        raise BROKEN
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sending, 'connect_once', refuse)
+        for _ in range(STRIKES):
+            assert sender.send(rows(2)) == ([], {}, BROKEN)
+    assert sender.send(rows(2)) == ([], {}, BROKEN)
+    assert sender.send(rows(2)).refused.keys() == {2}
+
+
+@memory
+def test_those_that_fail_here_and_there_hold_up_nobody(app: Celery, faults: Faults) -> None:
+    sender = Sender(app)
+    faults.update(dict.fromkeys(range(0, 14, 2), BROKEN))
+    assert sender.send(rows(0)) == ([], {}, BROKEN)
+    assert sender.send(rows(*range(14))) == ([*range(1, 14, 2)], {}, BROKEN)
+
+
+@memory
 def test_one_that_is_refused_by_its_name(app: Celery, faults: Faults) -> None:
     sender = Sender(app)
     faults[2] = Refused('amqp://ada:hush@host: not this one')

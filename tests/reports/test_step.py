@@ -14,9 +14,11 @@ from kombu.utils.imports import symbol_by_name
 
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.reports import report_regularly, step
+from cadasta.workertoolbox.reports import sender as sender_module
 from cadasta.workertoolbox.reports.message import HEADER, WorkerReport, from_body
-from cadasta.workertoolbox.reports.sender import Sender
+from cadasta.workertoolbox.reports.sender import EXPIRES, Sender
 from cadasta.workertoolbox.reports.step import Report
+from cadasta.workertoolbox.seams.kombu_virtual import GROUP
 from cadasta.workertoolbox.setup import leave_platform_queue
 from rig.servers.memory import MemoryBroker
 from rig.servers.process import free_port, wait_until
@@ -155,6 +157,29 @@ def test_in_memory_a_report_is_in_the_platform_queue_alone() -> None:
     assert broker.count('platform.fifo') == 1
     assert broker.count('a') == 1
     sender.close()
+
+
+def test_what_rabbitmq_gets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report goes to the exchange of tasks. RabbitMQ keeps the last one of a worker until somebody has read it."""
+    published: list[dict[str, Any]] = []
+
+    def publish(body: Any, **options: Any) -> None:
+        published.append(options)
+
+    monkeypatch.setattr(sender_module, 'Producer', lambda channel, auto_declare: SimpleNamespace(publish=publish))
+    sender = Sender(app_on(**MemoryBroker().settings))
+    made = report()
+    sender.send(made)
+    sender._is_virtual = False
+    for item in (made, made._replace(is_last=True)):
+        sender.send(item)
+    sender.close()
+    key = f'worker.{made.boot}'
+    assert [(found['exchange'], found['routing_key'], found['expiration'], GROUP in found) for found in published] == [
+        ('', 'platform.fifo', EXPIRES, True),
+        ('task_exchange', key, EXPIRES, False),
+        ('task_exchange', key, None, False),
+    ]
 
 
 def test_a_worker_may_be_told_not_to_report() -> None:

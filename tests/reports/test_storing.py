@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import ProgrammingError
 
 from cadasta.workertoolbox.database import roles
+from cadasta.workertoolbox.database.tables import workers
 from cadasta.workertoolbox.database.upgrade import upgrade
 from cadasta.workertoolbox.monitor import presence
 from cadasta.workertoolbox.monitor import reports as reports_module
 from cadasta.workertoolbox.monitor.message import Message
+from cadasta.workertoolbox.monitor.optional_table import OptionalTable
 from cadasta.workertoolbox.monitor.presence import Lookout
 from cadasta.workertoolbox.monitor.store import Store, Stored
 from cadasta.workertoolbox.reports.message import HEADER, MAX_BODY, WorkerReport
@@ -93,6 +96,26 @@ def test_without_the_tables_tasks_are_stored(tasks: TaskDatabase, caplog: pytest
         store.tell(0.0)
         assert store.write([message(), sent(report())]) == Stored(1, 0)
     assert caplog.text.count('Tasks are stored, but nothing is written into celery_worker: there is no such table') == 1
+
+
+def test_a_table_that_the_role_may_not_use_is_left_alone(tasks: TaskDatabase, caplog: pytest.LogCaptureFixture) -> None:
+    """Another connection tries it again, and each connection says once what is wrong."""
+    runs = []
+
+    def run() -> None:
+        runs.append(1)
+        raise ProgrammingError('INSERT', {}, Exception('permission denied\n'))
+
+    table = OptionalTable(workers)
+    with tasks.engine.connect() as connection:
+        table.attempt(connection, run)
+        assert runs == []
+        for number in (1, 2):
+            table.prepare(connection)
+            connection.rollback()
+            for _ in range(2):
+                table.attempt(connection, run)
+            assert len(runs) == caplog.text.count('into celery_worker: permission denied.') == number
 
 
 def test_without_the_rights_tasks_are_stored(database: Database, caplog: pytest.LogCaptureFixture) -> None:
