@@ -12,13 +12,18 @@ from celery import Celery
 from click.testing import Result
 from kombu import Connection
 
+from cadasta.workertoolbox.errors import NotUsable
 from cadasta.workertoolbox.monitor import body
+from cadasta.workertoolbox.monitor.message import from_envelope
+from cadasta.workertoolbox.monitor.rejected import PlatformQueue, RejectedMessages
+from cadasta.workertoolbox.monitor.store import Store
 from rig.monitor.databases import TaskDatabase, url_of
 from rig.servers.broker import PLATFORM_QUEUE, Broker
 from rig.servers.memory import MemoryBroker
 from rig.servers.postgres import Database
 from rig.servers.raw_message import Raw
 
+from ..monitor.messages import message
 from ..monitor.test_streams import drain, make_app, publish
 from .running import run, seen
 
@@ -69,6 +74,43 @@ def test_a_monitor_that_can_read_it_now(broker: Broker, postgresql: TaskDatabase
         k: v for k, v in rows['again']['options'].items() if k != 'MessageGroupId'
     }
     assert broker.count('export') == 4
+
+
+def test_what_is_sent_again_goes_to_the_platform_alone(tasks: TaskDatabase) -> None:
+    """Its worker had its own copy. RabbitMQ would drop what expires before the monitor has read it."""
+    broker = MemoryBroker()
+    app = make_app(broker)
+    rejected_by_an_old_monitor(broker, app, tasks)
+    with Store(tasks.url) as store:
+        store.write(
+            [
+                message('expiring', properties={'expiration': '1', 'content_type': 'application/x-unknown'}),
+                from_envelope(1, b'\x00\xff'),
+            ]
+        )
+    with RejectedMessages(tasks.url) as messages:
+        assert {found.task_id for found in list(messages.find())[2:]} == {'long', 'other'}
+    refused = Shell(app, tasks.url)('--resend', '--forget', '--yes')
+    assert refused.exit_code == 1
+    assert 'cannot be published: only its bytes are kept' in refused.stderr
+    assert refused.stderr.endswith('3 resent and forgotten\n')
+    assert len(tasks.rejected()) == 1
+    assert broker.count('export') == 3
+    with broker.connect() as connection:
+        sent = {}
+        while found := connection.default_channel.basic_get(PLATFORM_QUEUE, no_ack=True):
+            sent[found.headers['id']] = found
+    assert sent.keys() == {'long', 'other', 'expiring'}
+    assert {found.delivery_info['routing_key'] for found in sent.values()} == {'export'}
+    assert (sent['long'].properties['priority'], sent['other'].headers['tenant']) == (3, 'Zürich')
+    assert 'expiration' not in sent['expiring'].properties
+
+
+def test_a_broker_that_is_away() -> None:
+    app = make_app(Broker('redis', 'redis://:hush@127.0.0.1:1/0', {}))
+    with pytest.raises(NotUsable, match='The broker cannot be reached: ') as raised, PlatformQueue(app):
+        pass
+    assert 'hush' not in str(raised.value)
 
 
 @pytest.mark.parametrize('broker', ['redis'], indirect=True)

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from sqlalchemy.exc import OperationalError
 
 from cadasta.workertoolbox.database.views import SCHEDULED_VIEW, VIEW
 from cadasta.workertoolbox.monitor import Monitor, NotUsable, loop, progress
+from cadasta.workertoolbox.monitor.message import Message
 from cadasta.workertoolbox.monitor.sources import Limits, base, connection_of, open_source
 from cadasta.workertoolbox.monitor.sources.base import MAX_BATCH_BYTES
 from cadasta.workertoolbox.monitor.store import Stored
@@ -27,6 +29,7 @@ from rig.servers.broker import PLATFORM_QUEUE, Broker
 from rig.servers.process import PATIENCE, wait_until
 from rig.servers.sqs import SQS
 
+from .messages import message
 from .test_streams import drain, make_app
 
 memory = pytest.mark.parametrize('broker', ['memory'], indirect=True)
@@ -191,6 +194,70 @@ def test_sqs_says_that_it_is_away(
     assert 'try later' in caplog.text
 
 
+class Endless:
+    """A source to which somebody always sends more."""
+
+    errors = ()
+
+    def __init__(self, *backlog: bool) -> None:
+        self.backlog = list(backlog)
+        self.done: list[str] = []
+        self.released: list[int] = []
+
+    def mark(self) -> None: ...
+
+    def has_backlog(self) -> bool:
+        return self.backlog.pop(0) if self.backlog else False
+
+    def receive(self) -> list[Message]:
+        assert len(self.done) < 10
+        return [message(str(len(self.done)))]
+
+    def fetch_ahead(self, is_done: Any) -> None: ...
+
+    def hold(self, messages: Any, seconds: float) -> None: ...
+
+    def acknowledge(self, messages: list[Message]) -> None:
+        self.done += [str(found.headers['id']) for found in messages]
+
+    def release(self, messages: Any) -> None:
+        self.released.append(len(messages))
+
+    def waiting(self) -> int:
+        return 7
+
+
+@memory
+def test_once_is_as_far_as_the_queue_went_at_the_start(
+    broker: Broker, tasks: TaskDatabase, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It tells how far it has read, and a database that is away holds it up only."""
+    caplog.set_level(logging.INFO)
+    source = Endless(True, True, True, False)
+    answers = iter([OperationalError('SELECT 1', {}, Exception('gone'))])
+    pauses: list[float] = []
+
+    def open_later(*arguments: Any) -> Any:
+        for error in answers:
+            raise error
+        return source
+
+    monkeypatch.setattr(loop, 'open_source', open_later)
+    monkeypatch.setattr(progress, 'INTERVAL', 0.0)
+    monkeypatch.setattr(base.Limits, 'sleep', lambda self, seconds: pauses.append(seconds))
+    Monitor(make_app(broker), tasks.url, once=True).run()
+    assert pauses == [0.5]
+    assert source.done == sorted(tasks.tasks())
+    assert len(source.done) < 5
+    assert source.released == [0]
+    (row,) = tasks.execute('SELECT caught_up, ended FROM celery_monitor')
+    assert row['caught_up'] is not None
+    assert row['ended'] is not None
+    assert caplog.messages[0].startswith('The database is away, next try in 0.5 s: ')
+    assert caplog.messages[1] == 'Ready: storing what the platform queue holds'
+    assert caplog.messages[2].endswith(' 7 waiting in the platform queue')
+
+
 @memory
 def test_messages_without_a_tag_of_their_own_go_back(broker: Broker) -> None:
     app = make_app(broker)
@@ -213,15 +280,17 @@ def test_a_ready_file_that_cannot_be_written(broker: Broker, tasks: TaskDatabase
 
 
 @memory
-def test_signals(broker: Broker, tasks: TaskDatabase) -> None:
+def test_signals(broker: Broker, tasks: TaskDatabase, tmp_path: Path) -> None:
+    ready = tmp_path / 'ready'
     before, interrupt = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    monitor = Monitor(make_app(broker), tasks.url)
+    monitor = Monitor(make_app(broker), tasks.url, ready_file=ready)
     with monitor.stopped_by_signals():
         threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
         monitor.run()
         # A second signal does what it always did.
         assert signal.getsignal(signal.SIGTERM) == before
     assert signal.getsignal(signal.SIGINT) == interrupt
+    assert not ready.exists()
 
 
 @served

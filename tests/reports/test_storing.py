@@ -50,7 +50,11 @@ def test_the_latest_report_of_each_worker_is_kept(tasks: TaskDatabase, store: St
     assert rows.keys() == {one.boot, other.boot}
     assert (rows[one.boot]['name'], rows[one.boot]['number'], rows[one.boot]['done']) == ('one@here', 2, 20)
     assert rows[one.boot]['ended'] is None
+    # The broker has delivered it again.
+    store.write([sent(one, number=2)])
+    assert boots(tasks) == rows
     store.write([sent(one, number=3, is_last=True)])
+    assert boots(tasks)[one.boot]['first_seen'] == rows[one.boot]['first_seen'] < boots(tasks)[one.boot]['last_seen']
     # It came late.
     store.write([sent(one, number=2)])
     assert boots(tasks)[one.boot]['ended'] is not None
@@ -61,6 +65,7 @@ def test_the_latest_report_of_each_worker_is_kept(tasks: TaskDatabase, store: St
     ('body', 'why'),
     [
         (b'', 'the body is not JSON'),
+        (b'x' * MAX_BODY, 'the body is not JSON'),
         (b'x' * (MAX_BODY + 1), 'at most 65536 are read'),
         (b'{"task": "export.project", "id": "1"}', 'does not have the fields of one'),
     ],
@@ -80,7 +85,9 @@ def test_reports_do_not_fill_the_table(
     monkeypatch.setattr(reports_module, 'MAX_ROWS', 3)
     known = report()
     store.write([sent(known)])
-    store.write([sent(report()) for _ in range(5)])
+    store.write([sent(report()) for _ in range(2)])
+    assert not caplog.messages
+    store.write([sent(report()) for _ in range(3)])
     assert len(boots(tasks)) == 3
     assert 'gets no more: 3 new workers are not noted. Run `celery toolbox prune`.' in caplog.text
     store.write([sent(report()), sent(known, number=2)])
