@@ -22,7 +22,7 @@ from cadasta.workertoolbox.monitor import Monitor, NotUsable, loop, progress
 from cadasta.workertoolbox.monitor.message import Message
 from cadasta.workertoolbox.monitor.sources import Limits, base, connection_of, open_source
 from cadasta.workertoolbox.monitor.sources.base import MAX_BATCH_BYTES
-from cadasta.workertoolbox.monitor.store import Stored
+from cadasta.workertoolbox.monitor.store import Store, Stored
 from cadasta.workertoolbox.timeouts import BROKER
 from rig.monitor.databases import TaskDatabase
 from rig.servers.broker import PLATFORM_QUEUE, Broker
@@ -33,6 +33,7 @@ from .messages import message
 from .test_streams import drain, make_app
 
 memory = pytest.mark.parametrize('broker', ['memory'], indirect=True)
+GONE = OperationalError('SELECT 1', {}, Exception('gone'))
 served = pytest.mark.parametrize('broker', ['redis', 'amqp', 'sqs'], indirect=True)
 
 
@@ -202,6 +203,7 @@ class Endless:
     def __init__(self, *backlog: bool) -> None:
         self.backlog = list(backlog)
         self.done: list[str] = []
+        self.held: list[tuple[int, float]] = []
         self.released: list[int] = []
 
     def mark(self) -> None: ...
@@ -215,7 +217,10 @@ class Endless:
 
     def fetch_ahead(self, is_done: Any) -> None: ...
 
-    def hold(self, messages: Any, seconds: float) -> None: ...
+    def hold(self, messages: Any, seconds: float) -> None:
+        # While a batch is being stored, the monitor holds it for no time at all.
+        if seconds:
+            self.held.append((len(messages), seconds))
 
     def acknowledge(self, messages: list[Message]) -> None:
         self.done += [str(found.headers['id']) for found in messages]
@@ -234,7 +239,7 @@ def test_once_is_as_far_as_the_queue_went_at_the_start(
     """It tells how far it has read, and a database that is away holds it up only."""
     caplog.set_level(logging.INFO)
     source = Endless(True, True, True, False)
-    answers = iter([OperationalError('SELECT 1', {}, Exception('gone'))])
+    answers = iter([GONE])
     pauses: list[float] = []
 
     def open_later(*arguments: Any) -> Any:
@@ -256,6 +261,71 @@ def test_once_is_as_far_as_the_queue_went_at_the_start(
     assert caplog.messages[0].startswith('The database is away, next try in 0.5 s: ')
     assert caplog.messages[1] == 'Ready: storing what the platform queue holds'
     assert caplog.messages[2].endswith(' 7 waiting in the platform queue')
+
+
+def fail_at(monkeypatch: pytest.MonkeyPatch, method: str, number: int, error: Exception, act: Any = None) -> None:
+    """Lets the call of this number of a method of the store fail, and acts before."""
+    call, numbers = getattr(Store, method), iter(range(1, 1000))
+
+    def fail(*arguments: Any, **options: Any) -> Any:
+        if next(numbers) == number:
+            if act is not None:
+                act()
+            raise error
+        return call(*arguments, **options)
+
+    monkeypatch.setattr(Store, method, fail)
+
+
+# The first word of a monitor is that it is there.
+@memory
+@pytest.mark.parametrize(('method', 'number', 'held'), [('write', 1, 1), ('tell', 2, 0)])
+def test_a_monitor_is_well_again_when_its_database_is(
+    broker: Broker,
+    tasks: TaskDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    method: str,
+    number: int,
+    held: int,
+) -> None:
+    """It keeps its connection to the broker, and its messages."""
+    caplog.set_level(logging.INFO)
+    source, opened = Endless(), []
+    monkeypatch.setattr(loop, 'open_source', lambda *arguments: opened.append(1) or source)
+    monitor = Monitor(make_app(broker), tasks.url, once=True)
+    fail_at(monkeypatch, method, number, GONE)
+    monitor.run()
+    assert (len(opened), source.held, source.done, source.released) == (1, [(held, 0.5)], ['0'], [0])
+    assert tasks.count() == 1
+    assert (monitor.tally.trouble, monitor.tally.errors['database']) == (None, 1)
+    texts = [text.partition(',')[0] for text in caplog.messages]
+    ready = 'Ready: storing what the platform queue holds'
+    assert texts == [ready, 'The database is away', ready]
+
+
+@memory
+def test_a_monitor_that_stops_while_its_database_is_away_gives_its_messages_back(
+    broker: Broker, tasks: TaskDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Endless(True)
+    monkeypatch.setattr(loop, 'open_source', lambda *arguments: source)
+    monitor = Monitor(make_app(broker), tasks.url)
+    fail_at(monkeypatch, 'write', 1, GONE, monitor.stop)
+    monitor.run()
+    assert (source.held, source.done, source.released) == ([], [], [1])
+
+
+@memory
+def test_an_error_of_the_monitors_own_ends_it(
+    broker: Broker, tasks: TaskDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Endless(True)
+    monkeypatch.setattr(loop, 'open_source', lambda *arguments: source)
+    fail_at(monkeypatch, 'write', 1, KeyError('a fault'))
+    with pytest.raises(KeyError):
+        Monitor(make_app(broker), tasks.url).run()
+    assert (source.done, source.released) == ([], [1])
 
 
 @memory

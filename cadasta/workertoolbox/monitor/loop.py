@@ -73,6 +73,7 @@ class Monitor:
         #: It counts what the monitor does, for those who watch it.
         self.tally = Tally()
         self._stopping = False
+        self._is_ready = False
         self._pause = _FIRST_PAUSE
 
     def run(self) -> None:
@@ -150,7 +151,6 @@ class Monitor:
         write: Callable[[Sequence[Message]], Stored],
     ) -> Stored:
         storing = pool.submit(self.tally.measured, write, messages)
-        is_away = False
         while True:
             source.fetch_ahead(storing.done)
             while not wait([storing], _TICK).done:
@@ -161,11 +161,10 @@ class Monitor:
                 if self._stopping or not isinstance(error, DBAPIError):
                     source.release(messages)
                     raise
-                is_away = True
                 self._wait_for_database(error, partial(source.hold, messages))
                 storing = pool.submit(self.tally.measured, self._store.write_anew, messages)
             else:
-                if is_away:
+                if not self._is_ready:
                     self._begin()
                 return stored
 
@@ -173,10 +172,12 @@ class Monitor:
         self._back_off('database', fault_of(error).value, explained(error), pause)
 
     def _begin(self) -> None:
+        self._is_ready = True
         self._progress.begin()
         self.tally.begin()
 
     def _back_off(self, peer: Peer, state: str, why: str, pause: Callable[[float], None]) -> None:
+        self._is_ready = False
         self._progress.end()
         self.tally.failed(peer, f'The {peer} {state}: {why}')
         logger.warning('The %s %s, next try in %g s: %s', peer, state, self._pause, why)
