@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from celery import Celery
 
 from cadasta.workertoolbox import NotConfigured, NotUsable, Relay, outbox, upgrade_outbox
 from cadasta.workertoolbox.relay import loop, table
+from cadasta.workertoolbox.relay.sending import Outcome, Sender
 from cadasta.workertoolbox.relay.table import OutboxTable
 from rig.monitor.databases import url_of
 from rig.servers.broker import PLATFORM_QUEUE, Broker
@@ -233,6 +235,71 @@ def test_the_broker_is_away(
         broker.listen()
         wait_until(lambda: not shop.left(), 'the relay')
     assert ids(broker) == ids(broker, PLATFORM_QUEUE) == [*'12']
+
+
+class Clock:
+    """Time passes while a relay sleeps, and something may happen then."""
+
+    def __init__(self, act: Callable[[], None] | None = None) -> None:
+        self.now = 100.0
+        self.act = act
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        if self.act is not None:
+            self.act()
+
+
+@memory
+@sqlite
+def test_a_relay_waits_longer_each_time_until_something_is_published(
+    app: Celery, broker: Broker, shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, send, connect = Clock(), Sender.send, OutboxTable.kept
+    monkeypatch.setattr(loop, 'time', clock)
+    monkeypatch.setitem(table._LIMITS, 'most', 1)
+    away = OSError('amqp://ada:hush@host is away')
+    answers, gone = iter([away, away, None, away, None]), iter([sa.exc.OperationalError('', {}, Exception('gone'))])
+
+    def send_later(self: Sender, rows: Any) -> Outcome:
+        error = next(answers, None)
+        return send(self, rows) if error is None else Outcome([], {}, error)
+
+    def connect_later(self: OutboxTable) -> int:
+        for error in gone:
+            raise error
+        return connect(self)
+
+    monkeypatch.setattr(Sender, 'send', send_later)
+    monkeypatch.setattr(OutboxTable, 'kept', connect_later)
+    shop.order(app, '1', '2')
+    shop.relay(app)
+    assert ids(broker) == ids(broker, PLATFORM_QUEUE) == ['1', '2']
+    assert shop.left() == []
+    text = 'The broker does not take all messages, next try in {} s: amqp://********@host is away'
+    assert [message for message in caplog.messages if 'next try' in message] == [
+        'The database is away, next try in 0.5 s: gone',
+        *(text.format(seconds) for seconds in (1, 2, 0.5)),
+    ]
+    assert clock.now == pytest.approx(104)
+
+
+@memory
+@sqlite
+def test_a_relay_that_waits_can_be_stopped(
+    app: Celery, broker: Broker, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay = Relay(app, shop.url)
+    clock = Clock(relay.stop)
+    monkeypatch.setattr(loop, 'time', clock)
+    monkeypatch.setattr(Sender, 'send', lambda self, rows: Outcome([], {}, OSError('away')))
+    shop.order(app, '1')
+    relay.run()
+    assert clock.now == pytest.approx(100.1)
+    assert shop.left() == [('1', None)]
 
 
 @memory
