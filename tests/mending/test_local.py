@@ -6,14 +6,18 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from celery import Celery, chain, chord
 
+from cadasta.workertoolbox.check.platform_queue import Depth
 from cadasta.workertoolbox.database.tables import result_tables, task
 from cadasta.workertoolbox.mending import lost
-from cadasta.workertoolbox.mending.lost import Losses, Suspect
+from cadasta.workertoolbox.mending.answers import Held
+from cadasta.workertoolbox.mending.held import DeadLetters
+from cadasta.workertoolbox.mending.lost import Evidence, Losses, Suspect
 from cadasta.workertoolbox.mending.message import NotSendable
 from cadasta.workertoolbox.mending.resending import Resending, refusal
 from cadasta.workertoolbox.monitor.loop import Monitor
@@ -344,6 +348,85 @@ def test_a_worker_that_begins_meanwhile(local: Local, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(lost.time, 'sleep', begin)
     assert local.suspects()['sent'].doubt == 'a worker that is busy may hold messages, and their files are gone'
+
+
+@pytest.mark.parametrize(
+    ('held', 'are_leases_over', 'doubt'),
+    [
+        (Held(0), True, ''),
+        (Held(1), True, 'With task_acks_late, the broker delivers it again after '),
+        (None, True, 'With task_acks_late, the broker delivers it again after '),
+        (Held(2, ids=frozenset({'another'})), True, ''),
+        (Held(2, ids=frozenset({'dead'})), True, 'But its message is in its work queue, or a worker has received it'),
+        (Held(0), False, 'PostgreSQL was started lately, and workers may not have renewed their leases'),
+    ],
+)
+def test_what_proves_that_a_started_task_is_lost(
+    local: Local, held: Held | None, are_leases_over: bool, doubt: str
+) -> None:
+    overdue(local, 'dead', 'STARTED', lease=ago(90), worker='celery@a#1')
+    evidence = Evidence(ago(60), {} if held is None else {'export': held}, '', are_leases_over)
+    with Losses(local.app, local.tasks.url) as losses:
+        (found,) = losses.suspects(evidence)
+    assert doubt in found.doubt
+    assert (found.proof == '') == bool(doubt)
+
+
+def test_what_proves_that_a_task_was_never_started(local: Local) -> None:
+    local.overdue('sent')
+    with Losses(local.app, local.tasks.url) as losses:
+        for held, doubt, expected in (
+            ({'export': Held(0)}, '', ''),
+            ({'export': Held(0)}, 'the rows are behind', 'the rows are behind'),
+            ({}, '', 'it has become overdue only now'),
+        ):
+            (found,) = losses.suspects(Evidence(ago(60), held, doubt, True))
+            assert (found.doubt, found.proof == '') == (expected, bool(expected))
+
+
+def test_the_rows_are_behind_until_the_platform_queue_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a monitor has received is not stored yet."""
+    naps: list[float] = []
+    monkeypatch.setattr(lost.time, 'sleep', naps.append)
+    depths: list[Depth | None] = [Depth(1), Depth(0, received=1), Depth(0, delayed=1), Depth(0), None]
+    queues: Any = SimpleNamespace(untracked=lambda: depths.pop(0))
+    assert lost._wait_until_tracked(queues) == ''
+    assert len(naps) == 3
+    assert lost._wait_until_tracked(queues) == 'nobody can tell whether the platform queue is empty'
+
+
+@pytest.mark.parametrize(
+    ('watch', 'is_proved'),
+    [({}, True), ({'last_seen': ago(1)}, False), ({'first_seen': ago(5)}, False), ({'name': 'export.any'}, False)],
+)
+def test_the_watch_over_a_chord_is_not_the_message_of_a_lost_task(
+    local: Local, monkeypatch: pytest.MonkeyPatch, watch: dict[str, Any], is_proved: bool
+) -> None:
+    """It sends itself again and again. One that does so no more has no message, and a new one had none before."""
+    local.overdue('sent')
+    local.overdue('watch', name='celery.chord_unlock', last_seen=ago(1))
+    local.app.send_task('export.project')
+    local.messages(PLATFORM_QUEUE)
+    assert local.broker.count('export') == 1
+    naps: list[float] = []
+
+    def send_itself_again(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 2:
+            values = {'last_seen': ago(-1), **watch}
+            local.tasks.execute(task.update().where(task.c.task_id == 'watch').values(values))
+
+    monkeypatch.setattr(lost.time, 'sleep', send_itself_again)
+    assert bool(local.suspects()['sent'].proof) == is_proved
+    assert len(naps) == 2
+
+
+def test_dead_letters_are_gathered(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = DeadLetters('export', 'dead', 1)
+    monkeypatch.setattr(lost.WorkQueues, 'dead_letters', lambda queues: iter([found]))
+    with Losses(local.app, local.tasks.url) as losses:
+        losses.gather()
+        assert losses.dead_letters == [found]
 
 
 def test_a_row_that_was_released_and_not_sent(local: Local) -> None:
