@@ -12,6 +12,7 @@ from typing import Any
 import gevent
 import pytest
 from celery import Celery, chain, chord, group
+from celery._state import _task_stack
 from celery.exceptions import Ignore, SoftTimeLimitExceeded
 from celery.local import Proxy
 from celery.signals import before_task_publish
@@ -81,6 +82,23 @@ def test_ignore_is_no_failure(app: Celery, broker: Broker) -> None:
     with pytest.raises(Ignore):
         send_together(app, '1', error=Ignore)
     assert ids(broker) == ['1']
+
+
+@memory
+def test_the_retry_of_the_task_that_runs_is_sent_at_once(app: Celery, broker: Broker) -> None:
+    """After it is sent, an error ends the block. Messages of others, and others of its own, are no retry of it."""
+    running = app.tasks['celery.backend_cleanup']
+    running.push_request(id='1', retries=1)
+    _task_stack.push(running)
+    try:
+        with batch(app):
+            for task_id, retries in (('2', 2), ('1', 1), ('1', 2), ('3', 0)):
+                send(app, task_id, retries=retries)
+            assert ids(broker) == ['1']
+    finally:
+        _task_stack.pop()
+        running.pop_request()
+    assert ids(broker) == ['2', '1', '3']
 
 
 @memory

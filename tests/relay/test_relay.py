@@ -302,6 +302,18 @@ def test_a_relay_that_waits_can_be_stopped(
     assert shop.left() == [('1', None)]
 
 
+@sqlite
+@pytest.mark.parametrize(('is_stopping', 'seconds'), [(False, table.POLL), (True, 0)])
+def test_a_relay_that_nobody_wakes_looks_again_soon(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, is_stopping: bool, seconds: float
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(table, 'time', clock)
+    with OutboxTable(shop.url, lambda: is_stopping) as sleeper:
+        sleeper.wait()
+    assert clock.now == pytest.approx(100 + seconds)
+
+
 @memory
 def test_what_can_never_be_published_is_kept_aside(
     app: Celery, make: Make, broker: Broker, shop: Shop, caplog: pytest.LogCaptureFixture

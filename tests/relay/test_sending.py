@@ -12,7 +12,9 @@ from celery import Celery
 from kombu.exceptions import EncodeError, OperationalError
 
 from cadasta.workertoolbox.relay import loop, sending
+from cadasta.workertoolbox.relay.parcels import message_of
 from cadasta.workertoolbox.relay.sending import STRIKES, Sender, is_refusal
+from cadasta.workertoolbox.seams.kombu_virtual import GROUP
 from cadasta.workertoolbox.transports.amqp import NotConfirmed
 from cadasta.workertoolbox.transports.receipt import Busy, Refused
 from rig.servers.broker import PLATFORM_QUEUE, Broker
@@ -158,6 +160,19 @@ def test_those_that_fail_here_and_there_hold_up_nobody(app: Celery, faults: Faul
     faults.update(dict.fromkeys(range(0, 14, 2), BROKEN))
     assert sender.send(rows(0)) == ([], {}, BROKEN)
     assert sender.send(rows(*range(14))) == ([*range(1, 14, 2)], {}, BROKEN)
+    assert sender._is_careful
+    faults.clear()
+    assert sender.send(rows(2)) == ([2], {}, None)
+    assert not sender._is_careful
+
+
+@pytest.mark.parametrize('grouped', [True, False])
+def test_a_queue_with_groups_gets_its_messages_in_groups(grouped: bool) -> None:
+    topology: Any = SimpleNamespace(
+        exchange='task_exchange', declaration=lambda name, key: SimpleNamespace(grouped=grouped, fair=False)
+    )
+    (row,) = rows(1)
+    assert (GROUP in message_of(row, topology).options) == grouped
 
 
 @memory
