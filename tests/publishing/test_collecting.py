@@ -7,6 +7,7 @@ import sys
 import threading
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -20,7 +21,9 @@ from kombu.exceptions import EncodeError
 from kombu.transport.memory import Channel
 
 from cadasta.workertoolbox import BadTaskId, Config, NotAllSent, NotConfigured, batch
+from cadasta.workertoolbox.publishing import collecting
 from cadasta.workertoolbox.publishing.collecting import Collection, Collector
+from cadasta.workertoolbox.transports.amqp import NotConfirmed
 from rig.servers.broker import PLATFORM_QUEUE, Broker
 from rig.servers.environment import clean_environment
 from rig.servers.filesystem import FilesystemBroker
@@ -372,3 +375,29 @@ def test_a_broker_that_is_away_is_no_reason_to_wait_for_ever() -> None:
         send(app, '1')
     assert caught.value.task_ids == ('1',)
     assert 'hush' not in str(caught.value)
+
+
+@memory
+@pytest.mark.parametrize(('error', 'is_unconfirmed'), [(NotConfirmed('within 30 s'), True), (ValueError('7'), False)])
+def test_who_was_not_sent_and_who_was_not_confirmed(
+    app: Celery, monkeypatch: pytest.MonkeyPatch, error: Exception, is_unconfirmed: bool
+) -> None:
+    """A task that RabbitMQ has not confirmed may have been sent."""
+    fail_at(0, error, monkeypatch)
+    with pytest.raises(NotAllSent) as raised:
+        send_together(app, '1')
+    assert raised.value.task_ids == ('1',)
+    assert isinstance(raised.value, NotConfirmed) == is_unconfirmed
+
+
+@memory
+def test_a_child_of_the_process_has_no_part_in_a_batch(
+    app: Celery, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it publishes is sent at once, and it does not send what its parent will send."""
+    with monkeypatch.context() as patch, batch(app):
+        send(app, 'of the parent')
+        patch.setattr(collecting, 'os', SimpleNamespace(getpid=lambda: 0))
+        send(app, 'of the child')
+        assert ids(broker) == ['of the child']
+    assert ids(broker) == []

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from cadasta.workertoolbox import BadOutbox, BadTaskId, NotConfigured, Relay, batch, outbox, upgrade_outbox
+from cadasta.workertoolbox.publishing import outboxes
 from rig.monitor.databases import url_of
 from rig.servers.broker import PLATFORM_QUEUE, Broker
 from rig.servers.environment import clean_environment
@@ -439,3 +441,20 @@ def test_people_can_read_it(app: Celery, engine: sa.Engine) -> None:
         {},
         {'callbacks': None, 'errbacks': None, 'chain': None, 'chord': None},
     ]
+
+
+@memory
+@sqlite
+def test_a_child_of_the_process_has_no_part_in_the_transaction(
+    app: Celery, make: Make, broker: Broker, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = make()
+    with engine.begin() as connection, outbox(app, connection):
+        with monkeypatch.context() as patch:
+            patch.setattr(outboxes, 'os', SimpleNamespace(getpid=lambda: 0))
+            with pytest.raises(BadOutbox, match='This process was forked within an outbox'):
+                app.send_task('export.project')
+            other.send_task('export.project', task_id='of another app')
+        app.send_task('export.project', task_id='1')
+    assert rows(engine) == ['1']
+    assert ids(broker) == ['of another app']
