@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cadasta.workertoolbox.errors import Unreadable
-from cadasta.workertoolbox.reports.message import MAX_QUEUES, from_body
+from cadasta.workertoolbox.reports.message import MAX_QUEUES, MAX_TEXT, from_body, is_report
 
 from .reports import report
 
@@ -35,8 +35,13 @@ WRONG: list[tuple[str, Any]] = [
 
 
 def test_what_a_worker_sends_is_read() -> None:
-    made = report()
+    made = report(name='x' * MAX_TEXT, queues=['x'] * MAX_QUEUES, number=2**53, done=0)
     assert from_body(json.loads(json.dumps(made._asdict()))) == made
+
+
+def test_a_task_is_no_report() -> None:
+    headers: list[dict[str, Any]] = [{'worker_report': 1}, {'worker_report': 1, 'task': 'a'}, {'task': 'a'}, {}]
+    assert [is_report(given) for given in headers] == [True, False, False, False]
 
 
 @pytest.mark.parametrize(('name', 'value'), WRONG, ids=lambda value: f'{value!r:.30}')

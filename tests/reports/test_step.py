@@ -182,6 +182,23 @@ def test_what_rabbitmq_gets(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+@pytest.mark.parametrize('is_away', [True, False])
+def test_a_sender_leaves_no_connection_open(monkeypatch: pytest.MonkeyPatch, is_away: bool) -> None:
+    """After an error it opens another one, which may be to another server."""
+    sender = Sender(app_on(**MemoryBroker().settings))
+    sender.send(report())
+    connection = sender._connection
+    assert connection.connected
+    if is_away:
+        monkeypatch.setattr(sender, '_publish', lambda made: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            sender.send(report())
+    else:
+        sender.close()
+    assert sender._connection is None
+    assert not connection.connected
+
+
 def test_a_worker_may_be_told_not_to_report() -> None:
     from cadasta.workertoolbox.signals import set_up_worker
 
