@@ -108,14 +108,15 @@ def test_what_was_acknowledged_before_its_call_is_left_out(holder: Holder, monke
     assert client.calls == [tags[:10]]
 
 
+@pytest.mark.parametrize('is_senders', [True, False])
 def test_what_was_acknowledged_during_its_call_is_no_failure(
-    holder: Holder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    holder: Holder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_senders: bool
 ) -> None:
     (tag,) = holder.hold(1)
 
     def acknowledge(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
         holder.channel.qos.ack(tag)
-        return [{'Id': '0', 'SenderFault': True, 'Code': 'ReceiptHandleIsInvalid'}]
+        return [{'Id': '0', 'SenderFault': is_senders, 'Code': 'ReceiptHandleIsInvalid'}]
 
     monkeypatch.setattr(holder.channel, '_sqs', Client(acknowledge))
     SQSLeases(holder.channel, []).renew()
