@@ -461,6 +461,18 @@ def test_a_worker_that_is_dead_and_the_next_one(local: Local) -> None:
     assert doubt in local.suspects()['dead'].doubt
 
 
+def test_the_newest_tasks_tell_whether_a_queue_is_served(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lost, '_NEWEST', 1)
+    overdue(local, 'dead', 'STARTED', lease=ago(600), worker='celery@a#1', started=ago(700))
+    local.overdue('later', first_seen=ago(1100))
+    store(local.tasks, 'later', started=ago(200))
+    evidence = Evidence(ago(60), {'export': Held(1)}, '', True)
+    with Losses(local.app, local.tasks.url) as losses:
+        assert [bool(found.proof) for found in losses.suspects(evidence, ids=['dead'])] == [True]
+        local.overdue('newest', first_seen=ago(1000))
+        assert [bool(found.proof) for found in losses.suspects(evidence, ids=['dead'])] == [False]
+
+
 def test_messages_that_nobody_has_stored_yet(local: Local) -> None:
     local.overdue('sent')
     local.app.send_task('export.project')
