@@ -16,6 +16,7 @@ from cadasta.workertoolbox.check.platform_queue import Depth
 from cadasta.workertoolbox.database.tables import result_tables, task
 from cadasta.workertoolbox.mending import lost
 from cadasta.workertoolbox.mending.answers import Held
+from cadasta.workertoolbox.mending.followers import followers
 from cadasta.workertoolbox.mending.held import DeadLetters
 from cadasta.workertoolbox.mending.lost import Evidence, Losses, Suspect
 from cadasta.workertoolbox.mending.message import NotSendable
@@ -221,6 +222,21 @@ def test_two_people_send_a_task_again_once(local: Local) -> None:
             second.send(parcels[1])
     assert local.broker.count('export') == before + 1
     assert local.tasks.execute('SELECT resent FROM celery_task') == [{'resent': 1}]
+
+
+def test_which_tasks_and_groups_follow() -> None:
+    """A callback is no follower: it is not sent where a task fails, and nobody stores a failure of it."""
+
+    def signature(task_id: str, **options: str) -> dict[str, Any]:
+        return {'task': 'export.step', 'options': {'task_id': task_id, **options}}
+
+    options = {
+        'chord': signature('body', group_id='outer'),
+        'chain': [signature('next')],
+        'callbacks': [signature('x')],
+    }
+    assert followers('group', options) == (frozenset({'body', 'next'}), frozenset({'group', 'outer'}))
+    assert followers(None, {}) == (frozenset(), frozenset())
 
 
 def test_which_followers_are_released(local: Local) -> None:
