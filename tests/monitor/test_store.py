@@ -7,13 +7,15 @@ import threading
 import zlib
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from cadasta.workertoolbox.database.connection import engine
-from cadasta.workertoolbox.database.faults import explained
+from cadasta.workertoolbox.database.faults import Fault, explained
 from cadasta.workertoolbox.database.views import SCHEDULED_VIEW, VIEW
 from cadasta.workertoolbox.errors import NotUsable
 from cadasta.workertoolbox.monitor import store as store_module
@@ -213,6 +215,42 @@ def test_a_row_that_the_database_refuses_does_not_take_its_batch_along(postgresq
     assert {row['task_id'] for row in postgresql.rejected()} == {'5', '13'}
     assert 'the database refuses it' in postgresql.rejected()[0]['reason']
     assert postgresql.count() == 12
+
+
+REFUSE = """
+CREATE TRIGGER refuse_{table} BEFORE INSERT ON {table} WHEN NEW.name = 'bad' BEGIN SELECT RAISE(ABORT, 'not this'); END
+"""
+
+
+def test_what_is_stored_nowhere_is_an_error(tmp_path: Path) -> None:
+    """The monitor would acknowledge it otherwise."""
+    tasks = TaskDatabase(f'sqlite:///{tmp_path}/tasks.db')
+    tasks.execute(REFUSE.format(table='celery_task'))
+    messages = [message(str(number), 'bad' if number in (2, 6) else 'good') for number in range(9)]
+    assert write(tasks, *messages) == Stored(7, 2)
+    assert {row['task_id'] for row in tasks.rejected()} == {'2', '6'}
+    tasks.execute(REFUSE.format(table='celery_task_rejected'))
+    with pytest.raises(DBAPIError, match='not this'):
+        write(tasks, message('10', 'bad'), message('11'))
+
+
+@pytest.mark.parametrize(('fault', 'rows', 'sizes'), [(Fault.AWAY, 4, [4]), (Fault.SLOW, 1, [1])])
+def test_what_is_not_tried_in_halves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault, rows: int, sizes: list[int]
+) -> None:
+    """A database that is away stores no half of it, and a row has none."""
+    seen: list[int] = []
+
+    def execute(self: Store, statement: Any, parameters: Any = None) -> None:
+        seen.append(len(parameters))
+        raise OperationalError('INSERT', {}, Exception('no'))
+
+    with Store(TaskDatabase(f'sqlite:///{tmp_path}/tasks.db').url) as store:
+        monkeypatch.setattr(Store, '_execute', execute)
+        monkeypatch.setattr(store_module, 'fault_of', lambda error: fault)
+        with pytest.raises(OperationalError):
+            store.write([message(str(number)) for number in range(rows)])
+    assert seen == sizes
 
 
 def test_what_is_past_a_limit_of_the_database_is_rejected(postgresql: TaskDatabase) -> None:
