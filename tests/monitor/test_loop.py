@@ -203,8 +203,9 @@ class Endless:
     def __init__(self, *backlog: bool) -> None:
         self.backlog = list(backlog)
         self.done: list[str] = []
-        self.held: list[tuple[int, float]] = []
+        self.held: list[tuple[int, float, bool]] = []
         self.released: list[int] = []
+        self.ready: Path | None = None
 
     def mark(self) -> None: ...
 
@@ -220,7 +221,7 @@ class Endless:
     def hold(self, messages: Any, seconds: float) -> None:
         # While a batch is being stored, the monitor holds it for no time at all.
         if seconds:
-            self.held.append((len(messages), seconds))
+            self.held.append((len(messages), seconds, self.ready is not None and self.ready.exists()))
 
     def acknowledge(self, messages: list[Message]) -> None:
         self.done += [str(found.headers['id']) for found in messages]
@@ -239,7 +240,7 @@ def test_once_is_as_far_as_the_queue_went_at_the_start(
     """It tells how far it has read, and a database that is away holds it up only."""
     caplog.set_level(logging.INFO)
     source = Endless(True, True, True, False)
-    answers = iter([GONE])
+    answers = iter([GONE, GONE])
     pauses: list[float] = []
 
     def open_later(*arguments: Any) -> Any:
@@ -251,16 +252,16 @@ def test_once_is_as_far_as_the_queue_went_at_the_start(
     monkeypatch.setattr(progress, 'INTERVAL', 0.0)
     monkeypatch.setattr(base.Limits, 'sleep', lambda self, seconds: pauses.append(seconds))
     Monitor(make_app(broker), tasks.url, once=True).run()
-    assert pauses == [0.5]
+    assert pauses == [0.5, 1]
     assert source.done == sorted(tasks.tasks())
     assert len(source.done) < 5
     assert source.released == [0]
     (row,) = tasks.execute('SELECT caught_up, ended FROM celery_monitor')
     assert row['caught_up'] is not None
     assert row['ended'] is not None
-    assert caplog.messages[0].startswith('The database is away, next try in 0.5 s: ')
-    assert caplog.messages[1] == 'Ready: storing what the platform queue holds'
-    assert caplog.messages[2].endswith(' 7 waiting in the platform queue')
+    assert caplog.messages[1].startswith('The database is away, next try in 1 s: ')
+    assert caplog.messages[2] == 'Ready: storing what the platform queue holds'
+    assert caplog.messages[3].endswith(' 7 waiting in the platform queue')
 
 
 def fail_at(monkeypatch: pytest.MonkeyPatch, method: str, number: int, error: Exception, act: Any = None) -> None:
@@ -283,6 +284,7 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, method: str, number: int, error: Ex
 def test_a_monitor_is_well_again_when_its_database_is(
     broker: Broker,
     tasks: TaskDatabase,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     method: str,
@@ -291,12 +293,13 @@ def test_a_monitor_is_well_again_when_its_database_is(
 ) -> None:
     """It keeps its connection to the broker, and its messages."""
     caplog.set_level(logging.INFO)
-    source, opened = Endless(), []
+    source, opened, ready = Endless(), [], tmp_path / 'ready'
     monkeypatch.setattr(loop, 'open_source', lambda *arguments: opened.append(1) or source)
-    monitor = Monitor(make_app(broker), tasks.url, once=True)
+    monitor = Monitor(make_app(broker), tasks.url, once=True, ready_file=ready)
+    source.ready = ready
     fail_at(monkeypatch, method, number, GONE)
     monitor.run()
-    assert (len(opened), source.held, source.done, source.released) == (1, [(held, 0.5)], ['0'], [0])
+    assert (len(opened), source.held, source.done, source.released) == (1, [(held, 0.5, False)], ['0'], [0])
     assert tasks.count() == 1
     assert (monitor.tally.trouble, monitor.tally.errors['database']) == (None, 1)
     texts = [text.partition(',')[0] for text in caplog.messages]
