@@ -450,6 +450,8 @@ def test_a_child_of_the_process_has_no_part_in_the_transaction(
 ) -> None:
     other = make()
     with engine.begin() as connection, outbox(app, connection):
+        with batch(other):
+            """From now on, it looks for a batch of its own when it publishes."""
         with monkeypatch.context() as patch:
             patch.setattr(outboxes, 'os', SimpleNamespace(getpid=lambda: 0))
             with pytest.raises(BadOutbox, match='This process was forked within an outbox'):

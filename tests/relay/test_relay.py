@@ -95,7 +95,7 @@ def test_two_relays_share_no_transaction(app: Celery, shop: Shop) -> None:
 
 @memory
 @sqlite
-def test_another_relay_waits_on_sqlite(app: Celery, shop: Shop) -> None:
+def test_another_relay_waits_on_sqlite(app: Celery, broker: Broker, shop: Shop) -> None:
     shop.order(app, *'12345')
     others = threading.Thread(target=shop.relay, args=(app,))
 
@@ -108,6 +108,8 @@ def test_another_relay_waits_on_sqlite(app: Celery, shop: Shop) -> None:
         assert first.move(publish) == 5
     others.join()
     assert shop.left() == []
+    # Both would have published the same rows.
+    assert ids(broker) == []
 
 
 @memory
