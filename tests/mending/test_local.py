@@ -413,7 +413,7 @@ def test_the_rows_are_behind_until_the_platform_queue_is_empty(monkeypatch: pyte
 
 @pytest.mark.parametrize(
     ('watch', 'is_proved'),
-    [({}, True), ({'last_seen': ago(1)}, False), ({'first_seen': ago(5)}, False), ({'name': 'export.any'}, False)],
+    [({}, True), ({'last_seen': ago(1)}, False), ({'first_seen': ago(-3600)}, False), ({'name': 'export.any'}, False)],
 )
 def test_the_watch_over_a_chord_is_not_the_message_of_a_lost_task(
     local: Local, monkeypatch: pytest.MonkeyPatch, watch: dict[str, Any], is_proved: bool
