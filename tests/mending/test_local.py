@@ -388,6 +388,11 @@ def test_what_proves_that_a_started_task_is_lost(
     assert (found.proof == '') == bool(doubt)
 
 
+def test_the_queue_of_a_started_task_is_asked(local: Local) -> None:
+    overdue(local, 'dead', 'STARTED', lease=ago(90), worker='celery@a#1')
+    assert local.suspects()['dead'].proof
+
+
 def test_what_proves_that_a_task_was_never_started(local: Local) -> None:
     local.overdue('sent')
     with Losses(local.app, local.tasks.url) as losses:
@@ -404,7 +409,8 @@ def test_the_rows_are_behind_until_the_platform_queue_is_empty(monkeypatch: pyte
     """What a monitor has received is not stored yet."""
     naps: list[float] = []
     monkeypatch.setattr(lost.time, 'sleep', naps.append)
-    depths: list[Depth | None] = [Depth(1), Depth(0, received=1), Depth(0, delayed=1), Depth(0), None]
+    depths: list[Depth | None] = [Depth(1, received=1), Depth(0, received=1, delayed=1), Depth(0, delayed=1)]
+    depths += [Depth(0), None]
     queues: Any = SimpleNamespace(untracked=lambda: depths.pop(0))
     assert lost._wait_until_tracked(queues) == ''
     assert len(naps) == 3
