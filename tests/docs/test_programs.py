@@ -11,7 +11,7 @@ import pytest
 from docutils import nodes
 
 from cadasta.workertoolbox.ui.api.endpoints import ENDPOINTS, LONGEST, MOST
-from cadasta.workertoolbox.ui.api.openapi import FAILURES, path
+from cadasta.workertoolbox.ui.api.openapi import FAILURES, FAILURES_OF_USERS, path
 from cadasta.workertoolbox.ui.app import create_app
 from cadasta.workertoolbox.ui.views import TASKS, WORKFLOW
 from rig.servers.filesystem import FilesystemBroker
@@ -95,7 +95,7 @@ def test_fields(manual: Manual) -> None:
 
 
 def test_statuses(manual: Manual) -> None:
-    assert {int(status) for status in rows(manual.read(REFERENCE), 'Statuses')} == {200, *FAILURES}
+    assert {int(status) for status in rows(manual.read(REFERENCE), 'Statuses')} == {200, *FAILURES, *FAILURES_OF_USERS}
 
 
 def test_a_refusal(manual: Manual, tmp_path: Path) -> None:

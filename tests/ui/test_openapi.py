@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.security import generate_password_hash
 
 from cadasta.workertoolbox.ui.api.endpoints import ENDPOINTS
 from cadasta.workertoolbox.ui.api.openapi import FAILURES
@@ -66,6 +67,20 @@ def test_every_address_and_field(client: FlaskClient) -> None:
         assert all(parameter['description'] for parameter in parameters if parameter['in'] == 'query')
         expected = {'200', *map(str, FAILURES)} - (set() if in_path else {'404'})
         assert found['responses'].keys() == expected
+
+
+def test_a_page_with_users(client: FlaskClient, tmp_path: Path) -> None:
+    users = tmp_path / 'users'
+    users.touch(0o600)
+    users.write_text(f'ada:{generate_password_hash("right", "pbkdf2:sha256:1")}')
+    client = create_app(client.application.config['DATABASE'], users=str(users)).test_client()
+    refused = client.get('/api/tasks')
+    assert (refused.status_code, refused.content_type) == (401, 'application/problem+json')
+    assert refused.headers['WWW-Authenticate'].startswith('Basic ')
+    document = json.loads(client.get('/api/openapi.json', auth=('ada', 'right')).text)
+    assert [*document['components']['securitySchemes']] == [*document['security'][0]]
+    for operations in document['paths'].values():
+        assert {'401', '429'} <= operations['get']['responses'].keys()
 
 
 def test_references(client: FlaskClient) -> None:

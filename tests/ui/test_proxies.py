@@ -108,15 +108,16 @@ def test_a_host_that_a_header_names_does_not_count(seed: Seed) -> None:
 )
 def test_arguments_by_role(seed: Seed, headers: dict[str, str], shown: bool) -> None:
     page = Page(seed, '10.0.0.7', roles=('X-Role=operator', 'X-Team=Käse=brot'))
-    assert (SECRET in page.get('10.0.0.7', headers)) == shown
-    assert SECRET not in page.get('10.0.0.8', headers)
+    for path in ('/tasks/7', '/api/tasks/7'):
+        assert (SECRET in page.get('10.0.0.7', headers, path)) == shown
+        assert SECRET not in page.get('10.0.0.8', headers, path)
 
 
 def test_errors_by_role(seed: Seed) -> None:
     failed = {'result': f'{{"exc_type": "KeyError", "exc_message": ["{SECRET}"]}}'.encode(), 'traceback': SECRET}
     seed.task('8', 'FAILURE', **failed)
     page = Page(seed, '10.0.0.7')
-    for path in ('/failures', '/tasks/8', '/'):
+    for path in ('/failures', '/tasks/8', '/', '/api/failures', '/api/tasks/8', '/api/now'):
         assert SECRET in page.get('10.0.0.7', {'X-Role': 'operator'}, path)
         assert SECRET not in page.get('10.0.0.7', {}, path)
 

@@ -16,7 +16,7 @@ from ...tracked.readings import Readings
 from ...tracked.stats import TaskStats
 from ...tracked.task import TrackedTask
 from ...tracked.workers import ReportedWorker
-from .. import failing, filters
+from .. import arguments, failing, filters
 from ..overview import Overview, Queue, overview
 from ..views import TASKS, WORKFLOW, tracked_tasks
 from ..windows import WINDOWS, Window
@@ -79,27 +79,22 @@ class Endpoint(NamedTuple):
     around: Keys
 
 
-def may_show() -> bool:
-    """Tell whether whoever asks may see arguments."""
-    return bool(current_app.config['SHOW_ARGUMENTS'])
-
-
 def _now(asked: Mapping[str, str]) -> Found:
     with Readings(current_app.config['DATABASE']) as readings:
         found = overview(readings)
     row = {name: getattr(found, name) for name in told(Overview)}
-    row['silent'] = [document(worker, may_show()) for worker in found.silent]
-    row['failures'] = [document(failure, may_show()) for failure in found.failures]
+    row['silent'] = [document(worker, arguments.are_shown()) for worker in found.silent]
+    row['failures'] = [document(failure, arguments.are_shown()) for failure in found.failures]
     row['queues'] = [{name: getattr(queue, name) for name in told(Queue)} for queue in found.queues]
     row['scheduled'], row['failed'] = found.scheduled.numbers, found.failed.numbers
     return Found([row], {})
 
 
-def _keys_of_now(arguments: bool) -> Keys:
+def _keys_of_now(shows: bool) -> Keys:
     return {
         **told(Overview),
-        'silent': Annotated[Sequence[Any], 'The workers that are silent.', told(ReportedWorker, arguments)],
-        'failures': Annotated[Sequence[Any], 'The most frequent failures of the last hour.', told(Failure, arguments)],
+        'silent': Annotated[Sequence[Any], 'The workers that are silent.', told(ReportedWorker, shows)],
+        'failures': Annotated[Sequence[Any], 'The most frequent failures of the last hour.', told(Failure, shows)],
         'queues': Annotated[Sequence[Any], 'The queues with most tasks in the last hour.', told(Queue)],
         'scheduled': Annotated[list[int], 'The tasks of the last hour, minute by minute.'],
         'failed': Annotated[list[int], 'Those of them that failed.'],
@@ -130,7 +125,7 @@ def _errors(database: TrackedTasks, tasks: Sequence[TrackedTask]) -> dict[str, s
 
 
 def _task(asked: Mapping[str, str], task_id: str) -> Found:
-    shows = may_show()
+    shows = arguments.are_shown()
     with tracked_tasks() as database:
         task = database.get(task_id, Extent(LARGE, LONGEST) if shows else BRIEF)
         if task is None:
@@ -197,7 +192,7 @@ def _window(asked: Mapping[str, str]) -> Window:
 def _documents(
     rows: Sequence[Failure] | Sequence[TaskStats] | Sequence[ReportedWorker] | Sequence[Count],
 ) -> Iterator[dict[str, Any]]:
-    shows = may_show()
+    shows = arguments.are_shown()
     return (document(row, shows) for row in rows)
 
 
@@ -217,12 +212,12 @@ ENDPOINTS = {
     ),
     'task': Endpoint(
         'task',
-        '/tasks/<path:task_id>',
+        '/tasks/<id:task_id>',
         'A task. Where arguments are shown, it has them, and its result.',
         _FORMAT,
         'TaskInFull',
-        lambda arguments: {
-            **told(TrackedTask, arguments),
+        lambda shows: {
+            **told(TrackedTask, shows),
             'error': _ERROR,
             'cut': Annotated[
                 list[str], f'The keys of values of more than {LONGEST:,} characters: the beginning is here, as text.'
@@ -234,7 +229,7 @@ ENDPOINTS = {
     ),
     'workflow': Endpoint(
         'task',
-        '/workflows/<path:task_id>',
+        '/workflows/<id:task_id>',
         'The workflow to which a task belongs, from the top down. The task may be one that is yet to be sent.',
         {'first': Field('The number of the first task in the answer.', most=WORKFLOW, default=1), **_FORMAT},
         'TaskOfWorkflow',
@@ -259,7 +254,7 @@ ENDPOINTS = {
         'Tasks that failed, counted by name, error and message. The most frequent come first.',
         _IN_WINDOW,
         'Failure',
-        lambda arguments: told(Failure, arguments),
+        lambda shows: told(Failure, shows),
         _failures,
         'failures',
         _WINDOW,

@@ -20,6 +20,12 @@ FAILURES = {
     500: 'The page has an error of its own, which its log has.',
     503: 'The database cannot be read.',
 }
+#: The same where the page has users.
+FAILURES_OF_USERS = {
+    401: 'There is no name and password, or they are wrong.',
+    429: 'Another password is being checked. `Retry-After` says when to try again.',
+}
+_BASIC = 'basic'
 # The identifier of the document itself, beside the names of the endpoints.
 _ITSELF = 'openapi'
 _DESCRIPTION = (
@@ -30,25 +36,30 @@ _DESCRIPTION = (
 _VARIABLE = re.compile(r'<(?:\w+:)?(\w+)>')
 
 
-def openapi(endpoints: Mapping[str, Endpoint], arguments: bool, address: str) -> dict[str, Any]:
+def openapi(endpoints: Mapping[str, Endpoint], arguments: bool, users: bool, address: str) -> dict[str, Any]:
     """Make the document.
 
     :param endpoints: the endpoints, by name.
     :param arguments: whether whoever reads it may see arguments of tasks.
+    :param users: whether the page asks for a name and a password.
     :param address: the address of the API.
     """
-    paths = {path(endpoint): {'get': _operation(name, endpoint)} for name, endpoint in endpoints.items()}
+    failures = {**FAILURES, **(FAILURES_OF_USERS if users else {})}
+    operations = {path(endpoint): _operation(name, endpoint, failures) for name, endpoint in endpoints.items()}
+    operations['/openapi.json'] = _of_itself(failures)
     return {
         'openapi': '3.1.0',
         'info': {'title': 'Cadasta Worker Toolbox', 'version': __version__, 'description': _DESCRIPTION},
         'servers': [{'url': address}],
-        'paths': {**paths, '/openapi.json': {'get': _of_itself()}},
+        'security': [{_BASIC: []}] if users else [],
+        'paths': {path: {'get': operation} for path, operation in operations.items()},
         'components': {
             'schemas': {
                 'Problem': schema(KEYS),
                 **{endpoint.row: schema(endpoint.keys(arguments)) for endpoint in endpoints.values()},
             },
-            'responses': {_name(status): _failure(text) for status, text in FAILURES.items()},
+            'responses': {_name(status): _failure(text) for status, text in failures.items()},
+            'securitySchemes': {_BASIC: {'type': 'http', 'scheme': 'basic'}} if users else {},
         },
     }
 
@@ -58,7 +69,7 @@ def path(endpoint: Endpoint) -> str:
     return _VARIABLE.sub(r'{\1}', endpoint.rule)
 
 
-def _operation(name: str, endpoint: Endpoint) -> dict[str, Any]:
+def _operation(name: str, endpoint: Endpoint, failures: Mapping[int, str]) -> dict[str, Any]:
     return {
         'operationId': name,
         'summary': endpoint.summary,
@@ -72,23 +83,23 @@ def _operation(name: str, endpoint: Endpoint) -> dict[str, Any]:
                 for name, field in endpoint.fields.items()
             ),
         ],
-        'responses': {'200': _rows(endpoint), **_failures(bool(_VARIABLE.search(endpoint.rule)))},
+        'responses': {'200': _rows(endpoint), **_failures(failures, bool(_VARIABLE.search(endpoint.rule)))},
     }
 
 
-def _of_itself() -> dict[str, Any]:
+def _of_itself(failures: Mapping[int, str]) -> dict[str, Any]:
     content = {FORMATS['json']: {'schema': {'type': 'object'}}}
     return {
         'operationId': _ITSELF,
         'summary': 'This document.',
-        'responses': {'200': {'description': 'The document.', 'content': content}, **_failures(False)},
+        'responses': {'200': {'description': 'The document.', 'content': content}, **_failures(failures, False)},
     }
 
 
-def _failures(is_of_task: bool) -> dict[str, Any]:
+def _failures(failures: Mapping[int, str], is_of_task: bool) -> dict[str, Any]:
     return {
         str(status): {'$ref': f'#/components/responses/{_name(status)}'}
-        for status in FAILURES
+        for status in failures
         if is_of_task or status != HTTPStatus.NOT_FOUND
     }
 

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, request, url_for
+from flask import Blueprint, current_app, request, url_for
 from werkzeug.wrappers import Response
 
+from .. import arguments
 from .answers import DEFAULT, FORMATS, as_csv, as_json, dumped, media_type, response
-from .endpoints import ENDPOINTS, Endpoint, may_show
+from .endpoints import ENDPOINTS, Endpoint
 from .fields import given
 from .openapi import openapi
 from .problems import PREFIX
@@ -22,7 +23,7 @@ def _view(name: str, endpoint: Endpoint) -> Callable[..., Response]:
         kind = media_type(format_)
         found = endpoint.find(asked, **variables)
         is_table = format_ == 'csv'
-        chunks = as_csv(found, endpoint.keys(may_show())) if is_table else as_json(found, endpoint.key)
+        chunks = as_csv(found, endpoint.keys(arguments.are_shown())) if is_table else as_json(found, endpoint.key)
         return response(chunks, kind, name, found.around.get('next'))
 
     return view
@@ -37,7 +38,8 @@ def document() -> Response:
     given({})
     kind = media_type(DEFAULT)
     address = url_for('api.document').rpartition('/')[0]
-    return response([dumped(openapi(ENDPOINTS, may_show(), address))], kind, 'openapi', None)
+    described = openapi(ENDPOINTS, arguments.are_shown(), current_app.config['HAS_USERS'], address)
+    return response([dumped(described)], kind, 'openapi', None)
 
 
 @api.app_context_processor
