@@ -32,12 +32,9 @@ WORKFLOW_LIMIT = 10_000
 # The rows of a long result that are in memory at a time.
 _PORTION = 1_000
 # Many tasks and their results are read faster as they lie in their tables than in the order of their ids, for which
-# PostgreSQL fetches each row from another place. It needs memory for all of their ids.
-_AS_THEY_LIE = sa.text("SELECT set_config('enable_mergejoin', 'off', false), set_config('work_mem', '64MB', false)")
-_AS_BEFORE = sa.text(
-    "SELECT set_config(name, reset_val || COALESCE(unit, ''), false) FROM pg_settings "
-    "WHERE name IN ('enable_mergejoin', 'work_mem')"
-)
+# PostgreSQL fetches each row from another place. It needs memory for all of their ids. Both settings end with the
+# transaction, because a pooler may give the session to somebody else then.
+_AS_THEY_LIE = sa.text("SELECT set_config('enable_mergejoin', 'off', true), set_config('work_mem', '64MB', true)")
 # Values that have this many characters together are read at a time, and the values of one task at least.
 _MOST = 2_000_000
 
@@ -268,13 +265,11 @@ class TrackedTasks(Connected):
             return self._connection.execute(query)
 
     def _summarised(self, query: Any) -> list[Any]:
-        """Run a query that joins many tasks with their results, and gives few rows."""
-        if self._engine.dialect.name != 'postgresql':
-            return list(self._run(query))
-        self._connection.execute(_AS_THEY_LIE)
-        found = list(self._run(query))
-        self._connection.execute(_AS_BEFORE)
-        return found
+        """Run a query that joins many tasks with their results, and gives few rows, in a transaction of its own."""
+        with self._engine.connect() as connection, refusing(' to show tasks'):
+            if self._engine.dialect.name == 'postgresql':
+                connection.execute(_AS_THEY_LIE)
+            return list(connection.execute(query))
 
     def _stream(self, query: Any) -> Iterator[Any]:
         """Read rows portion by portion, in a transaction of their own: a cursor of PostgreSQL needs one."""
