@@ -58,9 +58,11 @@ class TaskDatabase:
 
 def make_tables(url: str) -> None:
     """Does the same as `upgrade`. A new SQLite database is a copy of one that is made once."""
-    path = make_url(url).database if url.startswith('sqlite:///') else None
-    if path and not Path(path).exists():
-        Path(path).write_bytes(_upgraded_file())
+    parts = make_url(url)
+    # With options, it may be in memory.
+    is_file = parts.drivername == 'sqlite' and not parts.query and parts.database not in (None, ':memory:')
+    if is_file and not Path(str(parts.database)).exists():
+        Path(str(parts.database)).write_bytes(_upgraded_file())
     else:
         upgrade(url)
 
