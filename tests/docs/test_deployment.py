@@ -29,7 +29,7 @@ from .service import Service, sqlite
 pytestmark = pytest.mark.slow
 
 (PAGE,) = PAGES = ['howto/deployment']
-SERVICES = {name: f'export-{name}.service' for name in ('worker', 'monitor', 'page', 'prune')}
+SERVICES = {name: f'export-{name}.service' for name in ('worker', 'monitor', 'page', 'prune', 'relay')}
 
 
 class Unit(configparser.RawConfigParser):
@@ -136,7 +136,7 @@ def manifests(manual: Manual) -> list[Any]:
 def test_commands_are_those_of_celery(manual: Manual, dockerfile: DockerfileParser, tmp_path: Path) -> None:
     (tmp_path / 'export.py').write_text('from celery import Celery\napp = Celery()\n')
     shown = list(commands(manual, dockerfile))
-    assert len(shown) == 11
+    assert len(shown) == 13
     for arguments in {tuple(arguments) for arguments in shown}:
         # Celery parses the options, and refuses an unknown one, before it shows the help.
         run = subprocess.run(
