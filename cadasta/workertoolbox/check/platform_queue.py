@@ -1,4 +1,4 @@
-"""Check that a monitor drains the platform queue fast enough."""
+"""Check that messages do not pile up in the platform queue. Only the database tells whether a monitor stores them."""
 
 import time
 from collections.abc import Callable
