@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import gevent
+import kombu.pools
 import pytest
 from celery import Celery, chain, chord, group
 from celery._state import _task_stack
@@ -19,6 +20,7 @@ from celery.local import Proxy
 from celery.signals import before_task_publish
 from kombu.exceptions import EncodeError
 from kombu.transport.memory import Channel
+from kombu.utils.collections import eqhash
 
 from cadasta.workertoolbox import BadTaskId, Config, NotAllSent, NotConfigured, batch
 from cadasta.workertoolbox.publishing import collecting
@@ -154,6 +156,19 @@ def test_canvases(app: Celery, broker: Broker) -> None:
     assert [message.headers['id'] for message in tracked[:5]] == known
     assert [message.headers['task'] for message in tracked[5:]] == ['celery.chord_unlock']
     assert tracked[0].body[2]['chain'][0]['options']['task_id'] == chained.id
+
+
+@memory
+@pytest.mark.parametrize('has_lost_a_race', [False, True])
+def test_a_chord_that_finds_no_free_connection(make: Make, broker: Broker, has_lost_a_race: bool) -> None:
+    """Two threads that begin at once may make two pools of connections: Celery keeps the one, and kombu the other."""
+    app = make(broker_pool_limit=None if has_lost_a_race else 1)
+    if has_lost_a_race:
+        assert app.pool is kombu.pools.connections.pop(eqhash(app.connection_for_write()))
+    with batch(app):
+        chord([app.signature('export.project')], app.signature('msg.total', app=app), app=app).delay()
+        assert broker.count(PLATFORM_QUEUE) == 0
+    assert [message.headers['task'] for message in broker.drain(PLATFORM_QUEUE)][1:] == ['celery.chord_unlock']
 
 
 @memory

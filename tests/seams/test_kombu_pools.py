@@ -9,7 +9,7 @@ import pytest
 from kombu import Connection, pools
 
 from cadasta.workertoolbox.seams import kombu_pools
-from cadasta.workertoolbox.seams.kombu_pools import empty_pools, is_from
+from cadasta.workertoolbox.seams.kombu_pools import empty_pools, is_pooled
 
 
 @pytest.fixture
@@ -82,8 +82,19 @@ def test_a_pool_makes_connections_of_its_class() -> None:
 
 
 def test_the_pool_of_a_connection(connection: Connection) -> None:
-    pool = pools.connections[connection]
-    with pool.acquire() as of_pool:
-        assert is_from(pool, of_pool)
-        assert not is_from(connection.Pool(1), of_pool)
-    assert not is_from(pool, connection)
+    pool = kombu_pools.PoolOf(kombu_pools.Pooled, connection, 1)
+    # kombu adds to the options when it has connected.
+    connection.transport_options['max_retries'] = 3
+    with pool.acquire() as of_pool, kombu_pools.spare(pool) as beyond:
+        for pooled in (of_pool, beyond):
+            assert is_pooled(pooled, Connection('memory://'))
+            assert not is_pooled(pooled, Connection('memory://elsewhere'))
+    assert not is_pooled(Connection('memory://'), Connection('memory://'))
+
+
+def test_a_spare_connection_is_closed(connection: Connection) -> None:
+    pool = kombu_pools.PoolOf(kombu_pools.Pooled, connection, 1)
+    with pool.acquire() as of_pool, kombu_pools.spare(pool) as beyond:
+        assert beyond.connect()
+    assert not beyond.connected
+    assert pool.acquire() is of_pool

@@ -13,7 +13,7 @@ from kombu.compression import compress
 from kombu.serialization import dumps
 
 from ..seams.celery_sending import choose_producers
-from ..seams.kombu_pools import is_from
+from ..seams.kombu_pools import is_pooled
 from ..topology import Refusal
 
 
@@ -152,7 +152,7 @@ def collecting(app: Celery, make: Callable[[Celery, Collection | None], C]) -> I
 
 def _chosen(app: Celery, producer: Any, headers: Mapping[str, Any]) -> Any:
     collection = collection_of(app)
-    if collection is None or _is_retry(headers) or not is_from(app.producer_pool.connections, producer.connection):
+    if collection is None or _is_retry(headers) or not is_pooled(producer.connection, app.connection_for_write()):
         return producer
     return Collector(collection, producer)
 

@@ -16,6 +16,7 @@ from celery import Celery
 from kombu.exceptions import LimitExceeded
 
 from ..seams.celery_chords import Unlock, unlock_of
+from ..seams.kombu_pools import spare
 
 
 class _Header:
@@ -70,6 +71,6 @@ def _connection(app: Celery) -> Iterator[Any]:
     try:
         connection = app.pool.acquire()
     except LimitExceeded:
-        connection = app.connection_for_write()
+        connection = spare(app.pool)
     with connection:
         yield connection

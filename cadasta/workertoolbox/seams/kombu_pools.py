@@ -5,6 +5,7 @@ from typing import Any
 
 from kombu.connection import ConnectionPool, PooledConnection
 from kombu.pools import connections, producers
+from kombu.utils.collections import eqhash
 
 #: The class of the connections in a pool of kombu.
 Pooled: type[Any] = PooledConnection
@@ -26,6 +27,8 @@ class PoolOf(ConnectionPool):
 
     def __init__(self, kind: Any, connection: Any, limit: int | None = None, **kwargs: Any) -> None:
         self._kind = kind
+        # kombu adds to the options of the connection later, and finds no pool by them any more.
+        self.key = eqhash(connection)
         super().__init__(connection, limit, **kwargs)
 
     def new(self) -> Any:
@@ -33,16 +36,28 @@ class PoolOf(ConnectionPool):
         return self._kind(self, **dict(self.connection._info(resolve=False)))
 
 
-def is_from(pool: ConnectionPool, connection: Any) -> bool:
-    """Tell whether a connection comes from a pool.
-
-    It uses ``connection._pool``. Connections to one broker are equal in no public way: a list of servers makes one that
-    has gone to the next server differ.
+def spare(pool: PoolOf) -> Any:
+    """Make a connection like those of a pool, beyond its limit. It is closed when it is released.
 
     :param pool: the pool.
-    :param connection: the connection.
     """
-    return getattr(connection, '_pool', None) is pool
+    connection = pool.connection.clone()
+    connection._pool = pool
+    return connection
+
+
+def is_pooled(connection: Any, original: Any) -> bool:
+    """Tell whether a connection is of a pool, or its `spare`, that kombu would choose for a connection.
+
+    It uses ``connection._pool``, and the key by which kombu finds the pool. There may be more than one: two threads
+    that begin at once make two. The connections themselves say nothing, because a list of servers makes one that has
+    gone to the next server differ.
+
+    :param connection: the connection that may be of a pool.
+    :param original: the connection for which kombu would choose it.
+    """
+    pool = getattr(connection, '_pool', None)
+    return isinstance(pool, PoolOf) and bool(pool.key == eqhash(original))
 
 
 def empty_pools() -> None:
