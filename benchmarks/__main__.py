@@ -4,7 +4,7 @@ import argparse
 import sys
 from itertools import chain
 
-from . import batches, importing, late_calls, losses, monitor, once, publishing, storing, storms
+from . import batches, importing, late_calls, losses, monitor, once, outbox, pages, publishing, storing, storms
 from .table import show
 
 if __name__ == '__main__':
@@ -15,10 +15,12 @@ if __name__ == '__main__':
                 publishing.measure(30),
                 importing.measure(15),
                 batches.measure(),
+                outbox.measure(),
                 monitor.measure(),
                 late_calls.measure(),
                 storing.measure(),
                 once.measure(),
+                pages.measure(),
                 losses.measure(),
                 storms.measure(30),
             )
