@@ -16,7 +16,7 @@ from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.database import in_the_way
 from cadasta.workertoolbox.monitor import NotUsable, upgrade
 from cadasta.workertoolbox.monitor.store import Store
-from rig.monitor.databases import TaskDatabase, url_of
+from rig.monitor.databases import url_of
 from rig.servers.postgres import ADMIN, ADMIN_PASSWORD, Database
 from rig.servers.process import wait_until
 
@@ -28,18 +28,18 @@ INDEX = 'ix_celery_task_name'
 
 
 @pytest.fixture
-def older(postgresql: TaskDatabase, database: Database) -> Database:
+def older(upgraded: Database) -> Database:
     """A database whose tables lack a column and an index of today's."""
-    database.execute('DROP VIEW celery_task_status, celery_task_scheduled')
-    database.execute('ALTER TABLE celery_task DROP resent')
-    database.execute(f'DROP INDEX {INDEX}')
-    return database
+    upgraded.execute('DROP VIEW celery_task_status, celery_task_scheduled')
+    upgraded.execute('ALTER TABLE celery_task DROP resent')
+    upgraded.execute(f'DROP INDEX {INDEX}')
+    return upgraded
 
 
 @pytest.fixture
-def without_index(postgresql: TaskDatabase, database: Database) -> Database:
-    database.execute(f'DROP INDEX {INDEX}')
-    return database
+def without_index(upgraded: Database) -> Database:
+    upgraded.execute(f'DROP INDEX {INDEX}')
+    return upgraded
 
 
 @contextmanager

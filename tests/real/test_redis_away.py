@@ -107,7 +107,7 @@ def test_all_wait(
     harm: Callable[[Redis], None],
     complaint: str,
     mend: Callable[[Redis], None],
-    database: Database,
+    upgraded: Database,
     postgresql: TaskDatabase,
     processes: Processes,
     monkeypatch: pytest.MonkeyPatch,
@@ -120,7 +120,7 @@ def test_all_wait(
         broker = server.broker()
         # All keys are in one slot.
         broker.options['global_keyprefix'] = '{test}.'
-        services = Services(broker, database, processes)
+        services = Services(broker, upgraded, processes)
         app = Celery('export', set_as_current=False)
         app.config_from_object(Config(QUEUES=['export', 'report'], result_backend='db+sqlite://', **broker.settings))
 
