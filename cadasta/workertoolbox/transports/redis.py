@@ -8,6 +8,7 @@ import logging
 from typing import Any
 
 from ..seams import kombu_redis, kombu_redis_batch
+from .closed import RetriedChannel
 
 logger = logging.getLogger(__name__)
 
@@ -68,13 +69,13 @@ class QoS(kombu_redis.OpenQoS):
             logger.warning('Redis does not give back the messages of workers that were killed: %s', error)
 
 
-class Channel(kombu_redis.OpenChannel, kombu_redis_batch.RememberingChannel):
+class Channel(RetriedChannel, kombu_redis.OpenChannel, kombu_redis_batch.RememberingChannel):
     """A channel to Redis."""
 
     QoS = QoS
 
 
-class SentinelChannel(kombu_redis.OpenSentinelChannel, kombu_redis_batch.RememberingChannel):
+class SentinelChannel(RetriedChannel, kombu_redis.OpenSentinelChannel, kombu_redis_batch.RememberingChannel):
     """A channel to the primary that Sentinel names."""
 
     QoS = QoS

@@ -6,6 +6,7 @@ from typing import Any
 from ..seams import kombu_sqs
 from ..settings.credentials import masked
 from ..timeouts import SILENCE
+from .closed import RetriedChannel
 from .sqs_batch import Batch
 
 logger = logging.getLogger(__name__)
@@ -17,7 +18,7 @@ _FIRST_PAUSE = 1.0
 _GONE = ('QueueDoesNotExist', 'NonExistentQueue')
 
 
-class Channel(kombu_sqs.AnsweringChannel):
+class Channel(RetriedChannel, kombu_sqs.AnsweringChannel):
     """A channel that goes on asking for messages."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
