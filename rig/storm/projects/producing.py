@@ -22,8 +22,6 @@ from service import make_app
 from sqlalchemy.exc import DBAPIError
 
 THREADS = 3
-#: The part of the transactions that are rolled back.
-ROLLED_BACK = 0.3
 # A connection of a pool would be broken whenever PostgreSQL has restarted.
 _ENGINE = sa.create_engine(os.environ['TOOLBOX_DATABASE'], poolclass=sa.NullPool)
 #: The seconds that a task takes whose worker has to renew its lease.
@@ -120,14 +118,19 @@ def in_a_batch(app: Celery, chance: random.Random) -> Promises:
 
 
 def in_an_outbox(app: Celery, chance: random.Random) -> Promises:
-    """Workflows of other kinds, in a transaction each. A producer may be killed, or lose its database, within one."""
+    """Workflows of other kinds, in a transaction each, one of which is rolled back.
+
+    A producer may be killed, or lose its database, within one.
+    """
     promises: Promises = {}
-    for workflow in chance.sample(ALONE, 3):
+    workflows = chance.sample(ALONE, 3)
+    rolled_back = chance.choice(workflows)
+    for workflow in workflows:
         with _ENGINE.connect() as connection, connection.begin() as transaction:
             with noted_outbox(app, connection):
                 promised = workflow(app, chance)
                 time.sleep(chance.uniform(0, 0.5))
-            if chance.random() < ROLLED_BACK:
+            if workflow is rolled_back:
                 transaction.rollback()
             else:
                 promises |= promised
