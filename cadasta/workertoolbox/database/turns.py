@@ -33,7 +33,7 @@ SELECT set_config(name, '0', true) FROM pg_settings
 WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"""
 # Another run has the lock, or has just made the table.
 _LOCK_NOT_AVAILABLE = '55P03'
-_ALREADY_THERE = ('23505', '42P07')
+_ALREADY_THERE = ('23505', '42710', '42P07')
 _PAUSE = 0.2
 
 
