@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from celery import Celery
 from kombu import Connection, pools
 
 from cadasta.workertoolbox.seams import kombu_pools
@@ -81,15 +82,14 @@ def test_a_pool_makes_connections_of_its_class() -> None:
     assert type(Connection('memory://').Pool(1).acquire()) is kombu_pools.Pooled
 
 
-def test_the_pool_of_a_connection(connection: Connection) -> None:
-    pool = kombu_pools.PoolOf(kombu_pools.Pooled, connection, 1)
-    # kombu adds to the options when it has connected.
-    connection.transport_options['max_retries'] = 3
-    with pool.acquire() as of_pool, kombu_pools.spare(pool) as beyond:
-        for pooled in (of_pool, beyond):
-            assert is_pooled(pooled, Connection('memory://'))
-            assert not is_pooled(pooled, Connection('memory://elsewhere'))
-    assert not is_pooled(Connection('memory://'), Connection('memory://'))
+def test_the_pools_of_an_app(connection: Connection) -> None:
+    app = Celery(broker='memory://', set_as_current=False)
+    lost = kombu_pools.PoolOf(kombu_pools.Pooled, app.connection_for_write(), 1)
+    elsewhere = kombu_pools.PoolOf(kombu_pools.Pooled, Connection('memory://elsewhere'), 1)
+    with app.pool.acquire() as own, lost.acquire() as of_a_thread, kombu_pools.spare(app.pool) as beyond:
+        assert all(is_pooled(pooled, app) for pooled in (own, of_a_thread, beyond))
+    with elsewhere.acquire() as other, kombu_pools.spare(elsewhere) as beyond:
+        assert not any(is_pooled(pooled, app) for pooled in (other, beyond, app.connection_for_write()))
 
 
 def test_a_spare_connection_is_closed(connection: Connection) -> None:

@@ -152,7 +152,7 @@ def collecting(app: Celery, make: Callable[[Celery, Collection | None], C]) -> I
 
 def _chosen(app: Celery, producer: Any, headers: Mapping[str, Any]) -> Any:
     collection = collection_of(app)
-    if collection is None or _is_retry(headers) or not is_pooled(producer.connection, app.connection_for_write()):
+    if collection is None or _is_retry(headers) or not is_pooled(producer.connection, app):
         return producer
     return Collector(collection, producer)
 

@@ -3,6 +3,7 @@
 from queue import LifoQueue
 from typing import Any
 
+from celery import Celery
 from kombu.connection import ConnectionPool, PooledConnection
 from kombu.pools import connections, producers
 from kombu.utils.collections import eqhash
@@ -46,18 +47,20 @@ def spare(pool: PoolOf) -> Any:
     return connection
 
 
-def is_pooled(connection: Any, original: Any) -> bool:
-    """Tell whether a connection is of a pool, or its `spare`, that kombu would choose for a connection.
+def is_pooled(connection: Any, app: Celery) -> bool:
+    """Tell whether a connection is of the pools of an app, or their `spare`.
 
-    It uses ``connection._pool``, and the key by which kombu finds the pool. There may be more than one: two threads
-    that begin at once make two. The connections themselves say nothing, because a list of servers makes one that has
-    gone to the next server differ.
+    It uses ``connection._pool``. Two threads that begin at once make a pool each, and the app keeps one of them. So
+    this compares the key by which kombu finds a pool, too. The connections themselves say nothing, because a list of
+    servers makes one that has gone to the next server differ.
 
-    :param connection: the connection that may be of a pool.
-    :param original: the connection for which kombu would choose it.
+    :param connection: the connection.
+    :param app: the app.
     """
     pool = getattr(connection, '_pool', None)
-    return isinstance(pool, PoolOf) and bool(pool.key == eqhash(original))
+    if pool is None or pool in (app.pool, app.producer_pool.connections):
+        return pool is not None
+    return isinstance(pool, PoolOf) and bool(pool.key == eqhash(app.connection_for_write()))
 
 
 def empty_pools() -> None:
