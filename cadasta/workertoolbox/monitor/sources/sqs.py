@@ -23,7 +23,7 @@ MAX_CALL = 10
 #: The monitor has this many calls in flight, at most. boto3 keeps as many connections open.
 IN_FLIGHT = 10
 #: So many of them receive, at most: each may bring ten messages of a MiB, and needs twice that while it is read.
-RECEIVING = 4
+RECEIVING = 3
 #: After a monitor was killed, its messages stay hidden for at most this time, in seconds.
 MAX_HIDDEN = 60
 # How often the monitor hides, within that time, messages that it cannot store.
