@@ -7,11 +7,13 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from rig.servers.environment import clean_environment
+from rig.servers.filesystem import FilesystemBroker
 from rig.servers.process import Process, Processes, wait_until
 
 APP = """
@@ -36,6 +38,15 @@ from celery import chord
 from export.tasks import project
 
 chord([project.s(1), project.s(2)], project.s()).delay()
+"""
+#: A task that no worker runs.
+SET_UP_AND_SEND = """
+from cadasta.workertoolbox.setup import setup_app
+from export.celery import app
+from export.tasks import project
+
+setup_app(app, throw=True)
+project.apply_async((42,), task_id='0f3c')
 """
 
 
@@ -120,3 +131,15 @@ def sqlite(directory: Path) -> dict[str, str]:
         'CELERY_RESULT_BACKEND': f'db+sqlite:///{directory}/platform.sqlite',
         'TOOLBOX_DATABASE': f'sqlite:///{directory}/platform.sqlite',
     }
+
+
+@contextmanager
+def service_with_a_task(directory: Path, processes: Processes, **environment: str) -> Iterator[Service]:
+    """A service whose task was stored by the monitor and has no result yet."""
+    broker = FilesystemBroker(directory)
+    service = Service(processes, {**broker.environment, **sqlite(directory), **environment})
+    service.celery('toolbox', 'tables')
+    service.run('-c', SET_UP_AND_SEND)
+    service.celery('toolbox', 'monitor', '--once')
+    yield service
+    broker.close()

@@ -14,15 +14,14 @@ from cadasta.workertoolbox.ui.api.endpoints import ENDPOINTS, LONGEST, MOST
 from cadasta.workertoolbox.ui.api.openapi import FAILURES, FAILURES_OF_USERS, path
 from cadasta.workertoolbox.ui.app import create_app
 from cadasta.workertoolbox.ui.views import TASKS, WORKFLOW
-from rig.servers.filesystem import FilesystemBroker
 from rig.servers.process import Processes, free_port
 from rig.servers.programs import find_program
 
 from .manual import Block, Manual
-from .service import Service, sqlite
+from .service import Service, service_with_a_task
 from .terminal import Terminal
 from .test_reference import rows
-from .test_watching import PORT, SET_UP_AND_SEND
+from .test_watching import PORT
 
 PAGES = ['howto/programs']
 REFERENCE = 'reference/http'
@@ -30,14 +29,8 @@ REFERENCE = 'reference/http'
 
 @pytest.fixture
 def service(tmp_path: Path, processes: Processes) -> Iterator[Service]:
-    """A service whose task was stored by the monitor and has no result yet."""
-    broker = FilesystemBroker(tmp_path)
-    service = Service(processes, {**broker.environment, **sqlite(tmp_path)})
-    service.celery('toolbox', 'tables')
-    service.run('-c', SET_UP_AND_SEND)
-    service.celery('toolbox', 'monitor', '--once')
-    yield service
-    broker.close()
+    with service_with_a_task(tmp_path, processes) as service:
+        yield service
 
 
 def test_commands(manual: Manual, service: Service, processes: Processes) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,6 +14,7 @@ from click.testing import CliRunner, Result
 from cadasta.workertoolbox.commands import toolbox
 from cadasta.workertoolbox.mending import lost as _loaded  # noqa: F401  # a fixture changes its constants
 from cadasta.workertoolbox.monitor.loop import Monitor
+from rig.monitor.at_work import at_work
 from rig.monitor.databases import url_of
 from rig.servers.broker import PLATFORM_QUEUE
 
@@ -45,14 +45,8 @@ class Platform:
     @contextmanager
     def monitor(self) -> Iterator[None]:
         """A monitor that is at work all the time."""
-        monitor = Monitor(self.service.app, self.url, linger=0)
-        thread = threading.Thread(target=monitor.run)
-        thread.start()
-        try:
+        with at_work(Monitor(self.service.app, self.url, linger=0)):
             yield
-        finally:
-            monitor.stop()
-            thread.join()
 
     def row(self, task_id: str, column: str) -> Any:
         return self.database.execute(f'SELECT {column} FROM celery_task WHERE task_id = %s', task_id)[0][0]

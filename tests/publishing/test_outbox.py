@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,7 +36,7 @@ from rig.servers.postgres import Database
 from rig.servers.process import Processes
 
 from .conftest import Make
-from .test_collecting import ids, memory, send
+from .test_collecting import OPTIONS, ids, memory, parts_of_both, send
 
 
 @pytest.fixture(params=['postgresql', 'sqlite'])
@@ -121,10 +121,7 @@ def test_a_proxy_of_a_session(app: Celery, engine: sa.Engine) -> None:
 @pytest.mark.parametrize(
     'options',
     [
-        {'args': ('Zürich\0', [1, {'a': 2}])},
-        {'serializer': 'yaml', 'compression': 'zlib', 'priority': 3},
-        {'eta': datetime(2040, 1, 2, tzinfo=UTC), 'expires': datetime(2040, 1, 3, tzinfo=UTC), 'headers': {'x': 'y'}},
-        {'routing_key': 'msg', 'link': [], 'shadow': 'seen', 'reply_to': 'me', 'time_limit': 3},
+        *OPTIONS,
         {'headers': {'nul': '\0', 'number': 1e300, 'zero': -0.0, 'at': datetime(2040, 1, 2), 'id_of': UUID(int=7)}},
         {'headers': {'price': Decimal('1.10'), 'lone': '\ud800'}},
     ],
@@ -139,11 +136,7 @@ def test_a_message_is_as_it_would_be_alone(app: Celery, engine: sa.Engine, optio
             send(app, 'one', **options)
         if is_stored:
             relay(app, engine)
-        for queue in (PLATFORM_QUEUE, options.get('routing_key', 'export')):
-            message = channel.basic_get(queue, no_ack=True)
-            properties = {name: value for name, value in message.properties.items() if name != 'delivery_tag'}
-            headers = {name: value for name, value in message.headers.items() if name != 'sent'}
-            messages.append((message.body, message.content_type, message.content_encoding, headers, properties))
+        messages += parts_of_both(channel, options)
     assert messages[:2] == messages[2:]
     assert repr(messages[:2]) == repr(messages[2:])
 

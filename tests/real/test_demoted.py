@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -15,10 +14,11 @@ from kombu.exceptions import OperationalError
 from cadasta.workertoolbox.check.broker import check_broker
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.monitor import Monitor, loop
+from rig.monitor.at_work import at_work
 from rig.monitor.databases import TaskDatabase
 from rig.servers.broker import PLATFORM_QUEUE, Broker
 from rig.servers.postgres import Database
-from rig.servers.process import PATIENCE, Processes, wait_until
+from rig.servers.process import Processes, wait_until
 from rig.servers.redis import Redis
 from rig.workers.services import READY, Services
 
@@ -46,16 +46,11 @@ def services(broker: Broker, database: Database, processes: Processes) -> Servic
 
 @contextmanager
 def monitoring(app: Celery, tasks: TaskDatabase, server: redis.Redis) -> Iterator[None]:
-    monitor = Monitor(app, tasks.url)
-    thread = threading.Thread(target=monitor.run)
-    thread.start()
-    try:
-        yield
-    finally:
-        mend(server)
-        monitor.stop()
-        thread.join(PATIENCE)
-    assert not thread.is_alive()
+    with at_work(Monitor(app, tasks.url)):
+        try:
+            yield
+        finally:
+            mend(server)
 
 
 def send_only(server: redis.Redis, *command: object) -> None:

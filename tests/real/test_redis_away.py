@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 import redis
@@ -18,10 +16,11 @@ from cadasta.workertoolbox.check.broker import check_broker
 from cadasta.workertoolbox.commands import toolbox
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.monitor import Monitor, loop
+from rig.monitor.at_work import at_work
 from rig.monitor.databases import TaskDatabase
 from rig.servers.broker import PLATFORM_QUEUE
 from rig.servers.postgres import Database
-from rig.servers.process import PATIENCE, Process, Processes, wait_until
+from rig.servers.process import Process, Processes, wait_until
 from rig.servers.redis import Redis
 from rig.servers.started import started
 from rig.workers.services import READY, Services
@@ -80,19 +79,6 @@ def cluster() -> Iterator[Redis]:
         yield server
 
 
-@contextmanager
-def monitoring(app: Celery, tasks: TaskDatabase) -> Iterator[None]:
-    monitor = Monitor(app, tasks.url)
-    thread = threading.Thread(target=monitor.run)
-    thread.start()
-    try:
-        yield
-    finally:
-        monitor.stop()
-        thread.join(PATIENCE)
-    assert not thread.is_alive()
-
-
 @pytest.mark.parametrize(
     ('options', 'prepare', 'harm', 'complaint', 'mend'),
     [
@@ -135,7 +121,7 @@ def test_all_wait(
 
         idle = start('celery')
         idle.wait_for(READY)
-        with monitoring(app, postgresql):
+        with at_work(Monitor(app, postgresql.url)):
             sent = {app.send_task('export.tasks.tick').id for _ in range(10)}
             wait_until(lambda: sent == set(postgresql.retries()), 'all tasks to be tracked')
             postgresql.execute("UPDATE celery_task SET last_seen = last_seen - interval '10 minutes'")

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from celery import Celery
 
-from cadasta.workertoolbox import NotConfigured, NotUsable, Relay, outbox, upgrade_outbox
+from cadasta.workertoolbox import NotConfigured, NotUsable, Relay, outbox, stopping, upgrade_outbox
 from cadasta.workertoolbox.relay import loop, table
 from cadasta.workertoolbox.relay.sending import Outcome, Sender
 from cadasta.workertoolbox.relay.table import OutboxTable
@@ -261,7 +261,7 @@ def test_a_relay_waits_longer_each_time_until_something_is_published(
     app: Celery, broker: Broker, shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock, send, connect = Clock(), Sender.send, OutboxTable.kept
-    monkeypatch.setattr(loop, 'time', clock)
+    monkeypatch.setattr(stopping, 'time', clock)
     monkeypatch.setitem(table._LIMITS, 'most', 1)
     away = OSError('amqp://ada:hush@host is away')
     answers, gone = iter([away, away, None, away, None]), iter([sa.exc.OperationalError('', {}, Exception('gone'))])
@@ -296,7 +296,7 @@ def test_a_relay_that_waits_can_be_stopped(
 ) -> None:
     relay = Relay(app, shop.url)
     clock = Clock(relay.stop)
-    monkeypatch.setattr(loop, 'time', clock)
+    monkeypatch.setattr(stopping, 'time', clock)
     monkeypatch.setattr(Sender, 'send', lambda self, rows: Outcome([], {}, OSError('away')))
     shop.order(app, '1')
     relay.run()
@@ -310,7 +310,7 @@ def test_a_relay_that_nobody_wakes_looks_again_soon(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, is_stopping: bool, seconds: float
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(table, 'time', clock)
+    monkeypatch.setattr(stopping, 'time', clock)
     with OutboxTable(shop.url, lambda: is_stopping) as sleeper:
         sleeper.wait()
     assert clock.now == pytest.approx(100 + seconds)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from click.testing import CliRunner, Result
 from cadasta.workertoolbox import Config, ReportedWorker, TrackedTasks
 from cadasta.workertoolbox.commands import toolbox
 from cadasta.workertoolbox.monitor.loop import Monitor
+from rig.monitor.at_work import at_work
 from rig.monitor.databases import TaskDatabase
 from rig.servers.broker import Broker
 from rig.servers.environment import clean_environment
@@ -62,14 +62,8 @@ class Platform:
     @contextmanager
     def monitor(self) -> Iterator[None]:
         """A monitor that is at work all the time."""
-        monitor = Monitor(self.app, self.database.url, linger=0)
-        thread = threading.Thread(target=monitor.run)
-        thread.start()
-        try:
+        with at_work(Monitor(self.app, self.database.url, linger=0)):
             yield
-        finally:
-            monitor.stop()
-            thread.join()
 
     def workers(self) -> dict[str, ReportedWorker]:
         with TrackedTasks(self.database.url) as tracked:

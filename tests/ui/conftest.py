@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from jinja2 import FileSystemBytecodeCache
 
+from cadasta.workertoolbox.ui.app import create_app
 from rig.monitor.programs import Toolbox
 from rig.servers.broker import Broker
 from rig.servers.process import Processes
@@ -29,6 +31,12 @@ def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 def seed(tmp_path: Path) -> Seed:
     """A SQLite database with the tables, for rows of the test's own."""
     return Seed(f'sqlite:///{tmp_path}/tasks.db')
+
+
+@pytest.fixture
+def client(seed: Seed) -> FlaskClient:
+    """Asks a page that shows this database."""
+    return create_app(seed.url).test_client()
 
 
 @pytest.fixture

@@ -60,16 +60,6 @@ REFUSED = [
 
 
 @pytest.fixture
-def seed(tmp_path: Path) -> Seed:
-    return Seed(f'sqlite:///{tmp_path}/tasks.db')
-
-
-@pytest.fixture
-def client(seed: Seed) -> FlaskClient:
-    return create_app(seed.url).test_client()
-
-
-@pytest.fixture
 def shown(seed: Seed) -> FlaskClient:
     return create_app(seed.url, show_arguments=True).test_client()
 

@@ -20,17 +20,6 @@ from rig.servers.process import free_port
 
 from .seed import HOSTILE, NOW, SECRET, Seed
 
-
-@pytest.fixture
-def seed(tmp_path: Path) -> Seed:
-    return Seed(f'sqlite:///{tmp_path}/tasks.db')
-
-
-@pytest.fixture
-def client(seed: Seed) -> FlaskClient:
-    return create_app(seed.url).test_client()
-
-
 PAGES = ['/', '/tasks', '/failures', '/names', '/workers', '/counts']
 
 

@@ -2,36 +2,37 @@
 
 import logging
 
+import click
 from celery import signals
+from click.core import ParameterSource
 
 _PACKAGE = __name__.rpartition('.commands.')[0]
+_FORMAT = '[%(asctime)s: %(levelname)s] %(message)s'
 
 
-def set_up_logging(level: int, is_given: bool, line_format: str) -> None:
+def set_up_logging(ctx: click.Context, level: int) -> None:
     """Let this package log through the handlers that the app has set up, and set up a handler where there is none.
 
     An app sets up logging as it does for its workers, by a receiver of ``setup_logging``, or with `logging` when it is
     imported. ``logging.basicConfig`` alone would do nothing then, and the level would have no effect.
 
-    :param level: the level from which on this package logs.
-    :param is_given: whether the user gave the level. A level that the app gives to the logger of this package comes
-        before a default.
-    :param line_format: the format of lines, where the app has set up nothing.
+    :param ctx: the call of the command, which has the option ``--loglevel``.
+    :param level: the level from which on this package logs. A level that the app gives to the logger of this package
+        comes before the default of the option.
     :raises Exception: the error of a receiver.
     """
-    receivers = signals.setup_logging.send(
-        sender=None, loglevel=level, logfile=None, format=line_format, colorize=False
-    )
+    receivers = signals.setup_logging.send(sender=None, loglevel=level, logfile=None, format=_FORMAT, colorize=False)
     for _, response in receivers:
         if isinstance(response, Exception):
             raise response
     if not receivers:
-        logging.basicConfig(level=level, format=line_format)
+        logging.basicConfig(level=level, format=_FORMAT)
     package = logging.getLogger(_PACKAGE)
     if not package.hasHandlers():
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter(line_format))
+        handler.setFormatter(logging.Formatter(_FORMAT))
         package.addHandler(handler)
+    is_given = ctx.get_parameter_source('loglevel') is not ParameterSource.DEFAULT
     if is_given or package.level == logging.NOTSET:
         package.setLevel(level)
     _enable(package)

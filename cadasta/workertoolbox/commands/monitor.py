@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 from celery.bin.base import LOG_LEVEL, CeleryCommand, handle_preload_options
-from click.core import ParameterSource
 
 from .database_option import database_of, database_option, usable_database
 from .listening import listen
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from ..monitor.tally import Tally
 
 logger = logging.getLogger(__name__)
-
-_FORMAT = '[%(asctime)s: %(levelname)s] %(message)s'
 
 
 @click.command(cls=CeleryCommand)
@@ -88,8 +85,7 @@ def monitor(
     from ..monitor.freed_memory import give_back
 
     give_back()
-    is_given = ctx.get_parameter_source('loglevel') is not ParameterSource.DEFAULT
-    set_up_logging(loglevel, is_given, _FORMAT)
+    set_up_logging(ctx, loglevel)
     with usable_database():
         task_monitor = Monitor(
             ctx.obj.app, database_of(ctx.obj.app, database), batch, linger, once, not no_arguments, ready_file

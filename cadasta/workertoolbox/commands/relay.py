@@ -2,13 +2,10 @@
 
 import click
 from celery.bin.base import LOG_LEVEL, CeleryCommand, handle_preload_options
-from click.core import ParameterSource
 
 from .database_option import database_of, database_option, usable_database
 from .logs import set_up_logging
 from .options import option
-
-_FORMAT = '[%(asctime)s: %(levelname)s] %(message)s'
 
 
 @click.command(cls=CeleryCommand)
@@ -25,7 +22,7 @@ def relay(ctx: click.Context, database: str | None, once: bool, loglevel: int) -
     from ..errors import NotConfigured
     from ..relay import Relay
 
-    set_up_logging(loglevel, ctx.get_parameter_source('loglevel') is not ParameterSource.DEFAULT, _FORMAT)
+    set_up_logging(ctx, loglevel)
     with usable_database():
         try:
             task_relay = Relay(ctx.obj.app, database_of(ctx.obj.app, database), once)

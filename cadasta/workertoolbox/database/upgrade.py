@@ -158,7 +158,7 @@ def _script(url: str, schema: _Schema) -> str:
 
 
 class _Platform(NamedTuple):
-    """What the database of the platform must have."""
+    """The tables, views, indexes and rights of the database of the platform."""
 
     names: Mapping[str, str]
     schemas: Mapping[str, str]
@@ -208,7 +208,7 @@ class _Platform(NamedTuple):
 
 
 class _Outbox(NamedTuple):
-    """What the database of an application must have that writes tasks into an outbox."""
+    """The table, index and rights of a database that has an outbox."""
 
     producer_role: str | None
     relay_role: str | None

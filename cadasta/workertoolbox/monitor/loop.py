@@ -1,9 +1,8 @@
 """The loop that drains the platform queue."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -12,11 +11,11 @@ from sqlalchemy.exc import DBAPIError
 
 from ..database.faults import explained, fault_of
 from ..settings.credentials import masked
+from ..stopping import Stoppable
 from ..timeouts import connect_once
 from .message import Message
 from .presence import Lookout
 from .progress import Progress
-from .signals import calling_on_signals
 from .sources import Limits, Source, connection_of, errors_of, open_source
 from .store import Store, Stored
 from .tally import Peer, Tally
@@ -29,7 +28,7 @@ _LONGEST_PAUSE = 30.0
 _TICK = 1.0
 
 
-class Monitor:
+class Monitor(Stoppable):
     """Stores what the platform queue holds, batch by batch, until it is told to stop.
 
     The monitor commits a batch before it acknowledges it. So you may kill it at any moment: the broker delivers again
@@ -65,6 +64,7 @@ class Monitor:
         arguments: bool = True,
         ready_file: Path | None = None,
     ) -> None:
+        super().__init__()
         self._app = app
         self._store = Store(database, arguments, once)
         self._limits = Limits(batch, linger, lambda: self._stopping)
@@ -72,7 +72,6 @@ class Monitor:
         self._progress = Progress(ready_file)
         #: It counts what the monitor does, for those who watch it.
         self.tally = Tally()
-        self._stopping = False
         self._is_ready = False
         self._pause = _FIRST_PAUSE
 
@@ -87,16 +86,6 @@ class Monitor:
                 self._run_until_something_fails()
         finally:
             self._progress.end()
-
-    def stop(self) -> None:
-        """End `run` when the batch at hand is stored. Safe in a signal handler."""
-        self._stopping = True
-
-    @contextmanager
-    def stopped_by_signals(self) -> Iterator[None]:
-        """Let SIGTERM and SIGINT call `stop` within a ``with`` block. The second signal acts as it did before."""
-        with calling_on_signals(self.stop):
-            yield
 
     def _run_until_something_fails(self) -> None:
         with connection_of(self._app) as connection:

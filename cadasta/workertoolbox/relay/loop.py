@@ -1,9 +1,7 @@
 """The loop that publishes what an outbox holds."""
 
 import logging
-import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from celery import Celery
@@ -12,8 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from ..apps import has_config
 from ..database.faults import explained, fault_of, refusing
 from ..errors import NotConfigured
-from ..monitor.signals import calling_on_signals
 from ..settings.credentials import masked
+from ..stopping import Stoppable, sleep
 from .sending import Sender
 from .table import OutboxTable
 
@@ -21,14 +19,13 @@ logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
-_GLANCE = 0.1
 _MEND = (
     'the reason is in celery_outbox. To have it tried again, set its column reason to NULL. To give it up, delete the '
     'row.'
 )
 
 
-class Relay:
+class Relay(Stoppable):
     """Publishes the tasks of an outbox that were committed, until it is told to stop.
 
     The relay deletes a row when the broker has confirmed its message. You may kill it at any moment: another one then
@@ -52,12 +49,12 @@ class Relay:
     """
 
     def __init__(self, app: Celery, database: str, once: bool = False) -> None:
+        super().__init__()
         if not has_config(app):
             raise NotConfigured(f'App {app.main!r} is not configured by a Config, so nobody knows its work queues')
         self._table = OutboxTable(database, lambda: self._stopping)
         self._sender = Sender(app)
         self._once = once
-        self._stopping = False
         self._pause = _FIRST_PAUSE
         # The last error of the broker, if messages could not be published.
         self._error: Exception | None = None
@@ -78,16 +75,6 @@ class Relay:
                         self._move()
             except DBAPIError as error:
                 self._back_off('database', fault_of(error).value, explained(error))
-
-    def stop(self) -> None:
-        """End `run` when the messages at hand are published. Safe in a signal handler."""
-        self._stopping = True
-
-    @contextmanager
-    def stopped_by_signals(self) -> Iterator[None]:
-        """Let SIGTERM and SIGINT call `stop` within a ``with`` block. The second signal acts as it did before."""
-        with calling_on_signals(self.stop):
-            yield
 
     def _move(self) -> None:
         moved = self._table.move(self._publish)
@@ -112,7 +99,5 @@ class Relay:
 
     def _back_off(self, peer: str, state: str, why: str) -> None:
         logger.warning('The %s %s, next try in %g s: %s', peer, state, self._pause, why)
-        end = time.monotonic() + self._pause
-        while not self._stopping and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, _GLANCE))
+        sleep(self._pause, lambda: self._stopping)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)

@@ -30,7 +30,7 @@ _REFUSALS = (Refused, EncodeError, TypeError, UnicodeError, struct.error)
 
 
 class Outcome(NamedTuple):
-    """What has become of messages.
+    """The fate of messages that were to be published.
 
     :param published: the numbers of the rows that were published.
     :param refused: the reasons, by the numbers of the rows that can never be published.

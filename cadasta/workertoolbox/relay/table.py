@@ -11,6 +11,7 @@ from ..database.connection import Connected
 from ..database.outbox import CHANNEL, SLEEP
 from ..database.session import is_pooled
 from ..database.tables import outbox
+from ..stopping import GLANCE, sleep
 
 #: The most messages of a transaction of the relay, and the bytes of their bodies after which it takes no more.
 MOST, MOST_BYTES = 500, 8 * 1024 * 1024
@@ -18,7 +19,6 @@ MOST, MOST_BYTES = 500, 8 * 1024 * 1024
 POLL = 0.2
 #: A relay that can be woken looks this often.
 LONGEST_SLEEP = 5.0
-_GLANCE = 0.1
 
 # A relay that has the first row of a transaction has all of its rows. If two relays took rows of one transaction, they
 # would publish them in any order. The recursion reads one row of each transaction, however many rows it has.
@@ -133,7 +133,7 @@ class OutboxTable(Connected):
         if self._can_listen:
             self._driver.notifies.clear()
         if not self._can_listen or not self._lock():
-            self._sleep(POLL)
+            sleep(POLL, self._stopping)
             return
         try:
             # A transaction that was committed before the lock was taken has sent no notification.
@@ -156,12 +156,7 @@ class OutboxTable(Connected):
     def _listen(self) -> None:
         end = time.monotonic() + LONGEST_SLEEP
         while not self._stopping() and not self._driver.notifies and time.monotonic() < end:
-            if select.select([self._driver], [], [], _GLANCE)[0]:
+            if select.select([self._driver], [], [], GLANCE)[0]:
                 # The driver has read the notification when the answer to a statement is there.
                 with self._connection.begin():
                     self._connection.execute(sa.text('SELECT 1'))
-
-    def _sleep(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while not self._stopping() and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, _GLANCE))

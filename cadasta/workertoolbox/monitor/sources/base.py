@@ -1,9 +1,9 @@
 """The methods of every source of messages."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+from ...stopping import sleep
 from ..message import Message
 
 #: A source waits this long for a message at a time, in seconds.
@@ -26,9 +26,7 @@ class Limits(NamedTuple):
 
     def sleep(self, seconds: float) -> None:
         """Sleep, but wake early if the monitor is about to stop."""
-        end = time.monotonic() + seconds
-        while not self.stopping() and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, 0.1))
+        sleep(seconds, self.stopping)
 
 
 def within_memory(messages: Iterable[Message]) -> Iterator[Message]:

@@ -56,7 +56,7 @@ class SQSSource:
         is_ahead = bool(self._current.messages)
         if not is_ahead:
             self._current = self._first(before.failure or self._current.failure)
-        # What came first is hidden until the monitor has stored the batch.
+        # The first messages stay hidden until the monitor has stored the batch.
         self._renewal = self._current.began + self._hidden / _RENEWALS
         deadline = min(self._current.began + self._limits.linger, self._renewal)
         self._go_on(self._current, lambda: time.monotonic() >= deadline)

@@ -16,7 +16,7 @@ DEFAULT = 'json'
 
 
 class Found(NamedTuple):
-    """What an endpoint found.
+    """The rows that an endpoint found.
 
     :param rows: the documents of the rows.
     :param around: the values of the document that has the rows; none where the row is the document.
