@@ -152,7 +152,7 @@ def test_an_error_that_comes_late(monkeypatch: pytest.MonkeyPatch, caplog: pytes
     go_on, reached, end = threading.Event(), threading.Event(), threading.Event()
     waits: list[float | None] = []
 
-    class Noted(Future):  # type: ignore[type-arg]
+    class Noted(Future[Any]):
         def result(self, timeout: float | None = None) -> Any:
             waits.append(timeout)
             return super().result(timeout)

@@ -210,7 +210,7 @@ class TestTasks:
         while address:
             response = client.get(address)
             link = response.headers.get('Link')
-            address = re.fullmatch('<(.*)>; rel="next"', link)[1] if link else ''  # type: ignore[index]
+            address = re.fullmatch('<(.*)>; rel="next"', link)[1] if link else ''  # type: ignore[index]  # must match
             if kind == 'json':
                 document = read(response)
                 rows = document['tasks']

@@ -43,10 +43,10 @@ as in http://user:password@host:15672
         :returns: `None` where RabbitMQ has not counted them yet.
         :raises NotUsable: where the plugin does not answer.
         """
-        request = urllib.request.Request(f'{self._url}/{quote(queue, safe="")}', headers=self._headers)  # noqa: S310
+        request = urllib.request.Request(f'{self._url}/{quote(queue, safe="")}', headers=self._headers)  # noqa: S310  # operators name it
         try:
             # The constructor has checked the scheme of the URL.
-            with urllib.request.urlopen(request, timeout=SILENCE) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=SILENCE) as answer:  # noqa: S310  # operators name it
                 found: dict[str, Any] = json.load(answer)
         except (OSError, ValueError) as error:
             raise NotUsable(f"RabbitMQ's management plugin at {self._url} does not answer: {error}") from error

@@ -41,7 +41,7 @@ def writer_of(session: Any) -> Write:
 
 
 def _by_django(connection: Any) -> Write:
-    statement = f'INSERT INTO {OUTBOX} ({_COLUMNS}) VALUES ({", ".join(["%s"] * len(OUTBOX_COLUMNS))})'  # noqa: S608
+    statement = f'INSERT INTO {OUTBOX} ({_COLUMNS}) VALUES ({", ".join(["%s"] * len(OUTBOX_COLUMNS))})'  # noqa: S608  # constants
 
     def write(row: Mapping[str, Any]) -> None:
         _require_database(connection.vendor)
@@ -69,7 +69,7 @@ def _by_sqlalchemy(session: Any) -> Write:
     if not isinstance(session, Connection | Session | scoped_session):
         raise BadOutbox(f'An outbox was given a {type(session).__name__}: give it {_WHAT}')
     values = ', '.join(f':{name}' for name in OUTBOX_COLUMNS)
-    statement = text(f'INSERT INTO {OUTBOX} ({_COLUMNS}) VALUES ({values})')  # noqa: S608
+    statement = text(f'INSERT INTO {OUTBOX} ({_COLUMNS}) VALUES ({values})')  # noqa: S608  # constants
 
     def write(row: Mapping[str, Any]) -> None:
         connection = session if isinstance(session, Connection) else session.connection()

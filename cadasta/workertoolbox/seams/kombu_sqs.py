@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from botocore.config import Config  # type: ignore[import-untyped]  # has no types
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # has no types
 from kombu.exceptions import InconsistencyError
 from kombu.transport import SQS
 from vine import promise

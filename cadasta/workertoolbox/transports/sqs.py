@@ -26,7 +26,7 @@ class Channel(RetriedChannel, kombu_sqs.AnsweringChannel):
         super().__init__(*args, **kwargs)
 
     @property
-    def timeouts(self) -> dict[str, Any]:  # type: ignore[override]
+    def timeouts(self) -> dict[str, Any]:  # type: ignore[override]  # the wait is set later
         """The limits of a client."""
         return {'connect_timeout': SILENCE, 'read_timeout': SILENCE + self.wait_time_seconds}
 

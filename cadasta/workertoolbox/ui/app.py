@@ -125,7 +125,7 @@ def create_app(
         served = TrustedProxies(served, trusted_proxies)
     if access_log is not None:
         served = AccessLog(served, access_log)
-    app.wsgi_app = served  # type: ignore[assignment, method-assign]
+    app.wsgi_app = served  # type: ignore[assignment, method-assign]  # Flask lets applications replace it
     return app
 
 
