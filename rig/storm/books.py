@@ -133,7 +133,8 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
     attempted = {key.id for key in journal.attempts}
     open_ = [key for key in sent if key not in journal.acknowledgements]
     # A worker that is killed may have stored the end of a task, and not have acknowledged its message.
-    open_ = [key for key in open_ if not (key in journal.purged and tables.results.get(key.id) in ENDED)]
+    stored = {key for key in journal.purged if tables.results.get(key.id) in ENDED}
+    open_ = [key for key in open_ if key not in stored]
     by_transport: list[Key] = []
     taken: Counter[str] = Counter()
     # Each break loses at most one message of each worker, and each worker has queues of its own.
@@ -143,7 +144,7 @@ def balance(journal: Journal, tables: Tables, transport_loses: bool = False) -> 
             taken[service] += 1
             by_transport.append(key)
     excused = journal.dependents(by_transport)
-    done = {key.id for key in journal.acknowledgements}
+    done = {key.id for key in (*journal.acknowledgements, *stored)}
     appeared = tables.tracked.keys() | tables.results.keys() | journal.received
     verdict = judge(journal)
     ends = {key.id: ENDS.get(key.task, ('SUCCESS',)) for key in sent if key.task != WITHOUT_RESULT} | {

@@ -106,11 +106,14 @@ class Journal:
         return any(begin + LEASE / 2 < at < end + UNDER_WAY for begin, end in self.pauses[run.worker])
 
     def sent_again(self) -> list[Key]:
-        """List the messages that were sent again, although no task ran again that could have sent them."""
-        runs = Counter(run.key for runs in self.runs.values() for run in runs)
-        excused = self.dependents(
-            key for key, times in runs.items() if times > self.sendings[key] and key.id in self.roots
-        )
+        """List the messages that were sent again, although no task ran again that could have sent them.
+
+        If a worker hangs while it sends what follows a task that failed, another worker sends that instead.
+        """
+        runs = [run for runs in self.runs.values() for run in runs]
+        again = {key for key, times in Counter(run.key for run in runs).items() if times > self.sendings[key]}
+        hung = {run.key for run in runs if self._may_have_hung(run)}
+        excused = self.dependents(key for key in again | hung if key.id in self.roots)
         return [key for key, times in self.sendings.items() if times > 1 and key.id not in excused]
 
     def breaks_after(self, at: float) -> int:
@@ -126,6 +129,10 @@ class Journal:
             if not ids.isdisjoint(workflow):
                 ids |= workflow.keys()
         return self._with_trees(ids)
+
+    def _may_have_hung(self, run: Run) -> bool:
+        """Tell whether the worker of a run may have hung for longer than its lease while it had the task."""
+        return any(begin + LEASE / 2 < min(run.end, end) and run.begin < end for begin, end in self.pauses[run.worker])
 
     def _with_trees(self, ids: set[str]) -> set[str]:
         return ids | {id_ for id_, root in self.roots.items() if root in ids}

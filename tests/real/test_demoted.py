@@ -164,9 +164,9 @@ def test_a_full_redis_is_emptied(
             app.send_task('export.tasks.tick')
         worker.popen.send_signal(signal.SIGCONT)
         wait_until(lambda: sent <= {key.id for key in services.ran()}, 'all tasks to run')
-        wait_until(lambda: broker.count(PLATFORM_QUEUE) == 0, 'the copies to be stored')
+        wait_until(lambda: postgresql.count() == 11, 'the copies to be stored')
+        wait_until(lambda: broker.count(PLATFORM_QUEUE) == 0, 'the copies to leave Redis')
         worker.wait_for('Redis does not note which messages this worker holds')
-        assert postgresql.count() == 11
         reached, _, drained = check_broker(app, PLATFORM_QUEUE)
         assert 'it takes no messages: ' in reached.outcome.problems[0].seen
         assert drained.state == 'passed'

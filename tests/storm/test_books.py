@@ -133,6 +133,7 @@ def test_purged() -> None:
     """A task that has ended needs its message no more. Another one is lost, until it is sent again."""
     begun = [*sent(0), received(10), *run(11, 12), note('killed', 12, of=1), note('purged', 13, keys=[TASK])]
     assert wrong(books(*begun)) == set()
+    assert wrong(books(*begun, note('chord', 2, PRODUCER, body='a'))) == set()
     assert books(*begun).counts['messages purged'] == 1
     assert wrong(books(*begun, tables=Tables({'a': KEY}, 0, 0, {'a': 'STARTED'}))) == {'lost', 'unfinished'}
 
@@ -301,6 +302,29 @@ def test_sent_again() -> None:
     ]
     tables = Tables({'a': KEY, 'b': Key(*sender)}, 0, 0, {'a': 'SUCCESS', 'b': 'SUCCESS'})
     assert wrong(books(*again, *ONCE, *second, tables=tables)) == set()
+
+
+@pytest.mark.parametrize(('seconds', 'expected'), [(LEASE, set()), (LEASE / 2, {'sent_again'})])
+def test_a_worker_hangs_while_it_sends_what_follows(seconds: float, expected: set[str]) -> None:
+    """Another worker, which has a copy of the task, sends the errback instead."""
+    failed, errback = ('export.fail', 'b', 0), ('export.regret', 'c', 0)
+    end = 3 + seconds
+    notes = [
+        *sent(0, failed, 'b'),
+        received(1, failed),
+        *run(2, end, end, key=failed),
+        note('paused', 3, of=1),
+        *sent(end, errback, 'b'),
+        note('continued', end, of=1),
+        *sent(end, errback, 'b'),
+        acknowledged(end + 2, failed),
+        *whole(end + 3, key=errback),
+        received(end + 5, errback),
+        acknowledged(end + 6, errback),
+    ]
+    tracked = {'a': KEY, 'b': Key(*failed), 'c': Key(*errback)}
+    tables = Tables(tracked, 0, 0, {'a': 'SUCCESS', 'b': 'FAILURE', 'c': 'SUCCESS'})
+    assert wrong(books(*ONCE, *notes, tables=tables)) == expected
 
 
 def test_a_replacement_that_was_not_tracked() -> None:
