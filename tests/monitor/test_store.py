@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import zlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +21,7 @@ from cadasta.workertoolbox.database.views import SCHEDULED_VIEW, VIEW
 from cadasta.workertoolbox.errors import NotUsable
 from cadasta.workertoolbox.monitor import store as store_module
 from cadasta.workertoolbox.monitor.message import Message, from_envelope
+from cadasta.workertoolbox.monitor.sources.base import MAX_BATCH_BYTES
 from cadasta.workertoolbox.monitor.store import Store, Stored
 from rig.monitor.databases import TaskDatabase
 
@@ -321,6 +323,19 @@ def test_rejected_messages_are_stored_in_portions(tasks: TaskDatabase, monkeypat
         assert store.write(from_envelope(1, f'{number}{"?" * 900}') for number in range(6)) == Stored(0, 6)
     assert len(statements) == 3
     assert tasks.count('celery_task_rejected') == 6
+
+
+def test_messages_that_need_much_memory_are_stored_before_others_are_read(tasks: TaskDatabase) -> None:
+    stored: list[int] = []
+
+    def messages() -> Iterator[Message]:
+        for number in range(3):
+            stored.append(tasks.count('celery_task_rejected'))
+            yield from_envelope(1, f'{number}?')._replace(memory=MAX_BATCH_BYTES)
+
+    with Store(tasks.url) as store:
+        assert store.write(messages()) == Stored(0, 3)
+    assert stored == [0, 1, 2]
 
 
 def test_the_database_is_away(postgresql: TaskDatabase) -> None:

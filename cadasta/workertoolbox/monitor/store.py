@@ -21,6 +21,7 @@ from .decode import TaskRow, decode
 from .message import Message, whole
 from .presence import Presence
 from .reports import Reports
+from .sources.base import within_memory
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +106,32 @@ class Store(Connected):
         :raises NotUsable: where a table is missing or the role may not write it.
         :raises sqlalchemy.exc.DBAPIError: where the database is away; some of the batch may be stored.
         """
+        rest = iter(messages)
+        # What the store keeps of messages until it has written them may be more than what the source keeps of them.
+        parts = [self._write(part) for part in iter(lambda: list(within_memory(rest)), [])]
+        return Stored(sum(part.tasks for part in parts), sum(part.rejected for part in parts))
+
+    def tell(self, caught_up: float | None, is_end: bool = False) -> None:
+        """Say how far the monitor has read, and that it is at work.
+
+        :param caught_up: so many seconds ago, the platform queue had nothing that is not stored now; `None` if there
+            was no such time since the last call.
+        :param is_end: whether the monitor ends now.
+        :raises sqlalchemy.exc.DBAPIError: where the database is away.
+        """
+        self._presence.write(self._connection, caught_up, is_end)
+
+    def write_anew(self, messages: Iterable[Message]) -> Stored:
+        """Connect once more, and store a batch as `write` does.
+
+        :raises NotUsable: where `write` does so, or the database refuses the connection for good.
+        :raises sqlalchemy.exc.DBAPIError: where the database is away.
+        """
+        self._connection.close()
+        self._connect()
+        return self.write(messages)
+
+    def _write(self, messages: Sequence[Message]) -> Stored:
         total, size = 0, 0
         read: list[tuple[TaskRow, Message]] = []
         refused: list[_Refused] = []
@@ -132,26 +159,6 @@ class Store(Connected):
             for _, refusal in self._store(portion, self._reject):
                 raise refusal
         return Stored(stored, len(refused))
-
-    def tell(self, caught_up: float | None, is_end: bool = False) -> None:
-        """Say how far the monitor has read, and that it is at work.
-
-        :param caught_up: so many seconds ago, the platform queue had nothing that is not stored now; `None` if there
-            was no such time since the last call.
-        :param is_end: whether the monitor ends now.
-        :raises sqlalchemy.exc.DBAPIError: where the database is away.
-        """
-        self._presence.write(self._connection, caught_up, is_end)
-
-    def write_anew(self, messages: Iterable[Message]) -> Stored:
-        """Connect once more, and store a batch as `write` does.
-
-        :raises NotUsable: where `write` does so, or the database refuses the connection for good.
-        :raises sqlalchemy.exc.DBAPIError: where the database is away.
-        """
-        self._connection.close()
-        self._connect()
-        return self.write(messages)
 
     def _kept(self, row: TaskRow) -> TaskRow:
         # PostgreSQL gets the text. The values that it was made of may need much more memory.
