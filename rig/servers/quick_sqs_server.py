@@ -158,14 +158,18 @@ def described(receipt: str, message: Message) -> dict[str, Any]:
     }
 
 
+def encoded(found: dict[str, Any]) -> bytes:
+    return json.dumps(found, ensure_ascii=False).encode()
+
+
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     global delay
     while head := await read_head(reader):
         path, headers = head
         body = await reader.readexactly(int(headers.get('content-length', 0)))
-        found: Any = {}
+        text = b''
         if path in (CALLS_PATH, MOST_PATH):
-            found = calls if path == CALLS_PATH else most
+            text = encoded(calls if path == CALLS_PATH else most)
         elif path == DELAY_PATH:
             delay = float(body)
         else:
@@ -173,10 +177,10 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             calls[action] += 1
             under_way[action] += 1
             most[action] = max(most[action], under_way[action])
-            found = answer(action, json.loads(body))
+            # Answers to calls that came at once go out at once, however large they are.
+            text = encoded(answer(action, json.loads(body)))
             await asyncio.sleep(delay)
             under_way[action] -= 1
-        text = json.dumps(found).encode()
         date = time.strftime('%a, %d %b %Y %H:%M:%S GMT', time.gmtime())
         writer.write(
             b'HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nDate: %b\r\nContent-Length: %d\r\n\r\n%b'
