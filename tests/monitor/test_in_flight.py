@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +24,7 @@ from cadasta.workertoolbox.monitor import Monitor
 from cadasta.workertoolbox.monitor.message import Message
 from cadasta.workertoolbox.monitor.sources import Limits, open_source
 from cadasta.workertoolbox.monitor.sources.fetch import Answer, Fetch
-from cadasta.workertoolbox.monitor.sources.sqs import IN_FLIGHT, RECEIVING
+from cadasta.workertoolbox.monitor.sources.sqs import CHANGING, MAX_CALL, RECEIVING, _Turn
 from rig.monitor.databases import TaskDatabase
 from rig.monitor.programs import Toolbox
 from rig.servers.broker import PLATFORM_QUEUE, Broker
@@ -74,7 +79,7 @@ def test_calls_at_once(quick: QuickSQS, broker: Broker, tasks: TaskDatabase) -> 
     assert tasks.count() == 1000
     most = quick.most_at_once()
     assert 1 < most['ReceiveMessage'] <= RECEIVING
-    assert 1 < most['DeleteMessageBatch'] <= IN_FLIGHT
+    assert 1 < most['DeleteMessageBatch'] <= CHANGING
 
 
 def test_an_idle_queue_is_asked_as_rarely_as_by_one_call(quick: QuickSQS, broker: Broker, tasks: TaskDatabase) -> None:
@@ -104,14 +109,22 @@ def test_the_order_of_each_group(quick: QuickSQS, broker: Broker, tasks: TaskDat
     assert broker.count(PLATFORM_QUEUE) == 0
 
 
+class Late:
+    """Makes each call as late as it may be made: when somebody waits for it."""
+
+    def submit(self, call: Callable[..., Any], **options: Any) -> Any:
+        return SimpleNamespace(result=partial(call, **options))
+
+
 def test_what_a_batch_kept_back_is_backlog(broker: Broker) -> None:
     """The rest of a tree, while younger messages of others were received ahead."""
     app = make_app(broker)
     send(app, 20, root_id='tree')
     with source_of(app, broker, 10) as source:
+        source._changing = Late()
         source._marked = 1000 * time.time()
         time.sleep(0.01)
-        send(app, 50)
+        send(app, 70)
         are_of_the_tree: list[bool] = []
         while True:
             messages = source.receive()
@@ -120,11 +133,22 @@ def test_what_a_batch_kept_back_is_backlog(broker: Broker) -> None:
             are_of_the_tree.append({message.headers['root_id'] for message in messages} == {'tree'})
             if not source.has_backlog():
                 break
-        assert are_of_the_tree == [True, False, True, False, False]
+        assert are_of_the_tree == [True, False, False, True, False, False, False]
         # All that was received ahead is older than the next mark.
         source.mark()
         assert source.receive()
         assert source.has_backlog()
+
+
+def test_a_batch_is_deleted_before_the_monitor_waits_for_messages(broker: Broker) -> None:
+    app = make_app(broker)
+    send(app, 20, root_id='tree')
+    with source_of(app, broker, 500) as source:
+        source._changing = Late()
+        for _ in range(2):
+            messages = source.receive()
+            source.acknowledge(messages)
+            assert len(messages) == 10
 
 
 def test_an_end_gives_back_what_was_received_ahead(quick: QuickSQS, broker: Broker, tasks: TaskDatabase) -> None:
@@ -227,21 +251,70 @@ def test_a_call_ahead_fails(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> 
             source.receive()
 
 
+def test_one_answer_is_read_at_a_time(quick: QuickSQS, broker: Broker) -> None:
+    """Those that came at the same time wait. An answer of ten large messages needs a lot of memory while it is read."""
+    app = make_app(broker)
+    send(app, 40)
+    meeting = threading.Barrier(2)
+    met: list[bool] = []
+
+    def meet(**kwargs: Any) -> None:
+        with suppress(threading.BrokenBarrierError):
+            meeting.wait(0.2)
+            met.append(True)
+
+    quick.delay(0.1)
+    with source_of(app, broker, 40) as source:
+        source._width = 4
+        source._client.meta.events.register('before-parse.sqs.ReceiveMessage', meet)
+        source.fetch_ahead(lambda: False)
+        assert len(source.receive()) == 40
+        assert met == []
+
+
+def test_an_error_is_no_answer_that_others_wait_for() -> None:
+    """botocore waits, and repeats the call."""
+    lock = threading.Lock()
+    turn = _Turn(lock)
+    turn.begin({'status_code': 503})
+    assert not lock.locked()
+    turn.end()
+
+
+def wide(number: int) -> str:
+    """An envelope of nearly a MiB. Python needs four bytes for each character of a text that has such a symbol."""
+    return json.dumps(
+        {
+            'body': b64encode(b'[[], {}, {}]').decode(),
+            'content-type': 'application/json',
+            'headers': {'task': 'export.project', 'id': str(number), 'x': '😀' + 1_030_000 * 'x'},
+            'properties': {'body_encoding': 'base64'},
+        },
+        ensure_ascii=False,
+    )
+
+
 @pytest.mark.skipif(sys.platform != 'linux', reason='asks Linux how much memory a process has had')
 def test_large_messages_after_small_ones(
-    broker: Broker, postgresql: TaskDatabase, tmp_path: Path, processes: Processes
+    quick: QuickSQS, broker: Broker, postgresql: TaskDatabase, tmp_path: Path, processes: Processes
 ) -> None:
-    """Many calls are in flight when the first message of nearly a MiB comes, the largest that Amazon takes."""
-    app = make_app(broker)
-    send(app, 800)
-    large = 'x' * 780_000
-    for _ in range(40):
-        app.send_task('export.project', (large,))
+    """The answers of all calls in flight hold messages of nearly a MiB, the largest that Amazon takes."""
+    send(make_app(broker), 300)
+    amount = MAX_CALL * (RECEIVING + 1)
+    broker.put(PLATFORM_QUEUE, [wide(number) for number in range(amount)])
+    # The calls end at the same time.
+    quick.delay(0.1)
     process = Toolbox(tmp_path, processes, broker, postgresql.url).start('monitor')
-    wait_until(lambda: postgresql.count() == 840, 'all to be stored', 2 * PATIENCE)
+    wait_until(lambda: postgresql.count() == 300 + amount, 'all to be stored', 2 * PATIENCE)
     found = peak(process)
     print(f'{found} MiB')
     assert found < LIMIT
+
+
+@pytest.fixture
+def pool() -> Iterator[Executor]:
+    with ThreadPoolExecutor() as threads:
+        yield threads
 
 
 def answering(amounts: list[int], memory: int = 0) -> Callable[[int], Answer]:
@@ -253,24 +326,24 @@ def answering(amounts: list[int], memory: int = 0) -> Callable[[int], Answer]:
 
 
 @pytest.mark.parametrize('width', [1, 4])
-def test_a_batch_is_no_larger_than_it_may_be(width: int) -> None:
+def test_a_batch_is_no_larger_than_it_may_be(pool: Executor, width: int) -> None:
     amounts: list[int] = []
     fetch = Fetch(answering(amounts), 10, 37, 100)
-    fetch.go_on(width, lambda: False)
+    fetch.go_on(pool, width, lambda: False)
     assert (len(fetch.messages), amounts, fetch.is_dry) == (37, [10, 10, 10, 7], False)
 
 
-def test_calls_under_way_need_as_much_memory_as_the_heaviest() -> None:
+def test_calls_under_way_need_as_much_memory_as_the_heaviest(pool: Executor) -> None:
     amounts: list[int] = []
     # Ten messages need half of the memory.
     fetch = Fetch(answering(amounts, memory=5), 10, 1000, 100)
     fetch.add(Answer([Message(0, b'', memory=50)], False))
-    fetch.go_on(8, lambda: False)
+    fetch.go_on(pool, 8, lambda: False)
     assert amounts == [10]
     assert fetch.memory == 100
 
 
-def test_enough() -> None:
+def test_enough(pool: Executor) -> None:
     amounts: list[int] = []
-    Fetch(answering(amounts), 10, 100, 100).go_on(4, lambda: len(amounts) >= 1)
+    Fetch(answering(amounts), 10, 100, 100).go_on(pool, 4, lambda: len(amounts) >= 1)
     assert amounts == [10]

@@ -484,13 +484,15 @@ class TestSQS:
         broker.options['visibility_timeout'] = 1
         result = app.send_task('export.project')
         with broker.connect() as connection:
-            source = open_source(connection, app.amqp.queues[PLATFORM_QUEUE], Limits(10, 0, lambda: False))
-            (first,) = source.receive()
-            source.acknowledge([first._replace(receipt='stale')])
-            assert 'SQS did not delete a message' in caplog.text
+            source: Any = open_source(connection, app.amqp.queues[PLATFORM_QUEUE], Limits(10, 0, lambda: False))
+            first = source.receive()
+            source._current.messages = [message._replace(receipt='stale') for message in source._current.messages]
+            source.acknowledge(first)
             again = wait_until(source.receive, 'the message to be visible again')
+            assert 'SQS did not delete a message' in caplog.text
             assert again[0].headers['id'] == result.id
             source.acknowledge(again)
+            source.release(())
         assert broker.count(PLATFORM_QUEUE) == 0
 
     def test_it_rests_where_polls_are_short(self, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,12 +55,26 @@ def from_envelope(receipt: Any, raw: bytes | str) -> Message:
     >>> from_envelope(1, 'hello').problem.partition(':')[0]
     'the envelope is not base64'
     """
-    data = raw.encode('utf-8', 'surrogatepass') if isinstance(raw, str) else raw
+    data = _encoded(raw)
     if len(data) > MAX_ENVELOPE:
         return cut_off(receipt, data, len(data))
     message = _read(receipt, data)
     # The source keeps the envelope as well, to acknowledge it.
-    return message._replace(memory=len(data) + at_most(data))
+    return message._replace(memory=_memory(data))
+
+
+def packed(receipt: Any, raw: str) -> Message:
+    """Keep an envelope that nobody has read yet.
+
+    :param receipt: what the source acknowledges the message by.
+    :param raw: the content of the queue.
+    :returns: a message whose body is the envelope. It knows the memory that the envelope may need when it is read.
+
+    >>> packed(1, '{}')
+    Message(receipt=1, body=b'{}', headers={}, properties={}, routing_key=None, problem=None, memory=138)
+    """
+    data = _encoded(raw)
+    return Message(receipt, data, memory=_memory(data))
 
 
 def cut_off(receipt: Any, data: bytes, size: int) -> Message:
@@ -71,6 +85,14 @@ def cut_off(receipt: Any, data: bytes, size: int) -> Message:
     :param size: its size, in bytes.
     """
     return Message(receipt, data[:KEPT], problem=too_long(size), memory=KEPT)
+
+
+def _encoded(raw: bytes | str) -> bytes:
+    return raw.encode('utf-8', 'surrogatepass') if isinstance(raw, str) else raw
+
+
+def _memory(data: bytes) -> int:
+    return len(data) + at_most(data)
 
 
 def _read(receipt: Any, data: bytes) -> Message:

@@ -64,7 +64,7 @@ class Source(Protocol):
         """
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
-        """Remove from the queue the messages that `receive` returned last."""
+        """Remove from the queue the messages that `receive` returned last. It may end before they are removed."""
 
     def hold(self, messages: Sequence[Message], seconds: float) -> None:
         """Keep the messages that `receive` returned last while the monitor cannot store them, without giving them back.

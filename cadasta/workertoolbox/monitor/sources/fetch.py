@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from threading import Lock
 from typing import NamedTuple
 
@@ -29,12 +29,14 @@ class Fetch:
     :param memory: the bytes of memory that the messages of the batch may need together. It counts each call that is
         under way like the one that brought most.
 
+    >>> from concurrent.futures import ThreadPoolExecutor
     >>> queue = [Message(number, b'') for number in range(25)]
     >>> def call(amount):
     ...     taken, queue[:amount] = queue[:amount], []
     ...     return Answer(taken, False)
     >>> fetch = Fetch(call, 10, 500, 2**20)
-    >>> fetch.go_on(4, lambda: False)
+    >>> with ThreadPoolExecutor() as pool:
+    ...     fetch.go_on(pool, 4, lambda: False)
     >>> len(fetch.messages), fetch.is_dry
     (25, True)
     """
@@ -60,14 +62,14 @@ class Fetch:
         self._asked = self._under_way = 0
         self._heaviest = 0
 
-    def go_on(self, width: int, enough: Callable[[], bool]) -> None:
+    def go_on(self, pool: Executor, width: int, enough: Callable[[], bool]) -> None:
         """Receive until the batch is full or a call receives nothing, and wait for the calls that are under way.
 
+        :param pool: has a thread for each call.
         :param width: the most calls at once.
         :param enough: tells when to make no more calls.
         """
-        with ThreadPoolExecutor(width, 'receive') as pool:
-            threads = [pool.submit(self._call_again, enough) for _ in range(width)]
+        threads = [pool.submit(self._call_again, enough) for _ in range(width)]
         failures = [error for thread in threads if (error := thread.exception())]
         self.failure = failures[0] if failures else self.failure
 

@@ -3,16 +3,18 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 from functools import partial
+from http import HTTPStatus
+from threading import Lock, local
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]  # has no types
 from kombu import Connection
 
 from ...seams.sqs import client_of, url_of
-from ..message import Message, from_envelope
+from ..message import Message, from_envelope, packed
 from .base import MAX_BATCH_BYTES, PATIENCE, Limits
 from .fetch import Answer, Fetch
 
@@ -20,10 +22,10 @@ logger = logging.getLogger(__name__)
 
 #: SQS returns or deletes this many messages in a call, at most.
 MAX_CALL = 10
-#: The monitor has this many calls in flight, at most. boto3 keeps as many connections open.
-IN_FLIGHT = 10
-#: So many of them receive, at most: each may bring ten messages of a MiB, and needs twice that while it is read.
-RECEIVING = 3
+#: So many calls receive at once, at most: each may bring ten messages of a MiB.
+RECEIVING = 4
+#: So many calls delete messages, or hide them, at once. boto3 keeps ten connections open for both kinds.
+CHANGING = 6
 #: After a monitor was killed, its messages stay hidden for at most this time, in seconds.
 MAX_HIDDEN = 60
 # How often the monitor hides, within that time, messages that it cannot store.
@@ -35,20 +37,31 @@ class SQSSource:
 
     A FIFO queue gives no message of a group while others of that group are in flight. So a batch has of a group what
     one call has received, in its order. The rest comes when the monitor has stored and deleted that.
+
+    The monitor deletes a batch while it stores the next one. It waits for that before it stores the one after it, and
+    before it asks for messages while it has none.
     """
 
     def __init__(self, connection: Connection, channel: Any, queue: str, limits: Limits) -> None:
         self.errors = (*connection.connection_errors, *connection.channel_errors, BotoCoreError, ClientError, OSError)
         self._limits = limits
         self._client = client_of(channel, queue)
+        self._turn = _Turn(Lock())
+        self._client.meta.events.register('before-parse.sqs.ReceiveMessage', self._turn.begin)
         self._url = url_of(channel, queue)
         self._patience = channel.wait_time_seconds
         self._interval = connection.transport.polling_interval or PATIENCE
         self._hidden = min(channel.visibility_timeout, MAX_HIDDEN)
         self._renewal = 0.0
+        # New threads for each batch took a fifth of the processor.
+        self._receiving = ThreadPoolExecutor(RECEIVING, 'receive')
+        self._changing = ThreadPoolExecutor(CHANGING, 'change')
+        self._deletes: list[Future[Any]] = []
         # A call that finds nothing costs as much as another. So there are more calls at once while all find messages.
         self._width = 1
         self._current, self._ahead = self._new_fetch(), self._new_fetch()
+        # Whether older messages may be behind a batch whose messages are being deleted.
+        self._behind = False
         self.mark()
 
     def receive(self) -> Sequence[Message]:
@@ -61,18 +74,24 @@ class SQSSource:
         deadline = min(self._current.began + self._limits.linger, self._renewal)
         self._go_on(self._current, lambda: time.monotonic() >= deadline)
         # SQS neither keeps an order nor counts exactly. So this asks when each message was sent, by the clock of SQS.
-        # Older messages may have been behind the batch before when this one was received.
-        self._has_backlog = self._current.has_backlog or (is_ahead and before.has_backlog)
+        # Older messages may have been behind those of two batches that were not deleted yet when this one was received.
+        behind, self._behind = self._behind, is_ahead and before.has_backlog
+        self._has_backlog = self._current.has_backlog or (is_ahead and (before.has_backlog or behind))
         self._ahead = self._new_fetch(self._current.memory)
-        return self._current.messages
+        return _Unread(self._current.messages)
 
     def fetch_ahead(self, enough: Callable[[], bool]) -> None:
         if not self._current.is_dry:
             self._go_on(self._ahead, enough)
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
-        for answer in self._at_once(self._client.delete_message_batch, messages):
-            for failure in answer.get('Failed', ()):
+        """Begin to delete messages, and wait until those of the time before are deleted."""
+        before, self._deletes = (
+            self._deletes,
+            self._at_once(self._client.delete_message_batch, self._received(messages)),
+        )
+        for delete in before:
+            for failure in delete.result().get('Failed', ()):
                 # SQS delivers the message again. The monitor stores it again, which changes nothing.
                 logger.warning('SQS did not delete a message: %s', failure.get('Message') or failure['Code'])
 
@@ -90,6 +109,7 @@ class SQSSource:
 
     def release(self, messages: Sequence[Message]) -> None:
         self._change_visibility(messages, 0)
+        self.acknowledge(())
 
     def waiting(self) -> int:
         attributes = self._client.get_queue_attributes(
@@ -111,6 +131,8 @@ class SQSSource:
 
     def _first(self, failure: BaseException | None) -> Fetch:
         """Wait for messages while none is in flight."""
+        # The next message of a group comes when the last one is deleted.
+        self.acknowledge(())
         if failure is not None:
             raise failure
         fetch = self._new_fetch()
@@ -123,24 +145,35 @@ class SQSSource:
         if fetch.is_dry:
             return
         before = len(fetch.messages)
-        fetch.go_on(self._width, lambda: self._limits.stopping() or enough())
+        fetch.go_on(self._receiving, self._width, lambda: self._limits.stopping() or enough())
         if fetch.is_dry:
             self._width = max(1, self._width // 2)
         elif len(fetch.messages) > before:
             self._width = min(2 * self._width, RECEIVING)
 
+    def _received(self, messages: Sequence[Message]) -> Sequence[Message]:
+        # To go through the messages themselves is to read each of them again.
+        return self._current.messages if messages else ()
+
     def _change_visibility(self, messages: Sequence[Message], seconds: int) -> None:
         """Hide messages, and those that were received ahead, for some seconds more."""
-        both = [*messages, *self._ahead.messages]
-        self._at_once(self._client.change_message_visibility_batch, both, VisibilityTimeout=seconds)
+        both = [*self._received(messages), *self._ahead.messages]
+        for change in self._at_once(self._client.change_message_visibility_batch, both, VisibilityTimeout=seconds):
+            change.result()
 
-    def _at_once(self, call: Callable[..., Any], messages: Sequence[Message], **options: Any) -> list[Any]:
-        with ThreadPoolExecutor(IN_FLIGHT, 'change') as pool:
-            return list(
-                pool.map(lambda entries: call(QueueUrl=self._url, Entries=entries), _entries(messages, **options))
-            )
+    def _at_once(self, call: Callable[..., Any], messages: Sequence[Message], **options: Any) -> list[Future[Any]]:
+        return [
+            self._changing.submit(call, QueueUrl=self._url, Entries=entries)
+            for entries in _entries(messages, **options)
+        ]
 
     def _call(self, patience: int, amount: int) -> Answer:
+        try:
+            return self._answered(patience, amount)
+        finally:
+            self._turn.end()
+
+    def _answered(self, patience: int, amount: int) -> Answer:
         answer = self._client.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=amount,
@@ -150,7 +183,7 @@ class SQSSource:
         )
         messages = answer.get('Messages', ())
         return Answer(
-            [from_envelope(message['ReceiptHandle'], message.pop('Body')) for message in messages],
+            [packed(message['ReceiptHandle'], message.pop('Body')) for message in messages],
             any(int(message['Attributes']['SentTimestamp']) <= self._marked for message in messages),
         )
 
@@ -158,6 +191,47 @@ class SQSSource:
         answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=['QueueArn'])
         # The answer has no fractions of a second.
         return 1000 * (1 + parsedate_to_datetime(answer['ResponseMetadata']['HTTPHeaders']['date']).timestamp())
+
+
+class _Unread(Sequence[Message]):
+    """Messages that are read one by one, when they are asked for: the headers of one may need four times its size.
+
+    :param envelopes: their envelopes.
+    """
+
+    def __init__(self, envelopes: Sequence[Message]) -> None:
+        self._envelopes = envelopes
+
+    def __len__(self) -> int:
+        return len(self._envelopes)
+
+    def __getitem__(self, index: Any) -> Any:
+        envelope = self._envelopes[index]
+        return from_envelope(envelope.receipt, envelope.body)
+
+
+class _Turn(local):
+    """Lets one thread at a time read an answer. Ten messages of a MiB may need eight times that while they are parsed.
+
+    :param lock: the lock that all threads share; each has a copy of the rest.
+    """
+
+    def __init__(self, lock: Lock) -> None:
+        self._lock = lock
+        self._is_mine = False
+
+    def begin(self, response_dict: dict[str, Any], **kwargs: Any) -> None:
+        """Wait until no other thread reads an answer: botocore calls this before it parses one."""
+        # botocore waits, and repeats the call, after an answer that is an error.
+        if response_dict['status_code'] == HTTPStatus.OK:
+            self._lock.acquire()
+            self._is_mine = True
+
+    def end(self) -> None:
+        """Let other threads read."""
+        if self._is_mine:
+            self._is_mine = False
+            self._lock.release()
 
 
 def _entries(messages: Sequence[Message], **options: Any) -> Iterator[list[dict[str, Any]]]:
