@@ -33,18 +33,18 @@ def measure(messages: int = 10_000, alone: int = 1000) -> Iterator[Row]:
     """Measure the row about late calls.
 
     :param messages: messages for the monitor
-    :param alone: messages for a monitor that makes one call after the other
+    :param alone: messages for a monitor that receives by one call after the other, and deletes so as well
     """
     with started(Postgres()) as postgres, started(QuickSQS()) as server:
         url = url_of(postgres.create_database())
         upgrade(url)
         rate, share = track(server, url, messages)
-        with patch.multiple(sqs, IN_FLIGHT=1, RECEIVING=1):
+        with patch.multiple(sqs, CHANGING=1, RECEIVING=1):
             one_by_one, _ = track(server, url, alone)
     yield Row(
         f'track, Amazon SQS at {1000 * DELAY:g} ms a call, one process',
         f'{rate:.0f}/s, {share:.0%} CPU',
-        f'{one_by_one:.0f}/s one call at a time',
+        f'{one_by_one:.0f}/s one call of each kind',
         max(rate / RATE, share / FULL),
         'at least 1',
     )
@@ -67,5 +67,5 @@ def track(server: QuickSQS, url: str, messages: int) -> tuple[float, float]:
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--messages', type=int, default=10_000, help='messages for the monitor')
-    parser.add_argument('--alone', type=int, default=1000, help='messages for one call after the other')
+    parser.add_argument('--alone', type=int, default=1000, help='messages for one call of each kind at a time')
     sys.exit(not show(measure(**vars(parser.parse_args()))))
