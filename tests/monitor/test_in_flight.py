@@ -272,13 +272,17 @@ def test_one_answer_is_read_at_a_time(quick: QuickSQS, broker: Broker) -> None:
         assert met == []
 
 
-def test_an_error_is_no_answer_that_others_wait_for() -> None:
-    """botocore waits, and repeats the call."""
+def test_a_call_that_botocore_repeats() -> None:
+    """It waits after an error, while others read their answers. An answer that it does not believe keeps the turn."""
     lock = threading.Lock()
     turn = _Turn(lock)
     turn.begin({'status_code': 503})
     assert not lock.locked()
+    turn.begin({'status_code': 200})
+    turn.begin({'status_code': 200})
+    assert lock.locked()
     turn.end()
+    assert not lock.locked()
 
 
 def wide(number: int) -> str:

@@ -222,8 +222,8 @@ class _Turn(local):
 
     def begin(self, response_dict: dict[str, Any], **kwargs: Any) -> None:
         """Wait until no other thread reads an answer: botocore calls this before it parses one."""
-        # botocore waits, and repeats the call, after an answer that is an error.
-        if response_dict['status_code'] == HTTPStatus.OK:
+        # botocore may repeat a call. After an error it also waits.
+        if response_dict['status_code'] == HTTPStatus.OK and not self._is_mine:
             self._lock.acquire()
             self._is_mine = True
 
