@@ -136,6 +136,9 @@ def test_no_monitor_at_all(platform: Platform) -> None:
     platform.platform = Depth(2)
     (text,) = platform.texts()
     assert text.startswith('CRITICAL 2 messages in the platform queue, and no monitor of this version has ever read ')
+    # Nobody knows whether anything waits.
+    platform.platform = None
+    assert [text.partition(' ')[0] for text in platform.texts()] == ['UNKNOWN', 'UNKNOWN']
 
 
 @pytest.mark.parametrize('depth', [Depth(478), Depth(0, received=400, delayed=78)])
@@ -158,6 +161,18 @@ def test_a_message_that_has_just_come_is_no_alarm(platform: Platform) -> None:
     platform.tasks.execute(workers.delete())
     depths = iter([1, 2, 0])
     assert platform.judge(lambda _: Queues(Depth(next(depths)), {})).problems == ()
+
+
+@pytest.mark.parametrize(('depths', 'pauses'), [([0], []), ([1, 0], [1.5]), ([1, 1, 1], [1.5, 2.5])])
+def test_it_pauses_between_its_looks_and_looks_no_longer_than_it_must(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, depths: list[int], pauses: list[float]
+) -> None:
+    paused: list[float] = []
+    monkeypatch.setattr(judging, 'PAUSES', (1.5, 2.5))
+    monkeypatch.setattr(judging.time, 'sleep', paused.append)
+    left = iter(depths)
+    platform.judge(lambda _: Queues(Depth(0), {'export': Depth(next(left), consumers=0)}))
+    assert (paused, list(left)) == (pauses, [])
 
 
 def test_nobody_consumes_a_queue(platform: Platform) -> None:
@@ -209,6 +224,14 @@ def test_a_broker_that_tells_nothing(platform: Platform) -> None:
     platform.platform = None
     platform.work = {}
     assert platform.texts() == ['UNKNOWN the broker does not tell what is in the platform queue']
+
+
+@pytest.mark.parametrize(('more', 'end'), [(-1, 'celery@08'), (0, 'celery@09'), (1, 'celery@09, 1 more')])
+def test_ten_names_at_most(platform: Platform, more: int, end: str) -> None:
+    for number in range(10 + more):
+        platform.worker(f'celery@{number:02}', seen=200)
+    (text,) = platform.texts()
+    assert text.endswith(end)
 
 
 def test_the_worst_comes_first_and_no_name_breaks_the_line(platform: Platform) -> None:
