@@ -120,6 +120,7 @@ def test_a_monitor_that_is_stopped(platform: Platform, lag: float, state: str | 
     assert (found and found.startswith(f'{state} no monitor has read the platform queue to its end for ')) == (
         None if state is None else True
     )
+    assert 'ended' not in (found or '')
 
 
 def test_a_monitor_that_has_ended_is_said_to_have(platform: Platform) -> None:

@@ -25,11 +25,10 @@ from rich.console import Console
 from cadasta.workertoolbox.commands import toolbox
 from cadasta.workertoolbox.commands.tasks import tasks as command
 from cadasta.workertoolbox.conf import Config
-from cadasta.workertoolbox.terminal import following
 from cadasta.workertoolbox.terminal import tasks as terminal_tasks
 from cadasta.workertoolbox.terminal.output import make_console
 from cadasta.workertoolbox.terminal.tasks import Screen
-from cadasta.workertoolbox.tracked import STATES, Filter, TrackedTask, TrackedTasks, tree
+from cadasta.workertoolbox.tracked import STATES, TrackedTask, tree
 from cadasta.workertoolbox.tracked.task import STANDINGS
 from rig.monitor.databases import TaskDatabase
 from rig.monitor.programs import Toolbox
@@ -183,6 +182,7 @@ def test_csv(shell: Shell, tasks: TaskDatabase) -> None:
     schedule(tasks, 'd', 4, name='=1+1', timelimit=[7, None], origin='a\nb')
     output = shell('--csv').output
     assert 'secret' not in output
+    assert '\n\n' not in output
     first, *others = csv.DictReader(StringIO(output))
     assert [row['task_id'] for row in others] == ['c', 'b', 'a', 'early']
     assert (first['name'], first['timelimit'], first['origin']) == ("'=1+1", '[7, null]', r'a\nb')
@@ -311,7 +311,7 @@ def test_a_tree_of_any_depth(shell: Shell, tasks: TaskDatabase) -> None:
     assert last.endswith('└─ export.project')
 
 
-@pytest.mark.parametrize('width', [40, 80, 99, 100, 200])
+@pytest.mark.parametrize('width', [40, 80, 99, 100, 119, 120])
 def test_a_table_fits_the_terminal(shell: Shell, tasks: TaskDatabase, width: int) -> None:
     names = ['short', 'long.' * 50, 'breit.\u5927' * 30]
     for number, name in enumerate(names):
@@ -344,6 +344,7 @@ def test_a_narrow_terminal_has_room_for_names(shell: Shell, tasks: TaskDatabase)
         ('{"exc_type": "KeyError", "exc_message": ["parcel 42"], "exc_module": "builtins"}', 'KeyError: parcel 42'),
         ('{"exc_type": "Away", "exc_message": [42, "x"], "exc_module": "gis.errors"}', 'gis.errors.Away: 42, x'),
         ('{"exc_type": "KeyError", "exc_message": [], "exc_module": "builtins"}', 'KeyError'),
+        ('{"exc_type": "KeyError", "exc_message": "parcel 42"}', 'KeyError: parcel 42'),
         (f'{{"exc_type": "ValueError", "exc_message": ["{"x" * 9_000}"]}}', f'ValueError: {"x" * 200}'),
         ('["exc_type"]', '["exc_type"]'),
         ('no JSON', '7 bytes'),
@@ -450,6 +451,16 @@ def test_a_tree_is_drawn_in_a_pipe_if_asked_for(encoding: str, branch: str) -> N
     assert not any(CONTROL.search(line) for line in lines)
 
 
+@pytest.mark.parametrize(('width', 'branches'), [(60, 20), (100, 28)])
+def test_deep_branches_leave_room_for_the_name(width: int, branches: int) -> None:
+    deep = [TrackedTask(f'{n:02}', 'SUCCESS', name='export.map', parent_id=f'{n - 1:02}') for n in range(40)]
+    console = Console(file=StringIO(), width=width)
+    with console.capture() as capture:
+        console.print(Screen(console).drawing('SUCCESS', tree(deep)))
+    _, heading, *_, last = capture.get().splitlines()
+    assert last.index('└─ export.map') - heading.index('NAME') == branches
+
+
 class TestProcess:
     """The real program."""
 
@@ -519,22 +530,6 @@ class TestProcess:
             process.wait()
             os.close(theirs)
             os.close(ours)
-
-
-def test_changes_of_more_tasks_than_a_page(
-    tasks: TaskDatabase,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(following, '_WATCHED', 3)
-    with TrackedTasks(tasks.url) as tracked:
-        changes = following.Changes(tracked, Filter(newer_than=minutes(-1)), 2)
-        assert changes.first() == changes.next() == []
-        for number in range(7):
-            schedule(tasks, str(number), number)
-        assert [task.task_id for task in changes.next()] == [str(number) for number in range(7)]
-        store(tasks, '5')
-        assert [task.task_id for task in changes.next()] == ['5']
-        assert changes.next() == []
 
 
 def test_why_a_task_was_not_sent(shell: Shell, tasks: TaskDatabase) -> None:

@@ -335,11 +335,14 @@ def test_counts(tasks: TaskDatabase, tracked: TrackedTasks) -> None:
     schedule(tasks, 'before', -1)
     for number in range(7):
         schedule(tasks, str(number), number, routing_key='msg' if number == 6 else 'export')
+    # A message of another program may have no queue.
+    schedule(tasks, 'nowhere', 6, routing_key=None)
     for number in range(2):
         store(tasks, str(number), 'FAILURE')
     assert tracked.counts(minutes(0), timedelta(minutes=5)) == [
         Count(minutes(0), 'FAILURE', 'export', 2),
         Count(minutes(0), 'PENDING', 'export', 3),
+        Count(minutes(5), 'PENDING', None, 1),
         Count(minutes(5), 'PENDING', 'export', 1),
         Count(minutes(5), 'PENDING', 'msg', 1),
     ]

@@ -174,6 +174,39 @@ def test_steps_of_a_chain() -> None:
     assert steps(task('a')) == []
 
 
+def test_names_that_a_message_embeds() -> None:
+    steps = [
+        signature('c'),
+        signature(None),
+        {**signature('d'), 'task': 7},
+        {**signature('e'), 'task': None},
+        signature('f', 'chain', tasks=[]),
+    ]
+    assert list(embedded_names(task('a', options={'chain': steps, 'chord': signature('b')}))) == [
+        ('c', 'a.b'),
+        ('b', 'a.b'),
+    ]
+
+
+def test_relatives_of_an_unlock() -> None:
+    found = set(relatives(unlock('u', 'g', 'b', kwargs={'result': [['h', None]]})))
+    assert found == {
+        ('root_id', 'u'),
+        *(('group_id', name) for name in ('g', 'h')),
+        *(('task_id', name) for name in ('u', 'h', 'b')),
+    }
+
+
+def test_what_says_nothing_of_relatives_is_taken_away() -> None:
+    step = {**signature('b', large='x'), 'args': ['x']}
+    header = signature('c', 'chord', header=[step], body=step, large='x')
+    kept = {'task': 'a.b', 'options': {'task_id': 'b'}, 'subtask_type': None}
+    assert bare(task('a', options={'chain': [step], 'chord': header, 'lang': 'py'})).options == {
+        'chain': [kept],
+        'chord': {**header, 'kwargs': {'header': [kept], 'body': kept}},
+    }
+
+
 def test_relatives_by_what_a_message_embeds() -> None:
     group = signature('group', 'group', tasks=[signature('of-group')])
     last = {**signature('last'), 'options': {'task_id': 'last', 'group_id': 'of-last', 'link': [signature('linked')]}}

@@ -91,7 +91,7 @@ def bare(task: TrackedTask) -> TrackedTask:
 
 
 def _bare(nested: Any) -> Any:
-    # A loop, as in `_mentioned`.
+    # A loop, as in `mentioned`.
     found: dict[Any, Any] = {}
     todo: list[tuple[Any, Any, Any]] = [(nested, found, None)]
     while todo:
