@@ -361,6 +361,8 @@ def test_colours(shell: Shell) -> None:
     assert '\x1b[32mSUCCESS' in shell.terminal()
     assert '\x1b[32m' not in shell.terminal(NO_COLOR='1')
     assert '\x1b' not in shell(TERM='dumb').output
+    # Such a terminal can print lines, and no more.
+    assert shell(FORCE_COLOR='1', TERM='dumb').output == shell().output
 
 
 def test_hostile_text(shell: Shell, tasks: TaskDatabase) -> None:
@@ -458,6 +460,7 @@ def test_deep_branches_leave_room_for_the_name(width: int, branches: int) -> Non
     with console.capture() as capture:
         console.print(Screen(console).drawing('SUCCESS', tree(deep)))
     _, heading, *_, last = capture.get().splitlines()
+    assert heading.startswith('STATE ')
     assert last.index('└─ export.map') - heading.index('NAME') == branches
 
 

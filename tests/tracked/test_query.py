@@ -380,6 +380,17 @@ def test_a_workflow_has_no_more_tasks_than_asked_for(
     assert tracked.workflow('10') == []
 
 
+@pytest.mark.parametrize('args', [['a_b', {'task': 'body'}], "('a_b', {'task': 'body'})"])
+def test_the_unlock_of_a_group_is_found_by_its_arguments(tasks: TaskDatabase, tracked: TrackedTasks, args: Any) -> None:
+    unlock = 'celery.chord_unlock'
+    schedule(tasks, 'header', 0, group_id='a_b')
+    schedule(tasks, 'unlock', 1, name=unlock, args=args)
+    schedule(tasks, 'of-another', 2, name=unlock, args=['axb', {'task': 'body'}])
+    schedule(tasks, 'of-a-longer', 2, name=unlock, args=['a', {'task': 'body'}])
+    schedule(tasks, 'no-unlock', 3, args=args)
+    assert ids(tracked.workflow('header')) == ['header', 'unlock']
+
+
 def test_it_writes_nothing(tasks: TaskDatabase, tracked: TrackedTasks) -> None:
     with pytest.raises(DBAPIError, match=r'read-?only'):
         tracked._connection.execute(sa.text('DELETE FROM celery_task_rejected'))

@@ -152,8 +152,23 @@ def test_what_was_never_sent() -> None:
     nodes = tree([watch, task('h', 'FAILURE', group_id='g'), task('z', 'FAILURE', None)])
     assert unsent(nodes) == {'z': ('last', 'not sent: a task of the header failed')}
     assert next((node.task.task_id, node.state) for node in walk(nodes)) == ('u', 'SUCCESS')
+    assert drawn(nodes) == 'u(h z)'
+    # It was sent, and refused before it ran.
+    assert unsent(tree([task('a', 'FAILURE', runs=0)])) == {}
     # Without arguments, nothing has its name.
     assert unsent(tree([task('x', 'FAILURE', **not_run)])) == {'x': (None, 'not sent: a task before it failed')}
+
+
+def test_a_step_that_was_never_sent_is_below_the_step_before() -> None:
+    nodes = tree(
+        [
+            # The monitor saw the first step last.
+            task('a', minute=2, options={'chain': [signature('c'), signature('b')]}),
+            task('b', 'FAILURE', 1, parent_id='a', options={'chain': [signature('c')]}),
+            task('c', 'FAILURE', None, runs=0),
+        ]
+    )
+    assert drawn(nodes) == 'a(b(c))'
 
 
 def test_narrowed_to_some() -> None:
