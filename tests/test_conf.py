@@ -271,6 +271,11 @@ def test_messages_to_rabbitmq_are_confirmed(url: Any, confirms: bool) -> None:
     assert Config(broker_url=url).broker_transport_options.get('confirm_publish', False) is confirms
 
 
+def test_producers_publish_to_the_broker_that_is_given_for_them() -> None:
+    config = Config(broker_url='redis://', broker_read_url='sqs://', broker_write_url='amqp://')
+    assert config.broker_transport_options['confirm_publish'] is True
+
+
 @pytest.mark.parametrize(
     ('given', 'grouped'),
     [
@@ -427,6 +432,7 @@ def test_queues_in_a_mapping_have_the_names_that_they_say() -> None:
         ({'RESULT_DB_PORT': 65536}, 'RESULT_DB_PORT is 65536'),
         ({'RESULT_DB_PORT': ''}, "RESULT_DB_PORT is ''"),
         ({'RESULT_DB_HOST': 'user:hush@host'}, r"RESULT_DB_HOST is '\*{8}@host': it must be a host name"),
+        ({'RESULT_DB_HOST': 5432}, "RESULT_DB_HOST is '5432': it must be a host name"),
         ({'RESULT_DB_USER': None}, 'RESULT_DB_USER is None: it must be text'),
         ({'RESULT_DB_PASS': 12345}, r'RESULT_DB_PASS is .\*{8}.: it must be text'),
         ({'ENV_PREFIX': None}, 'ENV_PREFIX is None'),
@@ -743,6 +749,7 @@ def test_queues_beside_queues_of_ones_own() -> None:
         'QUEUES has no effect where task_queues is given. Leave out one of them.'
     ]
     assert warned(QUEUES=['export'], task_queues=None) == []
+    assert warned(task_queues=[Queue('celery')]) == []
 
 
 def test_a_variable_that_the_template_uses_is_left_alone() -> None:

@@ -40,6 +40,7 @@ class Server(NamedTuple):
         ('RESULT_DB_PASS', 'hush', "'********'"),
         ('RESULT_DB_PASS', 'https://user:hush@host/hush', "'********'"),
         ('broker_url', URL, "'amqp://********@localhost//'"),
+        ('URL', 'amqp://u:hush@host/x?token=hush', "'amqp://********@host/x?token=********'"),
         ('security_key_password', b'hush', "'********'"),
         ('CA', b'https://user:hush@host', "'********'"),
         ('redis_password', 54321, "'********'"),

@@ -320,6 +320,15 @@ def test_lists_and_trees_have_nothing_large_in_memory(tmp_path: Path) -> None:
             assert peak < (500_000 if name in ('list', 'lines') else 20_000_000), name
 
 
+def test_results_without_tasks_fill_a_page_and_no_more(tasks: TaskDatabase, tracked: TrackedTasks) -> None:
+    schedule(tasks, 'task')
+    for task_id in ('a', 'b', 'c'):
+        store(tasks, task_id)
+    first = tracked.page(Filter(), 3)
+    assert ids(first) == ['task', 'c', 'b']
+    assert ids(tracked.page(Filter(), 3, first[-1].cursor)) == ['a']
+
+
 @pytest.mark.usefixtures('some')
 def test_a_result_that_came_before_its_task(tasks: TaskDatabase, tracked: TrackedTasks) -> None:
     early = tracked.get('early')
