@@ -78,7 +78,7 @@ def of_environment(environ: Mapping[str, str], prefix: str, given: Container[str
         if meant is not None and names.get(meant) not in given:
             yield f'{key} in the environment has no effect. Did you mean {meant}?'
     for name in VARIABLES:
-        first, *others = [key for key in variables.names_of(name, prefix) if key in environ] or ['']
+        first, *others = variables.set_names(environ, name, prefix) or ['']
         for key in others:
             if name not in given and environ[key] != environ[first]:
                 yield f'{key} in the environment has no effect, because {first} comes before it. Unset one of them.'

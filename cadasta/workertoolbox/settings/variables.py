@@ -77,6 +77,15 @@ def names_of(name: str, prefix: str) -> tuple[str, ...]:
     return (f'{prefix}{name}',) if own is None else (own, f'{prefix}{own}')
 
 
+def set_names(environ: Mapping[str, str], name: str, prefix: str) -> list[str]:
+    """Give the names by which somebody has set a variable in an environment, and not Kubernetes.
+
+    >>> set_names({'RESULT_DB_PORT': 'tcp://10.0.0.7:80', 'CELERY_RESULT_DB_PORT': '6432'}, 'RESULT_DB_PORT', 'CELERY_')
+    ['CELERY_RESULT_DB_PORT']
+    """
+    return [key for key in names_of(name, prefix) if key in environ and not is_service_link(key, environ[key])]
+
+
 def read(environ: Mapping[str, str], prefix: str, given: Container[str] = ()) -> dict[str, Any]:
     """Read variables from an environment, and check them.
 
@@ -93,8 +102,7 @@ def read(environ: Mapping[str, str], prefix: str, given: Container[str] = ()) ->
     for name, variable in VARIABLES.items():
         if name in given:
             continue
-        keys = (key for key in names_of(name, prefix) if key in environ)
-        key = next((key for key in keys if not is_service_link(key, environ[key])), None)
+        key = next(iter(set_names(environ, name, prefix)), None)
         if key is not None:
             value = environment.cast(key, environ[key], 'list') if name == 'QUEUES' else environ[key]
             found[name] = variable.parse(parsers.FromEnvironment(key), value)
