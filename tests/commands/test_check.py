@@ -731,6 +731,8 @@ class TestTasks:
                 outcome = found(app_on(), database=url)[self.TITLE].outcome
                 assert outcome.is_noteworthy == (number > 0)
                 assert outcome.note.partition('; ')[2] == (text and f'{text} could not be read: {change}')
+        monkeypatch.setattr(database_module, '_MANY', 2)
+        assert '; 2 messages could not be read' in found(app_on(), database=url)[self.TITLE].outcome.note
         monkeypatch.setattr(database_module, '_MANY', 1)
         assert 'more than 1 messages could not be read' in found(app_on(), database=url)[self.TITLE].outcome.note
 

@@ -35,9 +35,9 @@ def test_the_names_of_the_newest_tasks(
     tasks: TaskDatabase, readings: Readings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, '_NEWEST', 3)
-    for minute, name in enumerate(['b', 'c', 'b', 'a', 'b']):
+    for minute, name in enumerate(['a', 'c', 'b', 'd', 'b']):
         schedule(tasks, str(minute), minute, name=name)
-    assert readings.recent_names() == ['a', 'b']
+    assert readings.recent_names() == ['b', 'd']
 
 
 def test_the_newest_task_says_when_the_monitor_last_stored_one(tasks: TaskDatabase, readings: Readings) -> None:

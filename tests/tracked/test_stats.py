@@ -24,3 +24,14 @@ def test_how_long_tasks_waited_and_ran(tasks: TaskDatabase, seconds: list[int], 
     assert (found.count, found.failed, found.failed_percent) == (len(seconds), 0, 0)
     assert [found.waited_p50, found.waited_p95] == pytest.approx([half, most], abs=0.001)
     assert [found.ran_p50, found.ran_p95] == pytest.approx([2 * half, 2 * most], abs=0.001)
+
+
+def test_which_tasks_are_summarised(tasks: TaskDatabase) -> None:
+    for minute, status in enumerate(['SUCCESS', 'SUCCESS', 'FAILURE', 'STARTED', 'REVOKED']):
+        schedule(tasks, status + str(minute), minute)
+        store(tasks, status + str(minute), status, minute)
+    schedule(tasks, 'queued', 9)
+    schedule(tasks, 'other', 9, name='msg.send')
+    with TrackedTasks(tasks.url) as tracked:
+        found = [(one.name, one.count, one.failed, one.failed_percent) for one in tracked.stats(minutes(1))]
+    assert found == [('export.project', 5, 1, 50), ('msg.send', 1, 0, None)]
