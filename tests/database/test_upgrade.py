@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import pickle
+import sqlite3
 import subprocess
 import threading
+from collections.abc import Callable
+from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
 import sqlalchemy as sa
 from psycopg2 import errors
 
-from cadasta.workertoolbox.database.upgrade import script
+from cadasta.workertoolbox.database.steps import NO_PICKLE
+from cadasta.workertoolbox.database.upgrade import outbox_script, script, upgrade_outbox
 from cadasta.workertoolbox.database.views import SCHEDULED_VIEW, VIEW
 from cadasta.workertoolbox.monitor import NotUsable, upgrade
 from cadasta.workertoolbox.monitor.store import Store
@@ -267,10 +274,48 @@ def test_the_script_for_sqlite(tmp_path: object) -> None:
         store.write([message()])
 
 
+def objects(file: Path) -> list[tuple[str, str]]:
+    """What a SQLite database has: names, and the statements that made them."""
+    with closing(sqlite3.connect(file)) as connection:
+        return connection.execute('SELECT name, sql FROM sqlite_master ORDER BY name').fetchall()
+
+
+@pytest.mark.parametrize(
+    ('make', 'write', 'options'),
+    [
+        (upgrade, script, {}),
+        (upgrade, script, {'names': NAMES, 'allow_pickle': True}),
+        (upgrade_outbox, outbox_script, {}),
+    ],
+)
+def test_sqlite_gets_the_same_by_a_script(
+    tmp_path: Path, make: Callable[..., None], write: Callable[..., str], options: dict[str, Any]
+) -> None:
+    by_script, by_upgrade = tmp_path / 'script.db', tmp_path / 'upgrade.db'
+    with closing(sqlite3.connect(by_script)) as connection:
+        connection.executescript(write('sqlite://', **options))
+    make(f'sqlite:///{by_upgrade}', **options)
+    assert objects(by_script) == objects(by_upgrade) != []
+
+
+@pytest.mark.parametrize('allow_pickle', [True, False])
+def test_sqlite_refuses_pickles_unless_it_is_told_otherwise(tmp_path: Path, allow_pickle: bool) -> None:
+    file = tmp_path / 'tasks.db'
+    upgrade(f'sqlite:///{file}', NAMES, allow_pickle=allow_pickle)
+    store = 'INSERT INTO "Results %" (task_id, result) VALUES (?, ?)'
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(store, ('json', b'7'))
+        with nullcontext() if allow_pickle else pytest.raises(sqlite3.IntegrityError, match=NO_PICKLE):
+            connection.execute(store, ('pickle', pickle.dumps(7)))
+
+
 def test_sqlite_has_no_roles() -> None:
     for role in ROLES:
         with pytest.raises(NotUsable, match='no roles'):
             script('sqlite://', **{role: 'x'})
+    for role in ('producer_role', 'relay_role'):
+        with pytest.raises(NotUsable, match='no roles'):
+            outbox_script('sqlite://', **{role: 'x'})
 
 
 def test_a_role_that_may_not(database: Database) -> None:

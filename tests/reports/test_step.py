@@ -113,6 +113,20 @@ def test_a_worker_on_many_queues(sent: Sent) -> None:
     assert from_body(sent[0]._asdict()).queues[-1].startswith('199x')
 
 
+@pytest.mark.parametrize(('accepted', 'running', 'done'), [(7, 3, 4), (0, 1, 0)])
+def test_how_many_tasks_have_ended(
+    sent: Sent, monkeypatch: pytest.MonkeyPatch, accepted: int, running: int, done: int
+) -> None:
+    """Celery counts a task a moment after it has noted that the task runs."""
+    monkeypatch.setattr(step, 'accepted', lambda: accepted)
+    monkeypatch.setattr(step, 'active', lambda: dict.fromkeys(range(running)))
+    parent = worker()
+    reporting = Report(parent)
+    reporting.start(parent)
+    ended(parent, reporting)
+    assert (sent[-1].active, sent[-1].done) == (running, done)
+
+
 def test_a_broker_that_is_away_is_named_once(
     sent: Sent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
