@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from cadasta.workertoolbox.database.tables import monitors, rejected, workers
+from cadasta.workertoolbox.tracked.ended import EndedTask
 from cadasta.workertoolbox.tracked.readings import Readings
-from cadasta.workertoolbox.ui import ended
+from cadasta.workertoolbox.ui import ended, metrics
 from cadasta.workertoolbox.ui.app import create_app
 from cadasta.workertoolbox.ui.ended import EndedTasks
 from rig.monitor.databases import TaskDatabase
@@ -74,6 +75,7 @@ def test_the_platform(client: FlaskClient, seed: Seed) -> None:
     report(seed, 'b', 'export.fifo')
     report(seed, 'c', 'old', ended=now())
     report(seed, 'd', 'old', last_seen=now() - timedelta(minutes=9))
+    report(seed, 'e', ended=now())
     seed.task('lost', 'STARTED', 600, started=now() - timedelta(minutes=9), lease=now() - timedelta(minutes=8))
     seed.task('started', 'SUCCESS', started=now() - timedelta(seconds=20), age=40, took=22)
     seed.task('queued-1', age=30)
@@ -101,6 +103,16 @@ def test_the_platform(client: FlaskClient, seed: Seed) -> None:
     }
     assert {name: found[name] for name in expected} == expected
     assert sum(name.startswith('toolbox_info ') for name in found) == 1
+
+
+@pytest.mark.parametrize('tasks', ['sqlite'], indirect=True)
+def test_so_many_tasks_are_looked_at(client: FlaskClient, seed: Seed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All queues share them."""
+    monkeypatch.setattr(metrics, '_TASKS', 4)
+    report(seed, 'a', 'export', 'msg')
+    for number in range(3):
+        seed.task(str(number))
+    assert scrape(client)['toolbox_queue_tasks queue=export'] == 2
 
 
 def ended_tasks(found: dict[str, float], name: str = 'export.project') -> dict[str, float]:
@@ -198,6 +210,34 @@ def test_two_scrapes_at_once(client: FlaskClient, seed: Seed, settle: Callable[[
     with seen._lock:
         assert sum(ended_tasks(scrape(client)).values()) == 0
     assert sum(ended_tasks(scrape(client)).values()) == 1
+
+
+class Past:
+    """A database in which nothing ended. It notes for how many seconds it was asked."""
+
+    def __init__(self) -> None:
+        self.time = NOW
+        self.asked: list[float] = []
+
+    def now(self) -> datetime:
+        return self.time
+
+    def recent_names(self) -> list[str]:
+        return []
+
+    def ended(self, after: datetime, until: datetime, most: int) -> list[EndedTask]:
+        self.asked.append((until - after).total_seconds())
+        return []
+
+
+def test_a_look_after_a_long_time() -> None:
+    """It asks for twice as long a time each time, and for none twice."""
+    seen, past = EndedTasks(), Past()
+    for _ in range(2):
+        seen.look(past)  # type: ignore[arg-type]
+        past.time += timedelta(hours=1)
+    seen.look(past)  # type: ignore[arg-type]
+    assert past.asked == 2 * [60, 120, 240, 480, 960, 1740]
 
 
 def test_what_ended_is_found_by_an_index(postgresql: TaskDatabase) -> None:

@@ -11,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from cadasta.workertoolbox.monitor import upgrade
+from cadasta.workertoolbox.tracked import TrackedTask
 from cadasta.workertoolbox.ui import chart, overview, views, workflow
 from cadasta.workertoolbox.ui.app import create_app
 from cadasta.workertoolbox.ui.windows import Window
@@ -383,6 +384,11 @@ class TestWorkflow:
         for first, drawn in (('0', 'Tasks 1 to 4'), ('999', 'Tasks 5 to 5'), ('x', 'Tasks 1 to 4')):
             assert drawn in client.get(f'/tasks/archive?first={first}').text
 
+    def test_the_deepest_tasks_are_indented_alike(self) -> None:
+        """They would leave the window."""
+        chain = [TrackedTask(str(n), 'SUCCESS', root_id='0', parent_id=str(n - 1) if n else None) for n in range(15)]
+        assert [row.indent for row in workflow.workflow(chain).rows] == [*range(13), 12, 12]
+
     @pytest.mark.long
     def test_long_chain(self, client: FlaskClient, seed: Seed) -> None:
         for number in range(300):
@@ -408,6 +414,7 @@ class TestCounts:
         failed = (NOW.timestamp() - 3_590) // 1_800
         assert any(f'<rect class="failure" x="{47 - now // 1_800 + failed:.0f}" ' in page for now in (asked, answered))
         assert 'y="0" width="0.9" height="100"' in page
+        assert 'Another' not in page
 
     @pytest.mark.parametrize(('window', 'tasks'), [('hour', '1 task<'), ('day', '2 tasks<'), ('week', '3 tasks<')])
     def test_windows(self, client: FlaskClient, seed: Seed, window: str, tasks: str) -> None:
@@ -434,6 +441,12 @@ class TestCounts:
         assert 'queue2' not in page
         assert 'Another 1 queue had fewer tasks' in page
 
+    @pytest.mark.parametrize(
+        ('numbers', 'bars'), [([0, 1], [0, 100]), ([1, 0, 300], [1, 0, 100]), ([2, 3], [67, 100]), ([0], [0])]
+    )
+    def test_a_single_task_can_be_seen(self, numbers: list[int], bars: list[int]) -> None:
+        assert chart.Line('SUCCESS', numbers).bars == bars
+
     def test_last_bar_gets_what_came_since(self) -> None:
         window = Window('two minutes', '2m', timedelta(minutes=1), 2)
         late = chart.Count(NOW + timedelta(minutes=5), 'SUCCESS', 'export', 3)
@@ -449,6 +462,7 @@ class TestFailures:
             seed.task(str(number), 'FAILURE', 7_200, result=error.encode())
         said = text(create_app(seed.url).test_client().get('/failures').text)
         assert re.search(r' 3 export.project KeyError 20\S+ \S+ 20\S+ \S+ 1 msg.send ValueError ', said)
+        assert 'Another' not in said
         said = text(create_app(seed.url, show_arguments=True).test_client().get('/failures?window=week').text)
         assert 'KeyError parcel #' in said
 
@@ -499,6 +513,7 @@ class TestNow:
         assert 'Failed none of the last hour&#39;s 1' in said or "Failed none of the last hour's 1" in said
         assert 'Workers 1 alive 0 silent Rejected none could not be read' in said
         assert 'export 0 1 1 msg 0 1 0' in said
+        assert 'Another' not in said
         assert 'class="bad"' not in page
         assert '<main id="main" tabindex="-1" data-refresh>' in page
 
