@@ -125,3 +125,11 @@ def test_tables_with_other_names(tasks: TaskDatabase) -> None:
     tasks.execute("INSERT INTO mygroups (taskset_id, date_done) VALUES ('1', '2020-01-01 00:00:00.000000')")
     with Pruning(tasks.url, {'group': 'mygroups'}) as connection:
         assert connection.prune(Retention(DAY)) == (0, 0, 1, 0, 0)
+
+
+@pytest.mark.parametrize('name', ['celery_worker', 'celery_monitor'])
+def test_tables_of_version_1_0(tasks: TaskDatabase, name: str) -> None:
+    """It says so before it has deleted anything."""
+    tasks.execute(f'DROP TABLE {name}')
+    with pytest.raises(NotUsable, match=f"The database has no table '{name}': run"):
+        Pruning(tasks.url).__enter__()
