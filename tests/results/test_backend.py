@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from celery.result import AsyncResult
 
 from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.database.upgrade import upgrade
-from cadasta.workertoolbox.errors import UnreadableResult
+from cadasta.workertoolbox.errors import NotUsable, UnreadableResult
 from cadasta.workertoolbox.results import backend as backends
 from cadasta.workertoolbox.results import identity, unlocks, waiting
 from cadasta.workertoolbox.results.backend import Backend, Dropped
@@ -398,6 +399,50 @@ def test_no_connection_is_free(table: Table) -> None:
     with backend._engine.connect() as connection:
         backend.pause = lambda seconds: connection.close()
         assert start(backend).toolbox_claim == Claim(1)
+
+
+def test_a_database_that_refuses_is_named_once_for_each_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody has moved it, and moves it back when the worker has tried twice."""
+    here, away = tmp_path / 'here', tmp_path / 'away'
+    here.mkdir()
+    make_tables(f'sqlite:///{here}/results.db')
+    table = Table(f'sqlite:///{here}/results.db', monkeypatch)
+    backend = table.backend('a')
+    request = start(backend)
+    pauses: list[float] = []
+
+    def pause(patience: waiting.Patience, seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) % 2 == 0:
+            away.rename(here)
+
+    monkeypatch.setattr(waiting.Patience, 'sleep', pause)
+    for state in ('PROGRESS', states.SUCCESS):
+        backend._engine.dispose()
+        here.rename(away)
+        backend.store_result('1', 7, state, request=request)
+        assert table.row() == state
+    assert len(pauses) == 4
+    assert caplog.text.count('The result database refuses, and the worker tries on until it does not: ') == 2
+
+
+def test_a_producer_does_not_wait_for_a_database_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = Table(f'sqlite:///{tmp_path}/nowhere/results.db', monkeypatch).backend()
+    monkeypatch.setattr(waiting.Patience, 'sleep', lambda patience, seconds: pytest.fail('It waits'))
+    with pytest.raises(NotUsable, match='The result database refuses the connection: '):
+        backend.get_state('1')
+
+
+def test_what_one_task_waited_for_does_not_count_for_the_next(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, '_shared', None)
+    waiting.prepare()
+    assert waiting._shared is not None
+    waiting._shared.write(1_000.0, 0.0)
+    start(table.backend('a'))
+    assert waiting.waited(os.getpid())[0] < 1_000
+    waiting._end()
 
 
 def test_plain_celery_beside(table: Table) -> None:
