@@ -361,6 +361,13 @@ def test_the_main_process_has_the_last_word_on_its_children(table: Table) -> Non
     assert table.row() == 'FAILURE'
 
 
+def test_a_task_that_fails_before_it_starts_was_not_cancelled(table: Table) -> None:
+    """Nobody can run its message, or its process was lost at once."""
+    table.backend('a').mark_as_failure('1', ValueError(), request=Context(id='1'))
+    assert table.row('status, runs') == ('FAILURE', None)
+    assert table.execute('SELECT standing FROM celery_task_status') == [('failed',)]
+
+
 def test_somebody_else_corrects_a_failure(table: Table) -> None:
     backend = table.backend()
     backend.store_result('1', ValueError(), states.FAILURE)
