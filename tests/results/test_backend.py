@@ -377,6 +377,15 @@ def test_somebody_else_corrects_a_failure(table: Table) -> None:
     assert table.row() == states.SUCCESS
 
 
+def test_a_task_that_runs_corrects_the_failure_of_another(table: Table) -> None:
+    """`Task.update_state` passes the request of the task that runs."""
+    table.backend().mark_as_failure('2', ValueError())
+    backend = table.backend('a')
+    request = start(backend)
+    backend.store_result('2', 7, states.SUCCESS, request=request)
+    assert (table.row(), table.row(task_id='2')) == ('STARTED', 'SUCCESS')
+
+
 def test_a_copy_that_expired_while_another_runs_here(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = table.backend('a')
     request = start(backend)

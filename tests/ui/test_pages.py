@@ -308,6 +308,7 @@ class TestTask:
         response = client.get(f'/tasks/{task_id}')
         assert response.status_code == 404
         assert 'There is neither a task nor a result with the id' in response.text
+        assert '<a href="/">Now</a>' in response.text
 
 
 class TestWorkflow:
