@@ -96,6 +96,16 @@ def test_many_at_the_same_time(tasks: TaskDatabase, monkeypatch: pytest.MonkeyPa
     assert all(0 <= pause < 60 for pause in pauses)
 
 
+def test_results_that_are_kept_do_not_hold_up_the_others(tasks: TaskDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They fill the first page, and the next one begins behind them."""
+    monkeypatch.setattr(pruning, 'PORTION', 2)
+    for task_id, state in (('a', 'FAILURE'), ('b', 'FAILURE'), ('c', 'SUCCESS')):
+        insert(tasks, task_id, None, 0, state, 9)
+    with Pruning(tasks.url) as connection:
+        assert connection.prune(Retention(7 * DAY, failures=20 * DAY)) == (0, 1, 0, 0, 0)
+    assert kept(tasks) == {'a', 'b'}
+
+
 def test_the_archive_gets_what_is_deleted(tasks: TaskDatabase) -> None:
     insert(tasks, 'old', 9, 9, 'SUCCESS', 9)
     insert(tasks, 'untracked', None, 0, 'FAILURE', 9)
