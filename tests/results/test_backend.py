@@ -361,6 +361,12 @@ def test_the_main_process_has_the_last_word_on_its_children(table: Table) -> Non
     assert table.row() == 'FAILURE'
 
 
+@pytest.mark.parametrize('request_', [None, Context(id='2')])
+def test_whoever_does_not_run_a_task_does_not_claim_it(table: Table, request_: Context | None) -> None:
+    table.backend('a').store_result('1', {}, states.STARTED, request=request_)
+    assert table.row('status, lease, runs') == ('STARTED', None, None)
+
+
 def test_a_task_that_fails_before_it_starts_was_not_cancelled(table: Table) -> None:
     """Nobody can run its message, or its process was lost at once."""
     table.backend('a').mark_as_failure('1', ValueError(), request=Context(id='1'))
