@@ -144,6 +144,23 @@ def test_what_a_monitor_has_done_and_how_it_is(monkeypatch: pytest.MonkeyPatch) 
     assert tally.counted(7) == tally.waiting == 7
 
 
+def test_the_numbers_of_a_monitor() -> None:
+    tally = Tally()
+
+    def now() -> dict[str, float]:
+        answer = answers(tally)['/metrics']()
+        assert answer.status == 200
+        return samples(answer.body.decode())
+
+    assert now()['toolbox_monitor_healthy'] == 0
+    tally.begin()
+    assert now()['toolbox_monitor_healthy'] == 1
+    tally.failed('database', 'The database is away')
+    found = now()
+    assert found['toolbox_monitor_healthy'] == 0
+    assert [found[f'toolbox_monitor_errors_total peer={peer}'] for peer in ('broker', 'database')] == [0, 1]
+
+
 class Told:
     """Writes nothing."""
 

@@ -22,6 +22,7 @@ from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.monitor import Monitor, sources
 from cadasta.workertoolbox.monitor import message as message_module
 from cadasta.workertoolbox.monitor.bounds import MAX_BODY
+from cadasta.workertoolbox.monitor.sources import Limits, open_source
 from cadasta.workertoolbox.monitor.sources import redis as redis_source
 from rig.monitor.databases import TaskDatabase
 from rig.servers.broker import PLATFORM_QUEUE, Broker
@@ -138,6 +139,25 @@ def test_sqlite_stores_the_same(broker: Broker, tmp_path: Path) -> None:
     rows = tasks.tasks()
     assert [rows[result.id]['args'] for result in results] == [[number] for number in range(25)]
     assert broker.count(PLATFORM_QUEUE) == 0
+
+
+@pytest.mark.parametrize('broker', ['memory'], indirect=True)
+def test_the_batches_of_a_queue(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that gets messages one by one takes as many as it may, and pauses where there is none."""
+    pauses: list[float] = []
+    monkeypatch.setattr(Limits, 'sleep', lambda limits, seconds: pauses.append(seconds))
+    app = make_app(broker)
+    for _ in range(3):
+        app.send_task('export.project')
+    found = []
+    with broker.connect() as connection:
+        source = open_source(connection, app.amqp.queues[PLATFORM_QUEUE], Limits(2, 0, lambda: False))
+        for _ in range(3):
+            messages = source.receive()
+            source.acknowledge(messages)
+            found.append((len(messages), source.has_backlog(), len(pauses)))
+    assert found == [(2, True, 0), (1, False, 0), (0, False, 1)]
+    assert pauses[0] > 0
 
 
 def test_no_arguments(broker: Broker, postgresql: TaskDatabase) -> None:
