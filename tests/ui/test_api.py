@@ -190,6 +190,7 @@ class TestTasks:
             ('newer=2h&queue=+msg+', ['message']),
             ('older=2h', []),
             ('error=ValueError&limit=1000', ['message']),
+            ('limit=1', ['archive']),
             ('standing=', ['archive', 'message', 'layer-2', 'layer-1', 'layer-0', 'project']),
         ],
     )

@@ -113,6 +113,15 @@ def test_texts_are_those_of_the_code(client: FlaskClient) -> None:
     assert not re.search(r'``|:param|\n', json.dumps(schemas))
 
 
+def test_fields_are_described_by_the_rules_by_which_they_are_read(client: FlaskClient) -> None:
+    parameters = described(client)['paths']['/tasks']['get']['parameters']
+    found = {parameter['name']: parameter['schema'] for parameter in parameters}
+    assert found['find'] == {'type': 'string'}
+    assert found['newer'] == {'type': 'string', 'pattern': '^([0-9]{1,5}[smhd]|[0-9]{1,4}w|[0-9]{1,3}y)$'}
+    assert found['format'] == {'type': 'string', 'enum': ['json', 'csv'], 'default': 'json'}
+    assert found['limit'] == {'type': 'integer', 'minimum': 1, 'maximum': 1000, 'default': 50}
+
+
 def test_addresses_are_those_of_the_server(client: FlaskClient) -> None:
     behind = client.get('/api/openapi.json', environ_overrides={'SCRIPT_NAME': '/toolbox'})
     assert json.loads(behind.text)['servers'] == [{'url': '/toolbox/api'}]
