@@ -122,6 +122,14 @@ def test_fields_are_described_by_the_rules_by_which_they_are_read(client: FlaskC
     assert found['limit'] == {'type': 'integer', 'minimum': 1, 'maximum': 1000, 'default': 50}
 
 
+def test_only_what_goes_on_has_a_link(client: FlaskClient) -> None:
+    operations = {path: operations['get'] for path, operations in described(client)['paths'].items()}
+    assert {path for path, found in operations.items() if 'Link' in found['responses']['200'].get('headers', ())} == {
+        '/tasks',
+        '/workflows/{task_id}',
+    }
+
+
 def test_addresses_are_those_of_the_server(client: FlaskClient) -> None:
     behind = client.get('/api/openapi.json', environ_overrides={'SCRIPT_NAME': '/toolbox'})
     assert json.loads(behind.text)['servers'] == [{'url': '/toolbox/api'}]
