@@ -61,12 +61,12 @@ SELECT
     r.worker,
     r.runs,
     CAST(NULL AS DOUBLE PRECISION) AS waited,
-    EXTRACT(EPOCH FROM
+    date_part('epoch',
         CASE
             WHEN r.status IN ('SUCCESS', 'FAILURE', 'REVOKED', 'RETRY') THEN r.date_done AT TIME ZONE 'UTC'
             ELSE now()
         END - r.started
-    )::double precision AS ran,
+    ) AS ran,
     CASE
         WHEN r.status = 'SUCCESS' THEN 'succeeded'
         WHEN r.status = 'FAILURE' THEN CASE WHEN r.runs = 0 THEN 'cancelled' ELSE 'failed' END
