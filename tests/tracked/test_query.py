@@ -359,8 +359,9 @@ def test_counts(tasks: TaskDatabase, tracked: TrackedTasks) -> None:
 
 def test_many_tasks_are_read_as_they_lie(postgresql: TaskDatabase) -> None:
     schedule(postgresql, 'a', 0)
-    settings = "SELECT current_setting('enable_mergejoin'), current_setting('work_mem')"
-    seen: list[tuple[str, str]] = []
+    names = ('enable_mergejoin', 'work_mem', 'parallel_tuple_cost')
+    settings = f'SELECT {", ".join(f"current_setting({name!r})" for name in names)}'
+    seen: list[tuple[str, ...]] = []
 
     def note(connection: sa.Connection, cursor: Any, statement: str, *others: object) -> None:
         if 'celery_task_scheduled' in statement:
@@ -371,7 +372,7 @@ def test_many_tasks_are_read_as_they_lie(postgresql: TaskDatabase) -> None:
         before = tuple(tracked._connection.execute(sa.text(settings)).one())
         sa.event.listen(tracked._engine, 'before_cursor_execute', note)
         assert len(tracked.counts(minutes(0), timedelta(minutes=5))) == len(tracked.stats(minutes(0))) == 1
-        assert seen == [('off', '64MB')] * 2
+        assert seen == [('off', '64MB', '0.001')] * 2
         assert tuple(tracked._connection.execute(sa.text(settings)).one()) == before
 
 

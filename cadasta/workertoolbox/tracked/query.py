@@ -32,9 +32,13 @@ WORKFLOW_LIMIT = 10_000
 # The rows of a long result that are in memory at a time.
 _PORTION = 1_000
 # Many tasks and their results are read faster as they lie in their tables than in the order of their ids, for which
-# PostgreSQL fetches each row from another place. It needs memory for all of their ids. Both settings end with the
+# PostgreSQL fetches each row from another place. It needs memory for all of their ids. It cannot know that few rows
+# come of many, and would expect that processes which share the work have much to hand over. These settings end with the
 # transaction, because a pooler may give the session to somebody else then.
-_AS_THEY_LIE = sa.text("SELECT set_config('enable_mergejoin', 'off', true), set_config('work_mem', '64MB', true)")
+_AS_THEY_LIE = sa.text(
+    "SELECT set_config('enable_mergejoin', 'off', true), set_config('work_mem', '64MB', true), "
+    "set_config('parallel_tuple_cost', '0.001', true)"
+)
 # Values that have this many characters together are read at a time, and the values of one task at least.
 _MOST = 2_000_000
 

@@ -163,8 +163,9 @@ def _quantiles(buckets: list[_Bucket]) -> list[float | None]:
 
 
 def _value(ordered: list[_Bucket], place: int) -> float:
-    for bucket in ordered:
-        if place < bucket.tasks:
-            break
+    rest = iter(ordered)
+    bucket = next(rest)
+    while place >= bucket.tasks:
         place -= bucket.tasks
+        bucket = next(rest)
     return bucket.value(place)
