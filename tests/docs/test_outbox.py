@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cadasta.workertoolbox.database.upgrade import upgrade
 from rig.monitor.databases import url_of
 from rig.servers.broker import PLATFORM_QUEUE
 from rig.servers.environment import clean_environment
@@ -55,16 +56,20 @@ def test_a_shop(
         tmp_path,
     )
     # The page shows roles by example, which all databases of the server would share.
-    (console,) = manual.blocks(PAGE, 'console')
+    console, alarm = manual.blocks(PAGE, 'console')
     terminal.follow(console)
     assert len(broker.drain('export')) == len(broker.drain(PLATFORM_QUEUE)) == 1
     terminal.run(f"{sys.executable} -c '{POST}'")
     terminal.run(f'{sys.executable} -m pytest -q test_orders.py')
     assert database.execute('SELECT project FROM orders') == [('harbour',), ('bridge',)]
-    kept, mended, behind = (block.text.replace('%', '%%') for block in manual.blocks(PAGE, 'postgresql'))
-    ((count, age),) = database.execute(behind)
-    assert count == 1
-    assert age.total_seconds() > 0
+    upgrade(f'sqlite:///{tmp_path}/tasks.db')
+    ((check, _),) = alarm.commands
+    *command, example = check.split()
+    assert variables(environment.text)['TOOLBOX_DATABASE'].partition('@')[2] == example.partition('@')[2]
+    seen = terminal.run(f'TOOLBOX_DATABASE=sqlite:///tasks.db {" ".join(command)} {url} --warn 0 || true')
+    assert '1 message waiting in the outbox of ' in seen
+    kept, mended, grant = (block.text.replace('%', '%%') for block in manual.blocks(PAGE, 'postgresql'))
+    database.execute(grant.replace('reader', 'CURRENT_USER'))
     database.execute("UPDATE celery_outbox SET reason = 'no work queue serves its routing key', refused = now()")
     assert len(database.execute(kept)) == 1
     database.execute(mended)

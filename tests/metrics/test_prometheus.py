@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cadasta.workertoolbox.database.upgrade import upgrade_outbox
 from rig.monitor.programs import Toolbox
 from rig.servers.filesystem import FilesystemBroker
 from rig.servers.process import PATIENCE, Processes, wait_until
@@ -41,10 +42,11 @@ def queries() -> Iterator[str]:
 
 @pytest.fixture
 def addresses(tmp_path: Path, processes: Processes) -> Iterator[dict[str, str]]:
-    """A monitor that has stored a task, and the page, by the name of their job."""
+    """A monitor that has stored a task, and the page, by the name of their job. Their database has an outbox."""
     seed = Seed(f'sqlite:///{tmp_path}/tasks.db')
     seed.project()
     report(seed, 'a', 'export')
+    upgrade_outbox(seed.url)
     with closing(FilesystemBroker(tmp_path)) as broker:
         app_of(broker).send_task('export.project')
         toolbox = Toolbox(tmp_path, processes, broker, seed.url)
@@ -104,6 +106,8 @@ def test_rules(tmp_path: Path) -> None:
         'toolbox_queue_tasks{queue="msg"}': '7x60',
         'toolbox_queue_consumers{queue="msg"}': '1x60',
         'toolbox_monitors': '1x60',
+        'toolbox_outbox_oldest_seconds': '7x60',
+        'toolbox_outbox_kept': '3x60',
         'up{job="toolbox-monitor",instance="m:1"}': '1x60',
         'toolbox_monitor_healthy{job="toolbox-monitor",instance="m:1"}': '0x60',
     }
@@ -113,10 +117,11 @@ def test_rules(tmp_path: Path) -> None:
         text, own = summaries[alert]
         for name, value in labels.items():
             text = text.replace(f'{{{{ $labels.{name} }}}}', value)
-        text = text.replace('{{ $value | humanizePercentage }}', '20%')
+        text = text.replace('{{ $value | humanizePercentage }}', '20%').replace('{{ $value }}', '3')
         return {'exp_labels': {**labels, **own}, 'exp_annotations': {'summary': text}}
 
     expected: dict[str, list[Any]] = {alert: [] for alert in summaries} | {
+        'OutboxKeepsMessages': [raised('OutboxKeepsMessages')],
         'TasksFail': [raised('TasksFail', name='export.bad')],
         'QueueWithoutConsumer': [raised('QueueWithoutConsumer', queue='export')],
         'MonitorUnhealthy': [raised('MonitorUnhealthy', job='toolbox-monitor', instance='m:1')],

@@ -6,7 +6,7 @@ in a row say so.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from ..check.platform_queue import Depth
 from ..durations import written
 from ..topology import key_of
 from ..tracked import ReportedWorker
-from ..tracked.readings import Readings, consumers, silent
+from ..tracked.readings import Readings, Unpublished, consumers, silent
 from .queues import Queues
 from .verdict import Problem, State, Verdict
 
@@ -44,45 +44,65 @@ class Limits(NamedTuple):
         return State.WARNING if seconds >= self.warn else State.OK
 
 
-def judge(readings: Readings, look: Callable[[Iterable[str]], Queues], limits: Limits) -> Verdict:
+def judge(
+    readings: Readings,
+    look: Callable[[Iterable[str]], Queues],
+    limits: Limits,
+    look_at_outboxes: Callable[[], Mapping[str, Unpublished]] = dict,
+) -> Verdict:
     """Judge the platform.
 
     :param readings: the database.
     :param look: asks the broker; it gets the names of the queues that workers consume.
     :param limits: from when on something is late.
+    :param look_at_outboxes: tells what waits in each outbox.
     """
     reported = readings.reported()
     served = consumers(reported)
-    queues = look(served)
-    found = _of_queues(readings, queues, served, limits)
+    queues, outboxes = look(served), look_at_outboxes()
+    found = _of_waiting(readings, queues, outboxes, served, limits)
     for pause in PAUSES:
         if not found:
             break
         time.sleep(pause)
-        queues = look(served)
-        again = _of_queues(readings, queues, served, limits)
+        queues, outboxes = look(served), look_at_outboxes()
+        again = _of_waiting(readings, queues, outboxes, served, limits)
         found = {name: problem for name, problem in again.items() if name in found}
     lag, lost, rejected, missed = readings.lag(), readings.lost(), readings.rejected(), silent(reported)
-    problems = [*found.values(), *_of_rows(lost, rejected, missed), *_of_dead_letters(queues)]
+    problems = [
+        *found.values(),
+        *_of_rows(lost, rejected, missed),
+        *_of_dead_letters(queues),
+        *_of_kept(outboxes),
+    ]
     alive = sum(worker.standing == 'alive' for worker in reported)
     numbers = {
         **({} if lag is None else {'lag': f'{lag:.0f}s;{limits.warn:g};{limits.crit:g}'}),
         **({} if queues.platform is None else {'platform queue': f'{_all(queues.platform)}'}),
         **{f'queue {name}': f'{depth.waiting}' for name, depth in queues.work.items()},
         **{f'consumers {name}': f'{_consumers(name, depth, served)}' for name, depth in queues.work.items()},
+        **{
+            f'outbox {name}': f'{outbox.oldest:.0f}s;{limits.warn:g};{limits.crit:g}'
+            for name, outbox in outboxes.items()
+        },
+        **{f'kept {name}': f'{outbox.kept}' for name, outbox in outboxes.items()},
         'workers': f'{alive}',
         'silent': f'{len(missed)}',
         'lost': f'{lost}',
         'rejected': f'{rejected}',
     }
-    return Verdict(tuple(problems), _summary(lag, alive, queues, served), numbers)
+    return Verdict(tuple(problems), _summary(lag, alive, queues, served, outboxes), numbers)
 
 
-def _of_queues(readings: Readings, queues: Queues, served: Counter[str], limits: Limits) -> dict[str, Problem]:
+def _of_waiting(
+    readings: Readings, queues: Queues, outboxes: Mapping[str, Unpublished], served: Counter[str], limits: Limits
+) -> dict[str, Problem]:
     problems = {'lag': _of_lag(readings, queues.platform, limits), '': _of_platform(readings, queues.platform, limits)}
     for name, depth in queues.work.items():
         if depth.waiting:
             problems[f'queue {name}'] = _of_work(readings, name, depth, served, limits)
+    for name, outbox in outboxes.items():
+        problems[f'outbox {name}'] = _of_outbox(name, outbox, limits)
     return {name: problem for name, problem in problems.items() if problem is not None}
 
 
@@ -126,6 +146,14 @@ def _of_work(readings: Readings, name: str, depth: Depth, served: Counter[str], 
     return Problem(state, f'{waits} no task of it has started for {_written(stuck or 0)}') if state else None
 
 
+def _of_outbox(name: str, outbox: Unpublished, limits: Limits) -> Problem | None:
+    state = limits.state(outbox.oldest)
+    if not outbox.waiting or not state:
+        return None
+    waits = f'{_counted(outbox.waiting, "message")} waiting in the outbox of {name}'
+    return Problem(state, f'{waits}, and no relay has published the first of them for {_written(outbox.oldest)}')
+
+
 def _of_rows(lost: int, rejected: int, missed: list[ReportedWorker]) -> Iterator[Problem]:
     if lost:
         yield Problem(State.WARNING, f'{_counted(lost, "task")} lost while running (toolbox lost)')
@@ -143,12 +171,22 @@ def _of_dead_letters(queues: Queues) -> Iterator[Problem]:
         )
 
 
-def _summary(lag: float | None, alive: int, queues: Queues, served: Counter[str]) -> str:
+def _of_kept(outboxes: Mapping[str, Unpublished]) -> Iterator[Problem]:
+    for name, outbox in outboxes.items():
+        if outbox.kept:
+            text = f'{_counted(outbox.kept, "message")} kept aside in the outbox of {name}: the reason is in the table'
+            yield Problem(State.WARNING, text)
+
+
+def _summary(
+    lag: float | None, alive: int, queues: Queues, served: Counter[str], outboxes: Mapping[str, Unpublished]
+) -> str:
     of_queues = _some(
         [
             f'{name} {depth.waiting} ({_counted(_consumers(name, depth, served), "consumer")})'
             for name, depth in queues.work.items()
         ]
+        + [f'outbox of {name} {outbox.waiting}' for name, outbox in outboxes.items()]
     )
     return f'lag {_written(lag or 0)}, {_counted(alive, "worker")}, nothing lost, rejected or silent; {of_queues}'
 

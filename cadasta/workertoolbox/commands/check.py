@@ -56,6 +56,13 @@ from .options import option
     show_default=True,
     help='With --platform: a delay of so many seconds is critical.',
 )
+@option(
+    '--outbox-database',
+    metavar='URL',
+    multiple=True,
+    help='With --platform: another database that has an outbox, to see whether relays publish it. Give it once for '
+    'each.',
+)
 @option('--json', is_flag=True, help='Print one JSON document.')
 @click.pass_context
 @handle_preload_options
@@ -70,6 +77,7 @@ def check(
     platform: bool,
     warn: float,
     crit: float,
+    outbox_database: tuple[str, ...],
     json: bool,
 ) -> None:
     """Check the app, and the broker and databases that it uses. The command changes nothing.
@@ -77,11 +85,11 @@ def check(
     The exit code is 0 if nothing is wrong. The command waits three seconds for an answer, and asks some twice.
 
     With --platform, it does not look at the app. It says in one line whether the platform is well: how far the monitor
-    is behind, which queues nobody consumes or do not move, and whether any task is lost, any message rejected, or any
-    worker silent. Systems that watch others, such as Nagios, run this command.
+    is behind, which queues nobody consumes or do not move, which outboxes no relay publishes, and whether any task is
+    lost, any message rejected, or any worker silent. Systems that watch others, such as Nagios, run this command.
     """
     if platform:
-        ctx.exit(_judge(ctx.obj.app, database, warn, crit, json))
+        ctx.exit(_judge(ctx.obj.app, database, warn, crit, outbox_database, json))
     from ..check import check as findings_of
     from ..check import report
     from ..terminal.output import make_console
@@ -94,12 +102,12 @@ def check(
     ctx.exit(int(not report.show(findings, make_console(ctx.obj.no_color))))
 
 
-def _judge(app: Celery, database: str | None, warn: float, crit: float, json: bool) -> int:
+def _judge(app: Celery, database: str | None, warn: float, crit: float, outboxes: tuple[str, ...], json: bool) -> int:
     from ..alarms import Limits, State, judge_platform
 
     try:
         with usable_database(), usable_broker(app):
-            verdict = judge_platform(app, database_of(app, database), Limits(warn, crit))
+            verdict = judge_platform(app, database_of(app, database), Limits(warn, crit), outboxes)
     except click.ClickException as error:
         # A broker or database that cannot be reached is away. Any other error is a mistake in the set-up of the check.
         is_away = isinstance(error.__cause__, Exception) and not isinstance(error.__cause__, ToolboxError)

@@ -78,6 +78,12 @@ class Connected(ABC):
     def __init__(self, url: str) -> None:
         self._engine = engine(url)
 
+    @property
+    def where(self) -> str:
+        """The host and the name of the database."""
+        url = self._engine.url
+        return '/'.join(part for part in (url.host, url.database) if part)
+
     def __enter__(self) -> Self:
         self._connect()
         return self

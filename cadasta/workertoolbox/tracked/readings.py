@@ -1,15 +1,19 @@
 """Read in the database how the platform is. All ages are by the clock of the database."""
 
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from ..architecture import key_of
+from ..database.connection import Connected, prepare_to_read
 from ..database.dialects import NOW
-from ..database.tables import MONITOR_TABLES, monitors, rejected, task, workers
+from ..database.faults import refusing
+from ..database.tables import MONITOR_TABLES, monitors, outbox, rejected, task, workers
 from ..database.values import aware
+from ..errors import NotUsable
 from .columns import SCHEDULED
 from .ended import EndedTask, ended, ending
 from .filter import Filter, by_state
@@ -28,6 +32,49 @@ MOST = 10_000
 _NEWEST = 1000
 
 
+class Unpublished(NamedTuple):
+    """The messages of an outbox.
+
+    :param waiting: those that no relay has published, up to `MOST`.
+    :param oldest: how long ago the first of these was written, in seconds.
+    :param kept: those that were kept aside because they can never be published, up to `MOST`.
+    """
+
+    waiting: int
+    oldest: float
+    kept: int
+
+
+class OutboxReadings(Connected):
+    """A connection to a database that has an outbox, as a context manager. It writes nothing.
+
+    :param url: the database's URL.
+    :raises NotUsable: where there is no such table.
+    :raises sqlalchemy.exc.DBAPIError: where the database cannot be reached; any method may raise it.
+
+    >>> from cadasta.workertoolbox import upgrade_outbox
+    >>> upgrade_outbox('sqlite:///shop.db')
+    >>> with OutboxReadings('sqlite:///shop.db') as readings:
+    ...     readings.unpublished()
+    Unpublished(waiting=0, oldest=0.0, kept=0)
+    """
+
+    _maker = 'celery toolbox tables --outbox'
+
+    def _prepare(self) -> None:
+        self._connection.execution_options(isolation_level='AUTOCOMMIT')
+        prepare_to_read(self._connection)
+        _set_timeout(self._connection)
+        self._require('table', (outbox.name,))
+
+    def unpublished(self) -> Unpublished:
+        """Tell what waits in the outbox.
+
+        :raises NotUsable: where the role may not read it.
+        """
+        return _unpublished(self._connection)
+
+
 class Readings(TrackedTasks):
     """A connection to the database that the monitor writes, as a context manager. It writes nothing.
 
@@ -44,8 +91,7 @@ class Readings(TrackedTasks):
 
     def _prepare(self) -> None:
         super()._prepare()
-        if self._engine.dialect.name == 'postgresql':
-            self._connection.execute(sa.text(f"SET statement_timeout = '{TIMEOUT}s'"))
+        _set_timeout(self._connection)
         self._require('table', [table.name for table in MONITOR_TABLES])
 
     def lag(self) -> float | None:
@@ -69,6 +115,13 @@ class Readings(TrackedTasks):
     def rejected(self) -> int:
         """Count the messages that could not be read."""
         return self._count(sa.select(rejected.c.digest))
+
+    def unpublished(self) -> Unpublished | None:
+        """Tell what waits in the outbox; `None` where this database has none, or the role may not read it."""
+        with suppress(NotUsable):
+            self._require('table', (outbox.name,))
+            return _unpublished(self._connection)
+        return None
 
     def reported(self) -> list[ReportedWorker]:
         """List the workers that were seen lately."""
@@ -147,6 +200,30 @@ class Readings(TrackedTasks):
 
     def _scalar(self, query: Any) -> Any:
         return next((row[0] for row in self._run(query)), None)
+
+
+def _set_timeout(connection: sa.Connection) -> None:
+    if connection.dialect.name == 'postgresql':
+        connection.execute(sa.text(f"SET statement_timeout = '{TIMEOUT}s'"))
+
+
+def _unpublished(connection: sa.Connection) -> Unpublished:
+    waits, is_kept = outbox.c.reason.is_(None), outbox.c.reason.is_not(None)
+    # PostgreSQL has an index of this order. The transaction that began first is about the oldest.
+    oldest = sa.select(outbox.c.written).where(waits).order_by(outbox.c.transaction_id, outbox.c.id).limit(1)
+    columns = [
+        *(
+            sa.select(sa.func.count()).select_from(sa.select(outbox.c.id).where(which).limit(MOST).subquery())
+            for which in (waits, is_kept)
+        ),
+        oldest,
+    ]
+    now = NOW[connection.dialect.name]
+    with refusing(' to look at the outbox'):
+        row = connection.execute(sa.select(now, *(column.scalar_subquery() for column in columns))).one()
+    moment, waiting, kept, written = row
+    age = 0.0 if written is None else max((_moment(moment) - aware(written)).total_seconds(), 0.0)
+    return Unpublished(waiting, age, kept)
 
 
 def _moment(now: datetime | str) -> datetime:

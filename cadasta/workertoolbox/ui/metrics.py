@@ -31,6 +31,18 @@ def metrics(readings: Readings) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         'toolbox_messages_rejected', 'Messages that no monitor could read, up to 10,000.', readings.rejected()
     )
+    if (outbox := readings.unpublished()) is not None:
+        yield GaugeMetricFamily(
+            'toolbox_outbox_messages',
+            'Messages of the outbox that no relay has published, up to 10,000.',
+            outbox.waiting,
+        )
+        yield GaugeMetricFamily(
+            'toolbox_outbox_oldest_seconds', 'How long ago the first of these was written.', outbox.oldest
+        )
+        yield GaugeMetricFamily(
+            'toolbox_outbox_kept', 'Messages of the outbox that can never be published, up to 10,000.', outbox.kept
+        )
     reported = readings.reported()
     workers = GaugeMetricFamily('toolbox_workers', 'Workers that were seen within a day.', labels=['standing'])
     workers.add_metric(['alive'], sum(worker.standing == 'alive' for worker in reported))
