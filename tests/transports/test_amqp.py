@@ -100,6 +100,14 @@ def test_a_limit_of_py_amqp_is_left_alone(network: Network) -> None:
     assert network.now == 2
 
 
+def test_celery_connects_again_where_rabbitmq_has_closed_the_channel() -> None:
+    channel = amqp.Channel(amqp.Connection(), 1)
+    # The client does this when a channel ends.
+    channel.collect()
+    with pytest.raises(amqp.Transport.recoverable_connection_errors, match='already closed'):
+        channel.basic_publish_confirm(TASK, 'tasks')
+
+
 def test_an_app_may_hear_of_it_as_well(network: Network) -> None:
     heard: list[str] = []
     connection = amqp.Connection(on_blocked=heard.append, on_unblocked=lambda: heard.append('over'))
