@@ -92,6 +92,19 @@ def test_two_apps_with_one_config_have_a_broker_each() -> None:
     assert [transport(app)[0] for app in apps] == ['amqp', 'redis']
 
 
+def test_a_default_that_celery_asks_for_with_each_task_is_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To send a task without this took a tenth longer."""
+    app = make_app('memory://', result_backend='rpc://')
+    app.send_task('export.project')
+    asked: list[str] = []
+    monkeypatch.setattr(Config, '__getitem__', lambda config, name: asked.append(name) or vars(config)[name])
+    app.send_task('export.project')
+    assert asked == []
+    app.conf.task_always_eager = True
+    assert app.conf.task_always_eager
+    assert make_app('memory://', task_always_eager=True).conf.task_always_eager
+
+
 def test_settings_of_the_broker_are_made_for_each_broker_once() -> None:
     conf = SimpleNamespace(changes={})
     asked: list[Mapping[str, Any]] = []
@@ -101,7 +114,8 @@ def test_settings_of_the_broker_are_made_for_each_broker_once() -> None:
         return {'broker_transport': None, 'task_queues': set()}
 
     settings = Elsewhere({'QUEUES': ['export'], 'task_queues': {'export'}}, complete, conf)
-    assert dict(settings) == {'QUEUES': ['export']}
+    assert 'task_queues' not in settings
+    assert settings['QUEUES'] == ['export']
     for name in ('broker_transport', 'task_queues', 'task_default_queue'):
         with pytest.raises(KeyError, match=name):
             settings[name]

@@ -3,8 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..seams.celery_settings import OPTIONS
 from .broker_options import URLS
 
+# Celery asks for these when it sends a task. It would look for each of them here and in the `Config`, under three
+# names, before it found its own default.
+_ASKED = ('broker_pool_acquire_timeout', 'task_always_eager', 'task_repr_maxlevels', 'task_send_sent_event')
 _NAMES = frozenset({'broker_transport', 'broker_transport_options', 'task_queues', 'task_routes'})
 
 
@@ -33,7 +37,8 @@ class Elsewhere(dict[str, Any]):
     def __init__(
         self, settings: Mapping[str, Any], complete: Callable[[Mapping[str, Any]], Mapping[str, Any]], conf: Any
     ) -> None:
-        super().__init__((name, value) for name, value in settings.items() if name not in _NAMES)
+        super().__init__({name: OPTIONS[name].default for name in _ASKED})
+        self.update((name, value) for name, value in settings.items() if name not in _NAMES)
         self._complete = complete
         self._conf = conf
         self._urls: dict[str, Any] = {}
