@@ -6,9 +6,15 @@ from typing import Any
 from ..seams.celery_settings import OPTIONS
 from .broker_options import URLS
 
-# Celery asks for these when it sends a task. It would look for each of them here and in the `Config`, under three
-# names, before it found its own default.
-_ASKED = ('broker_pool_acquire_timeout', 'task_always_eager', 'task_repr_maxlevels', 'task_send_sent_event')
+# Celery asks for these when it sends a task, or stores a result. It would look for each of them here and in the
+# `Config`, under three names, before it found its own default.
+_ASKED = (
+    'broker_pool_acquire_timeout',
+    'result_extended',
+    'task_always_eager',
+    'task_repr_maxlevels',
+    'task_send_sent_event',
+)
 _NAMES = frozenset({'broker_transport', 'broker_transport_options', 'task_queues', 'task_routes'})
 
 
