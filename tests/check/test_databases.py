@@ -1,4 +1,4 @@
-"""What is said of databases without asking one."""
+"""The check says some things of databases without asking one."""
 
 from __future__ import annotations
 

@@ -275,7 +275,7 @@ def test_the_script_for_sqlite(tmp_path: object) -> None:
 
 
 def objects(file: Path) -> list[tuple[str, str]]:
-    """What a SQLite database has: names, and the statements that made them."""
+    """List the names in a SQLite database, and the statements that made them."""
     with closing(sqlite3.connect(file)) as connection:
         return connection.execute('SELECT name, sql FROM sqlite_master ORDER BY name').fetchall()
 

@@ -1,4 +1,4 @@
-"""What is new, by the rows of two moments, and how often it is looked for."""
+"""A list that follows shows what is new between two moments, and looks as often as it should."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reading counts, on both sides of each limit."""
+"""A reading counts what is on one side of each limit, and not on the other."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class Store(Connected):
         :raises sqlalchemy.exc.DBAPIError: where the database is away; some of the batch may be stored.
         """
         rest = iter(messages)
-        # What the store keeps of messages until it has written them may be more than what the source keeps of them.
+        # The store keeps more of some messages until it has written them than the source does.
         parts = [self._write(part) for part in iter(lambda: list(within_memory(rest)), [])]
         return Stored(sum(part.tasks for part in parts), sum(part.rejected for part in parts))
 
