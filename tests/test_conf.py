@@ -1027,7 +1027,7 @@ def test_run_once_from_the_environment(monkeypatch: pytest.MonkeyPatch, text: st
 
 def test_run_once_must_be_a_flag() -> None:
     with pytest.raises(ValueError, match=r"^RUN_ONCE is 'perhaps': it must be one of 'true'"):
-        Config(RUN_ONCE='perhaps')  # type: ignore[arg-type]
+        Config(RUN_ONCE='perhaps')  # type: ignore[arg-type]  # a mistake
 
 
 def test_the_backends_are_there_for_whoever_asks() -> None:

@@ -41,7 +41,7 @@ def test_another_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match=r"module 'cadasta\.workertoolbox' has no attribute 'Confg'"):
         _ = cadasta.workertoolbox.Confg
     with pytest.raises(ImportError, match='cannot import name'):
-        from cadasta.workertoolbox import Confg  # noqa: F401
+        from cadasta.workertoolbox import Confg  # noqa: F401  # it is not there
 
 
 @pytest.mark.parametrize('module', ['conf', 'setup', 'tests', 'utils', 'topology', 'signals', 'results', 'errors'])

@@ -66,7 +66,7 @@ def test_a_silent_database_is_noticed_where_libpq_connects_it(url: str, timeouts
     refuse_clearly(engine)
     seen: dict[str, Any] = {}
 
-    class Enough(Exception):  # noqa: N818
+    class Enough(Exception):  # noqa: N818  # it is no error
         pass
 
     @sqlalchemy.event.listens_for(engine, 'do_connect')

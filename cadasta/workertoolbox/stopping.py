@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-#: Whoever waits looks this often whether it is told to stop, in seconds.
+#: A loop that waits looks whether it is told to stop, each time after so many seconds.
 GLANCE = 0.1
 
 

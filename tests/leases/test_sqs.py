@@ -30,6 +30,7 @@ class Client:
         self.fail = fail
         self.calls: list[list[str]] = []
 
+    # boto3 has these names.
     def change_message_visibility_batch(self, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
         self.calls.append([entry['ReceiptHandle'] for entry in Entries])
         return {'Failed': self.fail(Entries)}

@@ -268,8 +268,8 @@ def test_which_followers_are_released(local: Local) -> None:
     [
         ('failed', None, ''),
         ('cancelled', None, ''),
-        ('lost', Suspect(None, proof='gone'), ''),  # type: ignore[arg-type]
-        ('lost', Suspect(None, doubt='held'), 'it is not proved to be lost: held'),  # type: ignore[arg-type]
+        ('lost', Suspect(None, proof='gone'), ''),  # type: ignore[arg-type]  # nobody looks at the task
+        ('lost', Suspect(None, doubt='held'), 'it is not proved to be lost: held'),  # type: ignore[arg-type]  # nobody looks at the task
         ('queued', None, 'it is not overdue: nothing is called lost that happened within the last minute'),
         ('retrying', None, 'it is not overdue: nothing is called lost that happened within the last minute'),
         ('lost', None, 'it is not overdue: nothing is called lost that happened within the last minute'),

@@ -100,7 +100,7 @@ class Queue:
 @pytest.mark.parametrize('once', [True, False])
 def test_how_far_the_monitor_has_read(clock: Clock, once: bool) -> None:
     queue = Queue()
-    lookout = Lookout(queue, queue, once)  # type: ignore[arg-type]
+    lookout = Lookout(queue, queue, once)  # type: ignore[arg-type]  # a stand-in for source and store
 
     def told(seconds: float, has_mark: bool = True, is_empty: bool = False) -> list[float | str | None]:
         clock.now += seconds

@@ -199,7 +199,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
 def test_a_monitor_that_is_behind_says_that_it_is_there(clock: list[float]) -> None:
     source, told = Source(), Told()
-    lookout = Lookout(source, told, once=False)  # type: ignore[arg-type]
+    lookout = Lookout(source, told, once=False)  # type: ignore[arg-type]  # stand-ins
     lookout.look(is_empty=False)
     assert told == ['there']
     clock[0] += presence.EVERY
@@ -223,7 +223,7 @@ def test_a_monitor_that_is_behind_says_that_it_is_there(clock: list[float]) -> N
 def test_one_that_runs_once_goes_on_to_look_at_what_was_there_when_it_began(clock: list[float]) -> None:
     source, told = Source(), Told()
     source.backlog = 0
-    lookout = Lookout(source, told, once=True)  # type: ignore[arg-type]
+    lookout = Lookout(source, told, once=True)  # type: ignore[arg-type]  # stand-ins
     lookout.look(is_empty=False)
     clock[0] += 2 * presence.EVERY
     lookout.look(is_empty=False)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.parametrize('broker', ['sqs'], indirect=True)
 
 
 class Channel(kombu_sqs.AnsweringChannel):
-    timeouts = {'connect_timeout': 3, 'read_timeout': 4}  # noqa: RUF012
+    timeouts = {'connect_timeout': 3, 'read_timeout': 4}  # noqa: RUF012  # as kombu has it
     heard: list[str]
 
     def answered(self, url: str) -> None:

@@ -83,9 +83,9 @@ def test_what_is_masked_stays_masked() -> None:
 
 def test_text_of_a_credential_is_the_credential() -> None:
     secret = SecretText('hush')
-    for text in (str(secret), f'{secret}', '%s' % secret, secret + '', ''.join([secret])):  # noqa: UP031
+    for text in (str(secret), f'{secret}', '%s' % secret, secret + '', ''.join([secret])):  # noqa: UP031  # as logs do it
         assert (text, type(text)) == ('hush', str)
-    assert f'{secret!r}' == '%r' % secret == "'********'"  # noqa: UP031
+    assert f'{secret!r}' == '%r' % secret == "'********'"  # noqa: UP031  # as logs do it
     assert f'{SecretNumber(7)} {SecretBytes(b"hush")}' == "7 '********'"
     assert (SecretNumber(7) + 1, bytes(SecretBytes(b'hush')), bytes.decode(SecretBytes(b'hush'))) == (
         8,

@@ -22,9 +22,9 @@ def route(name: str, *args: Any, **kwargs: Any) -> None: ...
 
 
 class Routed(Config):
-    QUEUES = ['export']  # noqa: RUF012
+    QUEUES = ['export']  # noqa: RUF012  # as users write it
     task_routes = staticmethod(route)
-    broker_transport_options = {'region': 'eu-west-1'}  # noqa: RUF012
+    broker_transport_options = {'region': 'eu-west-1'}  # noqa: RUF012  # as users write it
 
 
 class Misspelt(Config):
@@ -65,8 +65,8 @@ assert_type(config['task_time_limit'], Any)
 assert_type(ExportConfig().REGION, str)
 assert_type(dict(config), dict[str, Any])
 assert_type({**config}, dict[str, Any])
-config.QEUES  # expect: attr-defined  # noqa: B018
-config.task_time_limt  # expect: attr-defined  # noqa: B018
+config.QEUES  # expect: attr-defined  # noqa: B018  # mypy judges it
+config.task_time_limt  # expect: attr-defined  # noqa: B018  # mypy judges it
 config.x = 1  # expect: attr-defined
 config['x'] = 1  # expect: index
 del config['x']  # expect: attr-defined

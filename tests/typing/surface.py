@@ -23,7 +23,7 @@ assert_type(cadasta.workertoolbox.__version__, str)
 assert_type(cadasta.workertoolbox.DEFAULT_QUEUES, tuple[str, ...])
 assert_type(Config().QUEUES, list[str] | tuple[str, ...])
 cadasta.workertoolbox.Config(task_time_limt=60)  # expect: call-arg
-cadasta.workertoolbox.TrackdTasks  # expect: attr-defined  # noqa: B018
+cadasta.workertoolbox.TrackdTasks  # expect: attr-defined  # noqa: B018  # mypy judges it
 cadasta.workertoolbox.setup_app(Celery('export'), thrw=True)  # expect: call-arg
 
 with batch(Celery('export')) as nothing:

@@ -234,9 +234,9 @@ def test_a_look_after_a_long_time() -> None:
     """It asks for twice as long a time each time, and for none twice."""
     seen, past = EndedTasks(), Past()
     for _ in range(2):
-        seen.look(past)  # type: ignore[arg-type]
+        seen.look(past)  # type: ignore[arg-type]  # a stand-in for the database
         past.time += timedelta(hours=1)
-    seen.look(past)  # type: ignore[arg-type]
+    seen.look(past)  # type: ignore[arg-type]  # a stand-in for the database
     assert past.asked == 2 * [60, 120, 240, 480, 960, 1740]
 
 

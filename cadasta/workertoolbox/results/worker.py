@@ -8,7 +8,7 @@ from ..seams.celery_pool import spawns
 from ..seams.celery_worker import trace_again
 
 # `unlocks` listens to a signal.
-from . import identity, unlocks, waiting  # noqa: F401
+from . import identity, unlocks, waiting  # noqa: F401  # its import connects it
 from .guard import guard
 
 

@@ -89,6 +89,7 @@ class AnsweringChannel(SQS.Channel, ABC):
         finally:
             self._recorder = None
 
+    # kombu says nothing of what it returns.
     def _get_from_sqs(self, queue_name: str, queue_url: str, connection: Any, count: int = 1, callback: Any = None):  # type: ignore[no-untyped-def]
         def on_answer(answer: Any) -> None:
             messages = _readable(answer)

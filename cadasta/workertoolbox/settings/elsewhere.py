@@ -43,8 +43,8 @@ class Elsewhere(dict[str, Any]):
     def __init__(
         self, settings: Mapping[str, Any], complete: Callable[[Mapping[str, Any]], Mapping[str, Any]], conf: Any
     ) -> None:
-        super().__init__({name: OPTIONS[name].default for name in _ASKED})
-        self.update((name, value) for name, value in settings.items() if name not in _NAMES)
+        given = {name: value for name, value in settings.items() if name not in _NAMES}
+        super().__init__({name: OPTIONS[name].default for name in _ASKED} | given)
         self._complete = complete
         self._conf = conf
         self._urls: dict[str, Any] = {}
