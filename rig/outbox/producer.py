@@ -22,19 +22,26 @@ from rig.outbox.shop import app
 
 #: What a child does last, in this order.
 MOMENTS = ('start', 'begun', 'ordered', 'sending', 'sent', 'committing', 'committed', 'rolling back', 'rolled back')
-#: A child is killed at the latest so many seconds after its first transaction.
-LONGEST = 0.3
+#: A child is killed when it has ended a random number of transactions, below this one. The number of tasks therefore
+#: hardly depends on the speed of the machine, and a worker can run them all in the time that a test has.
+MOST = 10
+#: It is killed at the latest so many seconds later.
+LONGEST = 0.01
 _ORDER = sa.text('INSERT INTO orders VALUES (:name, :tasks)')
 
 
 def write_orders(url: str, moment: mmap.mmap, chance: random.Random) -> None:
-    """Write orders until the end. Of four transactions, one is rolled back."""
+    """Write orders until the end. Of four transactions, one is rolled back.
+
+    :param moment: one byte for what was done last, and one for the transactions that have ended
+    """
 
     def note(name: str) -> None:
         moment[0] = MOMENTS.index(name)
 
     with sa.create_engine(url).connect() as connection:
-        for _ in count():
+        for ended in count():
+            moment[1] = ended
             name, tasks = uuid4().hex, chance.randint(1, 3)
             connection.begin()
             note('begun')
@@ -61,10 +68,14 @@ def warm_up(url: str) -> None:
         app.send_task('export.order')
 
 
+def is_running(child: int) -> bool:
+    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
+
 def kill_one(url: str, chance: random.Random) -> str:
     """Let a child write orders, and kill it. The database may be away for a while, and end it before."""
-    moment = mmap.mmap(-1, 1)
-    seed = chance.random()
+    moment = mmap.mmap(-1, 2)
+    seed, most = chance.random(), chance.randrange(MOST)
     while True:
         child = os.fork()
         if not child:
@@ -72,12 +83,12 @@ def kill_one(url: str, chance: random.Random) -> str:
                 write_orders(url, moment, random.Random(seed))
             finally:
                 os._exit(1)
-        while not moment[0] and os.waitpid(child, os.WNOHANG) == (0, 0):
-            time.sleep(0.002)
+        while is_running(child) and not (moment[0] and moment[1] >= most):
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0, LONGEST))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
         if moment[0]:
-            time.sleep(chance.uniform(0, LONGEST))
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
             return MOMENTS[moment[0]]
 
 
