@@ -32,13 +32,15 @@ ANSWERS: dict[str, tuple[int, str]] = {
     'html': (200, '<html>Sign in to the network</html>'),
     'empty': (200, ''),
     'list': (200, '[42]'),
-    'half': (200, '{"Messages": [{"MessageId": "1"}, {"Body": 4, "ReceiptHandle": "x"}]}'),
-    'wrong': (200, '{"Messages": "none"}'),
+    'nothing': (200, '{}'),
+    'half': (200, '{"Messages": [{"MessageId": "1"}], "Attributes": {"ApproximateNumberOfMessages": "many"}}'),
+    'odd': (200, '{"Messages": [{"Body": 4, "ReceiptHandle": "x"}], "Attributes": {"VisibilityTimeout": [1]}}'),
+    'wrong': (200, '{"Messages": "none", "Attributes": "none", "MessageId": 1, "QueueUrl": {}, "QueueUrls": 2}'),
     'moved': (301, ''),
 }
-#: The connection is closed without an answer, and in the middle of one.
-HANG_UP, CUT = 'hang up', 'cut'
-FAULTS = (*ANSWERS, HANG_UP, CUT)
+#: The connection is closed without an answer, in the middle of one, and after its headers.
+HANG_UP, CUT, BEHEADED = 'hang up', 'cut', 'beheaded'
+FAULTS = (*ANSWERS, HANG_UP, CUT, BEHEADED)
 #: Answers to a call for several messages of which Amazon takes all but the last: by name, what it says of that one. A
 #: message that is alone is taken.
 PARTLY: dict[str, dict[str, Any]] = {
@@ -108,8 +110,10 @@ class Handler(BaseHTTPRequestHandler):
             status, body = ANSWERS[name]
             self.answer(status, body.encode(), {'Content-Type': 'application/x-amz-json-1.0'})
             return
+        if name != HANG_UP:
+            self.wfile.write(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n')
         if name == CUT:
-            self.wfile.write(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"Messages": [')
+            self.wfile.write(b'{"Messages": [')
         self.close_connection = True
 
     def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:

@@ -9,10 +9,11 @@ import pytest
 from botocore.exceptions import ClientError
 from kombu import Connection, Queue
 from kombu.asynchronous import Hub, set_event_loop
+from kombu.exceptions import InconsistencyError
 
 from cadasta.workertoolbox.seams import kombu_sqs
 from rig.servers.broker import Broker
-from rig.servers.moto_server import ANSWERS, CUT, FAULTS, HANG_UP
+from rig.servers.moto_server import ANSWERS, BEHEADED, CUT, FAULTS, HANG_UP
 from rig.servers.sqs import SQS, SQSBroker
 
 pytestmark = pytest.mark.parametrize('broker', ['sqs'], indirect=True)
@@ -78,10 +79,12 @@ def test_a_channel_hears_of_each_answer(broker: SQSBroker, sqs_server: SQS, hub:
         expected = {
             'html': '',
             'empty': '',
+            'nothing': '',
             'half': '',
+            'odd': '',
             'list': 'its answer cannot be read',
             'wrong': 'its answer cannot be read',
-            **dict.fromkeys(('unavailable', 'internal', HANG_UP, CUT), 'it is out of reach'),
+            **dict.fromkeys(('unavailable', 'internal', HANG_UP, CUT, BEHEADED), 'it is out of reach'),
         }.get(answer, f'HTTP {ANSWERS.get(answer, [0])[0]}')
         assert expected in heard, answer
         assert bool(expected) is bool(heard), answer
@@ -93,14 +96,26 @@ def test_a_channel_hears_of_each_answer(broker: SQSBroker, sqs_server: SQS, hub:
     assert bodies == ['hello']
 
 
+@pytest.mark.parametrize('action', ['CreateQueue', 'GetQueueAttributes', 'SendMessage'])
 def test_each_answer_to_boto3_is_an_error_of_the_transport(
-    broker: SQSBroker, sqs_server: SQS, connection: Connection
+    broker: SQSBroker, sqs_server: SQS, connection: Connection, action: str
 ) -> None:
     channel = connection.default_channel
-    errors = (*Transport.connection_errors, *kombu_sqs.ERRORS)
+    queue = Queue('export')(channel)
+    if action != 'CreateQueue':
+        queue.declare()
     for answer in FAULTS:
-        sqs_server.fail(answer=answer, prefix=broker.prefix)
-        with pytest.raises(errors):
+        sqs_server.fail(answer=answer, action=action, prefix=broker.prefix)
+        with pytest.raises((*Transport.connection_errors, *kombu_sqs.ERRORS)):
+            # What it does not make, it declares: the number of messages is the answer to that.
+            connection.Producer(channel).publish('hello', routing_key='export', declare=[queue])
+
+
+def test_a_list_of_queues_that_has_another_form(broker: SQSBroker, sqs_server: SQS, connection: Connection) -> None:
+    channel = connection.default_channel
+    for answer in ('wrong', 'list', CUT, BEHEADED):
+        sqs_server.fail(answer=answer, action='ListQueues', prefix=broker.prefix)
+        with pytest.raises(InconsistencyError):
             channel.queue_declare('export')
 
 
@@ -114,6 +129,13 @@ def test_kombu_knows_less(broker: Broker, sqs_server: SQS) -> None:
     sqs_server.fail(answer='list', prefix=broker.prefix)
     with broker.connect() as connection, pytest.raises(AttributeError):
         connection.connect()
+    for answer in (BEHEADED, 'nothing'):
+        sqs_server.fail(answer=answer, action='GetQueueAttributes', prefix=broker.prefix)
+        with broker.connect() as connection, pytest.raises(KeyError):
+            connection.default_channel.queue_declare('export')
+    sqs_server.fail(answer='nothing', action='SendMessage', prefix=broker.prefix)
+    with broker.connect() as connection:
+        connection.Producer().publish('lost', routing_key='export')
     sqs_server.fail()
 
 

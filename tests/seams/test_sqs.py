@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from kombu import Connection, Queue
+from kombu.exceptions import InconsistencyError
 
 from cadasta.workertoolbox.seams import sqs
-from rig.servers.sqs import REGION, SQSBroker
+from rig.servers.sqs import REGION, SQS, SQSBroker
 
 pytestmark = pytest.mark.parametrize('broker', ['sqs'], indirect=True)
 NAMES = ['export', 'export.project', 'platform.fifo', 'export.project.fifo']
@@ -42,6 +43,19 @@ def test_the_client_is_the_one_that_is_configured(broker: SQSBroker, channel: An
     assert client.meta.region_name == REGION
     client.send_message(QueueUrl=sqs.url_of(channel, 'export'), MessageBody='hello')
     assert [message['Body'] for message in broker.receive('export')] == ['hello']
+
+
+def test_an_answer_without_what_was_asked_for_is_an_error(broker: SQSBroker, sqs_server: SQS, channel: Any) -> None:
+    Queue('export')(channel).declare()
+    client, url = sqs.client_of(channel, 'export'), sqs.url_of(channel, 'export')
+    name = 'ApproximateNumberOfMessages'
+    assert sqs.number_of(client, url, name) == 0
+    assert sqs.attributes_of(client, url, name, also=['All'])['VisibilityTimeout'] == '1800'
+    for answer, said in {'nothing': f'without {name}', 'half': "'many' for"}.items():
+        sqs_server.fail(answer=answer, action='GetQueueAttributes', prefix=broker.prefix)
+        with pytest.raises(InconsistencyError, match=f'{said} .*-export'):
+            sqs.number_of(client, url, name)
+    sqs_server.fail()
 
 
 def test_queues_that_are_predefined(broker: SQSBroker) -> None:

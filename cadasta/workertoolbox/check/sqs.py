@@ -10,12 +10,19 @@ from kombu import Queue
 
 from ..architecture import FIFO
 from ..durations import written
-from ..seams.sqs import NoSuchQueue, NotPredefined, client_of, name_of, url_of
+from ..seams.sqs import NoSuchQueue, NotPredefined, attributes_of, client_of, name_of, number_of, url_of
 from .finding import Problem, shown
 from .platform_queue import Depth
 
 #: Queues must keep messages at least this long, in seconds, because a monitor or worker may be away for a day.
 LEAST_RETENTION = 24 * 60 * 60
+_OF_EACH = (
+    'ApproximateNumberOfMessages',
+    'ApproximateNumberOfMessagesDelayed',
+    'ApproximateNumberOfMessagesNotVisible',
+    'MessageRetentionPeriod',
+    'VisibilityTimeout',
+)
 
 
 class SQS:
@@ -86,15 +93,10 @@ class SQS:
         *_, owner, name = policy['deadLetterTargetArn'].split(':')
         client = client_of(self._channel, queue)
         url = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=owner)['QueueUrl']
-        waiting = 'ApproximateNumberOfMessages'
-        attributes = client.get_queue_attributes(QueueUrl=url, AttributeNames=[waiting])['Attributes']
-        return name, int(attributes[waiting])
+        return name, number_of(client, url, 'ApproximateNumberOfMessages')
 
     def _attributes(self, queue: str) -> dict[str, str]:
-        url = url_of(self._channel, queue)
-        answer = client_of(self._channel, queue).get_queue_attributes(QueueUrl=url, AttributeNames=['All'])
-        attributes: dict[str, str] = answer['Attributes']
-        return attributes
+        return attributes_of(client_of(self._channel, queue), url_of(self._channel, queue), *_OF_EACH, also=['All'])
 
 
 def _faults(attributes: dict[str, str], name: str, visibility_timeout: int) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # h
 from kombu import Queue
 
 from ..seams.kombu_held import held, is_held
-from ..seams.sqs import client_of, url_of
+from ..seams.sqs import client_of, number_of, url_of
 
 logger = logging.getLogger(__name__)
 
@@ -96,8 +96,4 @@ class SQSLeases:
             logger.warning('SQS did not renew the lease of a message from %s; it is tried again: %s', url, why)
 
     def _timeout_of(self, queue: str) -> float:
-        client = client_of(self._channel, queue)
-        answer = client.get_queue_attributes(
-            QueueUrl=url_of(self._channel, queue), AttributeNames=['VisibilityTimeout']
-        )
-        return float(answer['Attributes']['VisibilityTimeout'])
+        return float(number_of(client_of(self._channel, queue), url_of(self._channel, queue), 'VisibilityTimeout'))

@@ -13,6 +13,8 @@ from kombu.transport import SQS
 from vine import promise
 
 _FIRST_ERROR = 300
+# What the answer to a call must have: without it, nobody knows whether Amazon has done what it was asked for.
+_NEEDED = {'CreateQueue': 'QueueUrl', 'SendMessage': 'MessageId'}
 
 #: The transport of kombu.
 Transport: type[Any] = SQS.Transport
@@ -49,8 +51,8 @@ class AnsweringChannel(SQS.Channel, ABC):
     It overrides ``_get_from_sqs``. kombu calls it from the event loop of a worker, and passes over an answer that it
     cannot use: it raises an error that ends the worker, and it never asks for messages of this queue again.
 
-    It overrides ``_new_boto_client`` and ``_create_queue`` as well: boto3 raises no error of its own for an answer that
-    is no JSON object.
+    It overrides ``_new_boto_client`` and ``_size`` as well: boto3 raises no error of its own for an answer that was cut
+    off, that is no JSON object, or that lacks what it is about.
 
     It overrides ``_put``, and ``sqs`` that gives it the client, for a batch of kombu's producer. kombu makes the
     arguments of a call and calls Amazon in one method.
@@ -112,13 +114,14 @@ class AnsweringChannel(SQS.Channel, ABC):
         limits = Config(**{name: value for name, value in self.timeouts.items() if name not in given})
         client = super()._new_boto_client(*args, config=limits if config is None else limits.merge(config), **kwargs)
         client.meta.events.register('before-parse.sqs', _refuse_garbage)
+        client.meta.events.register('after-call.sqs', _refuse_incomplete)
         return client
 
-    def _create_queue(self, queue_name: str, attributes: Any) -> Any:
-        answer = super()._create_queue(queue_name, attributes)
-        if 'QueueUrl' not in answer:
-            raise InconsistencyError(f'Amazon SQS answered without the URL of queue {queue_name!r}')
-        return answer
+    def _size(self, queue: str) -> int:
+        try:
+            return int(super()._size(queue))
+        except (KeyError, ValueError) as error:
+            raise InconsistencyError(f'Amazon SQS did not say how many messages queue {queue!r} has') from error
 
 
 def _readable(answer: Any) -> list[Any]:
@@ -132,11 +135,39 @@ def _readable(answer: Any) -> list[Any]:
     ]
 
 
-def _refuse_garbage(response_dict: Any, **kwargs: Any) -> None:
+def _refuse_garbage(operation_model: Any, response_dict: Any, **kwargs: Any) -> None:
+    body = response_dict['body']
+    # boto3 takes what it has for the whole answer where the connection was cut.
+    if len(body) < int(response_dict['headers'].get('Content-Length', 0)):
+        raise InconsistencyError('The connection was cut in the middle of an answer of Amazon SQS')
     try:
-        is_readable = isinstance(json.loads(response_dict['body'] or '{}'), dict)
+        is_readable = _fits(json.loads(body or '{}'), operation_model.output_shape)
     except ValueError:
         # A proxy may report an error in HTML. boto3 takes the status of such an answer for the error.
         is_readable = response_dict['status_code'] >= _FIRST_ERROR
     if not is_readable:
-        raise InconsistencyError('Amazon SQS, or a proxy before it, answered with something that is no JSON object')
+        raise InconsistencyError('Amazon SQS, or a proxy before it, answered with JSON of another form, or with none')
+
+
+def _fits(value: Any, shape: Any) -> bool:
+    """Tell whether boto3 can read a value. It raises anything for one of another type."""
+    if shape is None:
+        return isinstance(value, dict)
+    match shape.type_name:
+        case 'structure':
+            return isinstance(value, dict) and all(
+                value.get(name) is None or _fits(value[name], member) for name, member in shape.members.items()
+            )
+        case 'map':
+            return isinstance(value, dict) and all(_fits(each, shape.value) for each in value.values())
+        case 'list':
+            return isinstance(value, list) and all(_fits(each, shape.member) for each in value)
+        case 'string':
+            return isinstance(value, str)
+    return True
+
+
+def _refuse_incomplete(http_response: Any, parsed: Any, model: Any, **kwargs: Any) -> None:
+    needed = _NEEDED.get(model.name)
+    if needed is not None and needed not in parsed and http_response.status_code < _FIRST_ERROR:
+        raise InconsistencyError(f'Amazon SQS answered {model.name} without {needed}')

@@ -1,7 +1,9 @@
 """kombu: the name that it gives a queue in Amazon SQS, and the client of Amazon's API that it configures."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from kombu.exceptions import InconsistencyError
 from kombu.transport.SQS import DoesNotExistQueueException, UndefinedQueueException
 
 #: `url_of` raises this error if Amazon SQS has no queue of that name.
@@ -56,3 +58,36 @@ def client_of(channel: Any, queue: str) -> Any:
     :raises NotPredefined: if the app has predefined queues, and this one is not among them.
     """
     return channel.sqs(queue=name_of(channel, queue))
+
+
+def attributes_of(client: Any, url: str, *names: str, also: Sequence[str] = ()) -> dict[str, str]:
+    """Ask Amazon SQS for attributes of a queue.
+
+    :param client: a client of boto3.
+    :param url: the URL of the queue.
+    :param names: the names of attributes that each queue has.
+    :param also: the names of attributes that it may have.
+    :returns: the attributes, by name.
+    :raises kombu.exceptions.InconsistencyError: if the answer lacks one. An answer without attributes is no error for
+        boto3.
+    """
+    answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=[*names, *also])
+    attributes: dict[str, str] = answer.get('Attributes', {})
+    missing = [name for name in names if name not in attributes]
+    if missing:
+        raise InconsistencyError(f'Amazon SQS answered without {missing[0]} of the queue {url}')
+    return attributes
+
+
+def number_of(client: Any, url: str, name: str) -> int:
+    """Ask Amazon SQS for an attribute of a queue that is a number.
+
+    :param client: a client of boto3.
+    :param url: the URL of the queue.
+    :param name: the name of the attribute.
+    :raises kombu.exceptions.InconsistencyError: if the answer does not have it, or if it is no number.
+    """
+    value = attributes_of(client, url, name)[name]
+    if not value.isdecimal():
+        raise InconsistencyError(f'Amazon SQS answered with {value!r} for {name} of the queue {url}')
+    return int(value)

@@ -31,9 +31,9 @@ def make_app(name: str, *modules: str, **settings: Any) -> Celery:
             worker_prefetch_multiplier=1,
             result_backend_max_sleep_between_retries_ms=500,
             # Whoever sends a message waits for a broker that restarts. By default Celery gives up within a second, and
-            # then a task that sends another one fails.
+            # then a task that sends another one fails. For the next task of a chain, it takes `None` for three retries.
             task_publish_retry_policy={
-                'max_retries': None,
+                'max_retries': 1200,
                 'interval_start': 0,
                 'interval_step': 0.1,
                 'interval_max': 0.5,

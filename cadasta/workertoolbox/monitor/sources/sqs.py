@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]  # has no types
 from kombu import Connection
 
-from ...seams.sqs import client_of, url_of
+from ...seams.sqs import client_of, number_of, url_of
 from ..message import Message, from_envelope, packed
 from .base import MAX_BATCH_BYTES, PATIENCE, Limits
 from .fetch import Answer, Fetch
@@ -28,6 +28,8 @@ RECEIVING = 4
 CHANGING = 6
 #: After a monitor was killed, its messages stay hidden for at most this time, in seconds.
 MAX_HIDDEN = 60
+# What a message must have, so that the monitor can read and delete it.
+_PARTS = {'Attributes', 'Body', 'ReceiptHandle'}
 # How often the monitor hides, within that time, messages that it cannot store.
 _RENEWALS = 3
 
@@ -112,10 +114,7 @@ class SQSSource:
         self.acknowledge(())
 
     def waiting(self) -> int:
-        attributes = self._client.get_queue_attributes(
-            QueueUrl=self._url, AttributeNames=['ApproximateNumberOfMessages']
-        )['Attributes']
-        return int(attributes['ApproximateNumberOfMessages'])
+        return number_of(self._client, self._url, 'ApproximateNumberOfMessages')
 
     def mark(self) -> None:
         self._marked = self._now()
@@ -181,7 +180,7 @@ class SQSSource:
             VisibilityTimeout=self._hidden,
             AttributeNames=['SentTimestamp'],
         )
-        messages = answer.get('Messages', ())
+        messages = [message for message in answer.get('Messages', ()) if message.keys() >= _PARTS]
         return Answer(
             [packed(message['ReceiptHandle'], message.pop('Body')) for message in messages],
             any(int(message['Attributes']['SentTimestamp']) <= self._marked for message in messages),
