@@ -18,7 +18,7 @@ from cadasta.workertoolbox.conf import Config
 from cadasta.workertoolbox.monitor import Monitor, loop
 from rig.monitor.at_work import at_work
 from rig.monitor.databases import TaskDatabase
-from rig.servers.broker import PLATFORM_QUEUE
+from rig.servers.broker import PLATFORM_QUEUE, Broker
 from rig.servers.postgres import Database
 from rig.servers.process import Process, Processes, wait_until
 from rig.servers.redis import Redis
@@ -143,6 +143,27 @@ def test_all_wait(
         assert set(services.ran().values()) == {1}
         assert (lost().exit_code, lost().stderr) == (0, '0 lost\n')
         assert idle.stop() == worker.stop() == 0
+
+
+@pytest.mark.parametrize('broker', ['redis'], indirect=True)
+def test_a_worker_that_holds_messages_goes_on(broker: Broker, database: Database, processes: Processes) -> None:
+    # Redis soon gives back what the worker held.
+    broker.options |= {'visibility_timeout': 2, 'unacked_restore_interval': 1, 'unacked_restore_throttle': 1}
+    services = Services(broker, database, processes)
+    gate, done = processes.logs / 'gate', processes.logs / 'done'
+    done.mkdir()
+    worker = services.start_proxied_worker('export', '-c', '1', '-Q', 'export')
+    worker.wait_for(READY)
+    # It runs the first, and holds the others.
+    services.produce('export', 'gated', '3', str(gate), str(done))
+    wait_until(lambda: [*database.states().values()] == ['STARTED'], 'the first task to start')
+    broker.refuse()
+    worker.wait_for('Cannot connect to')
+    broker.listen()
+    worker.wait_for('Connected to .*\n(.*\n)*.*Connected to ')
+    gate.touch()
+    wait_until(lambda: [*database.states().values()] == ['SUCCESS'] * 3, 'all tasks to end')
+    assert worker.stop() == 0
 
 
 @pytest.mark.parametrize(('prefix', 'is_refused'), [('', True), ('{}{a}', True), ('prod.', True), ('prod{a}.', False)])

@@ -1,11 +1,11 @@
-"""kombu meets a Redis that is full."""
+"""kombu meets a Redis that is full, and one that goes away."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from kombu import Connection, Queue
+from kombu import Connection, Exchange, Queue
 from redis.exceptions import OutOfMemoryError
 
 from cadasta.workertoolbox.seams import kombu_redis
@@ -33,6 +33,30 @@ def fill(connection: Connection) -> Any:
     return message
 
 
+def lose(connection: Connection, broker: Broker) -> None:
+    """Holds a message, hears broadcasts as each worker does, and loses Redis. Then it closes what it has."""
+    held: list[Any] = []
+    with connection.Producer() as producer:
+        producer.publish({}, routing_key='seams', declare=[Queue('seams')])
+    news = Queue('news', Exchange('news', 'fanout'), auto_delete=True)
+    # The consumers hear while they live.
+    consumers = [
+        connection.Consumer(queue, channel=channel, callbacks=[lambda body, message: held.append(message)])
+        for queue, channel in ((Queue('seams'), connection.default_channel), (news, connection.channel()))
+    ]
+    for consumer in consumers:
+        consumer.consume()
+    # It has the message, and waits for more of both kinds.
+    with pytest.raises(TimeoutError):
+        while True:
+            connection.drain_events(timeout=0.2)
+    assert held
+    broker.refuse()
+    # A worker does both.
+    connection.collect()
+    connection.close()
+
+
 def test_kombu_does_less(broker: Broker) -> None:
     """This seam may go once kombu does this itself."""
     with broker.connect() as connection:
@@ -48,6 +72,21 @@ def test_kombu_does_less(broker: Broker) -> None:
             connection.default_channel.client.config_set('maxmemory', 0)
         # The second message is neither in the queue nor noted.
         assert connection.default_channel.queue_declare('seams').message_count == 0
+        assert connection.default_channel.client.hlen('unacked') == 1
+
+
+def test_kombu_does_not_close_a_connection_that_broke(broker: Broker) -> None:
+    """The override of `_connparams` may go once kombu does."""
+    with pytest.raises(AttributeError):
+        lose(Connection(broker.proxied_url), broker)
+    broker.listen()
+
+
+def test_a_connection_that_broke_is_closed(broker: Broker) -> None:
+    lose(Connection(broker.proxied_url, transport=Transport), broker)
+    broker.listen()
+    with broker.connect() as connection:
+        # Redis gives the message to another consumer after the visibility timeout.
         assert connection.default_channel.client.hlen('unacked') == 1
 
 

@@ -54,10 +54,19 @@ class OpenQoS(redis.QoS):
 
 
 class OpenChannel(redis.Channel):
-    """A channel that counts messages in a full Redis, too.
+    """A channel that counts messages in a full Redis, too, and that may be closed twice.
 
     It overrides ``_size``. kombu counts messages within a transaction; see `OpenQoS`.
+
+    It overrides ``_connparams``. A worker closes a connection that broke, and closes it again if another channel raised
+    an error meanwhile. kombu then tries to give messages back over a connection that has forgotten its address, and the
+    worker ended by the `AttributeError`.
     """
+
+    def _connparams(self, asynchronous: bool = False) -> Any:
+        if self.connection.client is None:
+            raise ConnectionResetError('The connection to Redis is closed')
+        return super()._connparams(asynchronous)
 
     def _size(self, queue: str) -> int:
         with self.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
