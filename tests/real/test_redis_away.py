@@ -164,6 +164,7 @@ def test_a_worker_that_holds_messages_goes_on(broker: Broker, database: Database
     gate.touch()
     wait_until(lambda: [*database.states().values()] == ['SUCCESS'] * 3, 'all tasks to end')
     assert worker.stop() == 0
+    assert [*services.ran().values()] == [1] * 3
 
 
 @pytest.mark.parametrize(('prefix', 'is_refused'), [('', True), ('{}{a}', True), ('prod.', True), ('prod{a}.', False)])
