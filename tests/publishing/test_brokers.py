@@ -109,6 +109,17 @@ def test_sqs_stays_busy(app: Celery, broker: SQSBroker, server: SQS, monkeypatch
 
 
 @sqs
+def test_sqs_confirms_nothing(app: Celery, broker: SQSBroker, server: SQS, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqs_batch, 'PAUSES', ())
+    app.send_task('export.project', task_id='before')
+    server.fail(answer='nothing', action='SendMessageBatch', prefix=f'{broker.prefix}-export')
+    error = not_sent(app, IDS[:3])
+    assert 'could not take 3 messages' in str(error)
+    assert 'it does not say why' in str(error)
+    assert error.task_ids == tuple(IDS[:3])
+
+
+@sqs
 def test_sqs_refuses_a_whole_call(make: Make, broker: SQSBroker, server: SQS) -> None:
     options = {**broker.options, 'client-config': {'retries': {'total_max_attempts': 1}}}
     app = make(broker_transport_options=options)

@@ -141,7 +141,7 @@ def _call(url: str, entries: list[_Entry]) -> list[str]:
         reasons += [_reason(failures[place]) for place in refused]
         entries = [entry for place, entry in enumerate(entries) if not entry.is_sent and place not in refused]
         if entries and not pauses:
-            why = ', '.join({_reason(failure) for failure in failures.values()})
+            why = ', '.join({_reason(failure) for failure in failures.values()}) or 'it does not say why'
             raise Busy(f'Amazon SQS could not take {len(entries)} messages of {url}: {why}')
         if entries:
             time.sleep(pauses.pop(0))
