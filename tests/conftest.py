@@ -26,7 +26,7 @@ from rig.servers.redis import Redis
 from rig.servers.sqs import SQS
 from rig.servers.started import started
 
-pytest_plugins = ['tests.fast', 'tests.missing', 'tests.spread', 'tests.unmeasured']
+pytest_plugins = ['tests.fast', 'tests.missing', 'tests.unmeasured']
 
 BROKERS = ('memory', 'filesystem', 'redis', 'amqp', 'sqs')
 

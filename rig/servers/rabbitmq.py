@@ -17,7 +17,7 @@ from .programs import find_program
 
 # Debian's `rabbitmq-server` on the path must run as root or `rabbitmq`. The script that it wraps runs as any user.
 SCRIPTS = Path('/usr/lib/rabbitmq/bin')
-VHOSTS = 120
+VHOSTS = 50
 USER = PASSWORD = 'test'
 
 
