@@ -115,7 +115,8 @@ def test_a_list_of_queues_that_has_another_form(broker: SQSBroker, sqs_server: S
     channel = connection.default_channel
     for answer in ('wrong', 'list', CUT, BEHEADED):
         sqs_server.fail(answer=answer, action='ListQueues', prefix=broker.prefix)
-        with pytest.raises(InconsistencyError):
+        # Older versions of boto3 look at the length of an answer themselves.
+        with pytest.raises((InconsistencyError, *Transport.connection_errors)):
             channel.queue_declare('export')
 
 
@@ -129,10 +130,9 @@ def test_kombu_knows_less(broker: Broker, sqs_server: SQS) -> None:
     sqs_server.fail(answer='list', prefix=broker.prefix)
     with broker.connect() as connection, pytest.raises(AttributeError):
         connection.connect()
-    for answer in (BEHEADED, 'nothing'):
-        sqs_server.fail(answer=answer, action='GetQueueAttributes', prefix=broker.prefix)
-        with broker.connect() as connection, pytest.raises(KeyError):
-            connection.default_channel.queue_declare('export')
+    sqs_server.fail(answer='nothing', action='GetQueueAttributes', prefix=broker.prefix)
+    with broker.connect() as connection, pytest.raises(KeyError):
+        connection.default_channel.queue_declare('export')
     sqs_server.fail(answer='nothing', action='SendMessage', prefix=broker.prefix)
     with broker.connect() as connection:
         connection.Producer().publish('lost', routing_key='export')
