@@ -23,7 +23,7 @@ from rig.servers.sqs import SQS
 def test_the_monitor_goes_on(broker: Broker, sqs_server: SQS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # It asks for the number of messages each time.
     monkeypatch.setattr(progress, 'INTERVAL', 0)
-    # What it could not delete comes back soon.
+    # A message that it could not delete comes back soon.
     monkeypatch.setattr(sqs, 'MAX_HIDDEN', 1)
     for pause in ('_FIRST_PAUSE', '_LONGEST_PAUSE'):
         monkeypatch.setattr(loop, pause, 0.05)

@@ -155,7 +155,7 @@ def test_sqs_does_not_show_what_is_kept(broker: Broker, sqs_server: SQS) -> None
         assert sqs_server.calls()['ChangeMessageVisibilityBatch'] > before
         source.release(messages)
         source.acknowledge(wait_until(source.receive, 'the message to be back'))
-        # That deletes it in a thread, and this waits for it.
+        # The source deletes it in a thread, and waits for that here.
         source.acknowledge(())
     assert broker.count(PLATFORM_QUEUE) == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,10 @@ def test_how_often_a_worker_tries(
     environment = clean_environment(
         tmp_path, **broker.proxied_environment, **database.environment, GATE=str(gate), POLICY=json.dumps(policy)
     )
-    worker = processes.start(['celery', '-A', 'project', 'worker', '-c', '1', '-Q', 'export'], environment)
-    processes.start(['python', '-m', 'project'], environment).wait()
+    worker = processes.start(
+        [sys.executable, '-m', 'celery', '-A', 'project', 'worker', '-c', '1', '-Q', 'export'], environment
+    )
+    assert processes.start([sys.executable, 'project.py'], environment, tmp_path).wait() == 0
     wait_until(lambda: [*database.states().values()] == ['STARTED'], 'the first task to start')
     broker.refuse()
     gate.touch()

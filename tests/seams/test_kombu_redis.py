@@ -40,7 +40,7 @@ def lose(connection: Connection, broker: Broker) -> None:
     with connection.Producer() as producer:
         producer.publish({}, routing_key='seams', declare=[Queue('seams')])
     news = Queue('news', Exchange('news', 'fanout'), auto_delete=True)
-    # The consumers hear while they live.
+    # A consumer that Python has collected hears nothing.
     consumers = [
         connection.Consumer(queue, channel=channel, callbacks=[lambda body, message: held.append(message)])
         for queue, channel in ((Queue('seams'), connection.default_channel), (news, connection.channel()))

@@ -107,7 +107,7 @@ def test_each_answer_to_boto3_is_an_error_of_the_transport(
     for answer in FAULTS:
         sqs_server.fail(answer=answer, action=action, prefix=broker.prefix)
         with pytest.raises((*Transport.connection_errors, *kombu_sqs.ERRORS)):
-            # What it does not make, it declares: the number of messages is the answer to that.
+            # kombu asks for the number of messages in a queue that is there.
             connection.Producer(channel).publish('hello', routing_key='export', declare=[queue])
 
 

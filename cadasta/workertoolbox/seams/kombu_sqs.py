@@ -13,7 +13,7 @@ from kombu.transport import SQS
 from vine import promise
 
 _FIRST_ERROR = 300
-# What the answer to a call must have: without it, nobody knows whether Amazon has done what it was asked for.
+# The answer to a call must have this. Without it, nobody knows whether Amazon has done what it was asked for.
 _NEEDED = {'CreateQueue': 'QueueUrl', 'SendMessage': 'MessageId'}
 
 #: The transport of kombu.

@@ -28,7 +28,7 @@ RECEIVING = 4
 CHANGING = 6
 #: After a monitor was killed, its messages stay hidden for at most this time, in seconds.
 MAX_HIDDEN = 60
-# What a message must have, so that the monitor can read and delete it.
+# A message must have these parts, so that the monitor can read and delete it.
 _PARTS = {'Attributes', 'Body', 'ReceiptHandle'}
 # How often the monitor hides, within that time, messages that it cannot store.
 _RENEWALS = 3
