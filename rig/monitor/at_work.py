@@ -12,12 +12,12 @@ from ..servers.process import PATIENCE
 
 
 @contextmanager
-def at_work(monitor: Monitor) -> Iterator[None]:
-    """Runs a monitor, and stops it at the end."""
+def at_work(monitor: Monitor) -> Iterator[threading.Thread]:
+    """Runs a monitor in a thread, and stops it at the end."""
     thread = threading.Thread(target=monitor.run)
     thread.start()
     try:
-        yield
+        yield thread
     finally:
         monitor.stop()
         thread.join(PATIENCE)

@@ -22,7 +22,7 @@ from rig.outbox.shop import app
 
 #: What a child does last, in this order.
 MOMENTS = ('start', 'begun', 'ordered', 'sending', 'sent', 'committing', 'committed', 'rolling back', 'rolled back')
-#: A child is killed when it has ended a random number of transactions, below this one. The number of tasks therefore
+#: A child is killed in a random transaction, or soon after it, and in this one at the latest. So the number of tasks
 #: hardly depends on the speed of the machine, and a worker can run them all in the time that a test has.
 MOST = 10
 #: It is killed at the latest so many seconds later.
@@ -33,15 +33,15 @@ _ORDER = sa.text('INSERT INTO orders VALUES (:name, :tasks)')
 def write_orders(url: str, moment: mmap.mmap, chance: random.Random) -> None:
     """Write orders until the end. Of four transactions, one is rolled back.
 
-    :param moment: one byte for what was done last, and one for the transactions that have ended
+    :param moment: one byte for what was done last, and one for the number of the transaction
     """
 
     def note(name: str) -> None:
         moment[0] = MOMENTS.index(name)
 
     with sa.create_engine(url).connect() as connection:
-        for ended in count():
-            moment[1] = ended
+        for transaction in count(1):
+            moment[1] = transaction
             name, tasks = uuid4().hex, chance.randint(1, 3)
             connection.begin()
             note('begun')
@@ -68,22 +68,19 @@ def warm_up(url: str) -> None:
         app.send_task('export.order')
 
 
-def is_running(child: int) -> bool:
-    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
-
-
 def kill_one(url: str, chance: random.Random) -> str:
     """Let a child write orders, and kill it. The database may be away for a while, and end it before."""
-    moment = mmap.mmap(-1, 2)
-    seed, most = chance.random(), chance.randrange(MOST)
+    seed, most = chance.random(), chance.randint(1, MOST)
     while True:
+        moment = mmap.mmap(-1, 2)
         child = os.fork()
         if not child:
             try:
                 write_orders(url, moment, random.Random(seed))
             finally:
+                moment[1] = MOST
                 os._exit(1)
-        while is_running(child) and not (moment[0] and moment[1] >= most):
+        while moment[1] < most:
             time.sleep(0.001)
         time.sleep(chance.uniform(0, LONGEST))
         os.kill(child, signal.SIGKILL)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from celery import Celery
 
 from cadasta.workertoolbox.conf import Config
-from cadasta.workertoolbox.database.upgrade import upgrade
 from cadasta.workertoolbox.monitor import Monitor, loop, progress
 from cadasta.workertoolbox.monitor.sources import sqs
+from rig.monitor.at_work import at_work
+from rig.monitor.databases import TaskDatabase
 from rig.servers.broker import PLATFORM_QUEUE, Broker
 from rig.servers.moto_server import FAULTS
-from rig.servers.process import PATIENCE, wait_until
+from rig.servers.process import wait_until
 from rig.servers.sqs import SQS
+
+
+@pytest.fixture(autouse=True)
+def well(sqs_server: SQS) -> Iterator[None]:
+    yield
+    sqs_server.fail()
 
 
 @pytest.mark.parametrize('broker', ['sqs'], indirect=True)
@@ -31,13 +37,9 @@ def test_the_monitor_goes_on(broker: Broker, sqs_server: SQS, tmp_path: Path, mo
     broker.options['client-config'] = {'retries': {'total_max_attempts': 1}}
     app = Celery('export', set_as_current=False)
     app.config_from_object(Config(QUEUES=['export'], result_backend='db+sqlite://', **broker.settings))
-    url = f'sqlite:///{tmp_path / "tasks"}'
-    upgrade(url)
-    monitor = Monitor(app, url, linger=0)
-    thread = threading.Thread(target=monitor.run)
-    thread.start()
+    tasks = TaskDatabase(f'sqlite:///{tmp_path / "tasks"}')
     sent = 0
-    try:
+    with at_work(Monitor(app, tasks.url, linger=0)) as thread:
         for action in ('ReceiveMessage', 'DeleteMessageBatch', 'GetQueueAttributes'):
             for answer in FAULTS:
                 name = f'{answer} {action}'
@@ -48,9 +50,4 @@ def test_the_monitor_goes_on(broker: Broker, sqs_server: SQS, tmp_path: Path, mo
                 sqs_server.fail()
                 assert thread.is_alive(), name
         wait_until(lambda: broker.count(PLATFORM_QUEUE) == 0, 'the queue to be empty')
-    finally:
-        sqs_server.fail()
-        monitor.stop()
-        thread.join(PATIENCE)
-    with sa.create_engine(url).connect() as connection:
-        assert connection.scalar(sa.text('SELECT count(*) FROM celery_task')) == sent
+    assert tasks.count() == sent

@@ -95,28 +95,28 @@ def test_sqs_takes_no_task_whose_copy_it_refuses(app: Celery, broker: SQSBroker,
 
 
 @sqs
-def test_sqs_stays_busy(app: Celery, broker: SQSBroker, server: SQS, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ('answer', 'taken', 'why'), [('last is busy', 2, 'try again later'), ('nothing', 0, 'it does not say why')]
+)
+def test_sqs_stays_busy(
+    app: Celery,
+    broker: SQSBroker,
+    server: SQS,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+    taken: int,
+    why: str,
+) -> None:
     monkeypatch.setattr(sqs_batch, 'PAUSES', ())
     app.send_task('export.project', task_id='before')
-    server.fail(answer='last is busy', action='SendMessageBatch', prefix=f'{broker.prefix}-export')
+    server.fail(answer=answer, action='SendMessageBatch', prefix=f'{broker.prefix}-export')
     error = not_sent(app, IDS[:3])
-    assert 'Amazon SQS could not take 1 messages of http' in str(error)
-    assert 'try again later' in str(error)
-    assert error.task_ids == (IDS[2],)
-    assert sorted(ids(broker)) == sorted(['before', *IDS[:2]])
+    assert f'Amazon SQS could not take {3 - taken} messages of http' in str(error)
+    assert why in str(error)
+    assert error.task_ids == tuple(IDS[taken:3])
+    assert sorted(ids(broker)) == sorted(['before', *IDS[:taken]])
     # The platform will call it lost.
     assert sorted(ids(broker, PLATFORM_QUEUE)) == sorted(['before', *IDS[:3]])
-
-
-@sqs
-def test_sqs_confirms_nothing(app: Celery, broker: SQSBroker, server: SQS, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqs_batch, 'PAUSES', ())
-    app.send_task('export.project', task_id='before')
-    server.fail(answer='nothing', action='SendMessageBatch', prefix=f'{broker.prefix}-export')
-    error = not_sent(app, IDS[:3])
-    assert 'could not take 3 messages' in str(error)
-    assert 'it does not say why' in str(error)
-    assert error.task_ids == tuple(IDS[:3])
 
 
 @sqs
