@@ -50,7 +50,7 @@ def test_an_answer_without_what_was_asked_for_is_an_error(broker: SQSBroker, sqs
     client, url = sqs.client_of(channel, 'export'), sqs.url_of(channel, 'export')
     name = 'ApproximateNumberOfMessages'
     assert sqs.number_of(client, url, name) == 0
-    assert sqs.attributes_of(client, url, name)['VisibilityTimeout'] == '1800'
+    assert sqs.attributes_of(client, url, name, also=['All'])['VisibilityTimeout'] == '1800'
     for answer, said in {'nothing': f'without {name}', 'half': "'many' for"}.items():
         sqs_server.fail(answer=answer, action='GetQueueAttributes', prefix=broker.prefix)
         with pytest.raises(InconsistencyError, match=f'{said} .*-export'):

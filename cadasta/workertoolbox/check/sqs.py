@@ -96,7 +96,7 @@ class SQS:
         return name, number_of(client, url, 'ApproximateNumberOfMessages')
 
     def _attributes(self, queue: str) -> dict[str, str]:
-        return attributes_of(client_of(self._channel, queue), url_of(self._channel, queue), *_OF_EACH)
+        return attributes_of(client_of(self._channel, queue), url_of(self._channel, queue), *_OF_EACH, also=['All'])
 
 
 def _faults(attributes: dict[str, str], name: str, visibility_timeout: int) -> Iterator[tuple[str, str]]:

@@ -12,14 +12,14 @@ from kombu.exceptions import InconsistencyError
 from kombu.transport import SQS
 from vine import promise
 
-from .sqs import NoSuchQueue, client_of, number_of
-
 _FIRST_ERROR = 300
 # The answer to a call must have this. Without it, nobody knows whether Amazon has done what it was asked for.
 _NEEDED = {'CreateQueue': 'QueueUrl', 'SendMessage': 'MessageId'}
 
 #: The transport of kombu.
 Transport: type[Any] = SQS.Transport
+#: kombu raises this error for a queue that is not there.
+NoSuchQueue: type[Exception] = SQS.DoesNotExistQueueException
 #: The errors that kombu raises for an answer of Amazon, beside those of `connection_errors` of its transport.
 ERRORS: tuple[type[Exception], ...] = (
     ClientError,
@@ -118,7 +118,10 @@ class AnsweringChannel(SQS.Channel, ABC):
         return client
 
     def _size(self, queue: str) -> int:
-        return number_of(client_of(self, queue), self._new_queue(queue), 'ApproximateNumberOfMessages')
+        try:
+            return int(super()._size(queue))
+        except (KeyError, ValueError) as error:
+            raise InconsistencyError(f'Amazon SQS did not say how many messages queue {queue!r} has') from error
 
 
 def _readable(answer: Any) -> list[Any]:

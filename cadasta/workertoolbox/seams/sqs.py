@@ -1,5 +1,6 @@
 """kombu: the name that it gives a queue in Amazon SQS, and the client of Amazon's API that it configures."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from kombu.exceptions import InconsistencyError
@@ -59,17 +60,18 @@ def client_of(channel: Any, queue: str) -> Any:
     return channel.sqs(queue=name_of(channel, queue))
 
 
-def attributes_of(client: Any, url: str, *names: str) -> dict[str, str]:
-    """Ask Amazon SQS for the attributes of a queue.
+def attributes_of(client: Any, url: str, *names: str, also: Sequence[str] = ()) -> dict[str, str]:
+    """Ask Amazon SQS for attributes of a queue.
 
     :param client: a client of boto3.
     :param url: the URL of the queue.
-    :param names: the names of those that the answer must have.
-    :returns: all attributes, by name.
+    :param names: the names of attributes that each queue has.
+    :param also: the names of attributes that it may have.
+    :returns: the attributes, by name.
     :raises kombu.exceptions.InconsistencyError: if the answer lacks one. An answer without attributes is no error for
         boto3.
     """
-    answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=['All'])
+    answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=[*names, *also])
     attributes: dict[str, str] = answer.get('Attributes', {})
     missing = [name for name in names if name not in attributes]
     if missing:

@@ -4,7 +4,6 @@ import logging
 from typing import Any
 
 from ..seams import kombu_sqs
-from ..seams.sqs import NoSuchQueue
 from ..settings.credentials import masked
 from ..timeouts import SILENCE
 from .closed import RetriedChannel
@@ -45,7 +44,7 @@ class Channel(RetriedChannel, kombu_sqs.AnsweringChannel):
     def refused(self, url: str, error: Exception) -> float:
         """Say what is wrong, and wait longer each time. Connect again if the queue is gone: that makes it anew."""
         if any(code in str(error) for code in _GONE):
-            raise NoSuchQueue(f'Somebody has deleted the queue {url}')
+            raise kombu_sqs.NoSuchQueue(f'Somebody has deleted the queue {url}')
         pause = self._pauses.get(url, self.connection.polling_interval or _FIRST_PAUSE)
         self._pauses[url] = min(2 * pause, LONGEST_PAUSE)
         logger.warning('Amazon SQS gave no messages of %s; next try in %g s: %s', url, pause, masked(str(error)))
